@@ -1,0 +1,51 @@
+"""The errors a user may meet: each says what is wrong, where, and what to do about it."""
+
+from collections.abc import Sequence
+
+
+class RdcError(Exception):
+    """Base of every error that is the user's to mend. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class UsageError(RdcError):
+    """A name, flag or setting that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class SpecError(RdcError):
+    """One or more problems of specs, reported together."""
+
+    exit_code = 3
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(RdcError):
+    """A data set that is missing, damaged or not of the layout that its spec names."""
+
+
+class WeightsError(RdcError):
+    """Pretrained weights or a SAM checkpoint that is missing, damaged or of another architecture."""
+
+
+class CheckpointError(RdcError):
+    """A training checkpoint that cannot be resumed from."""
+
+
+class DivergenceError(RdcError):
+    """A loss or gradient that stopped being finite."""
+
+
+class RunLockedError(RdcError):
+    """A run that another process is working on."""
+
+
+class UnavailableError(RdcError):
+    """An executor or tracker that cannot be reached."""
+
+    exit_code = 5

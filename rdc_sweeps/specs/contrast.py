@@ -1,0 +1,56 @@
+"""Contrast strategies: how a region is represented, and what a distance between two is."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rdc_sweeps.specs.base import Spec
+
+
+class ContrastBase(Spec):
+    """What all strategies share."""
+
+    temperature: float = Field(gt=0, description="tau of eq. 4.")
+    negatives: Literal["both", "other"] = Field(
+        "both", description="Negatives from both tasks (eq. 3) or only from the task that the anchor is not of."
+    )
+
+
+class VectorContrast(ContrastBase):
+    """A region is the mean of its features."""
+
+    name: Literal["vector"] = "vector"
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    temperature: float = Field(0.1, gt=0)
+
+
+class PixelContrast(ContrastBase):
+    """The pixel at the same place is the positive, all pixels of other regions are negatives."""
+
+    name: Literal["pixel"] = "pixel"
+    distance: Literal["dot", "cosine", "euclidean"] = "dot"
+    temperature: float = Field(1.0, gt=0)
+    pixels_per_region: int | None = Field(
+        16, ge=1, description="How many pixels of a region are drawn at most each step; null for all of them."
+    )
+
+
+class CovarianceSpec(Spec):
+    """Regularisation of a region's covariance."""
+
+    shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["oas"] = Field(
+        0.1, description="alpha towards (tr Sigma / d) I, or 'oas' for the closed-form choice of Chen et al. 2010."
+    )
+    ridge: float = Field(1e-3, ge=0, description="Added to the diagonal, relative to tr Sigma / d.")
+
+
+class GaussianContrast(ContrastBase):
+    """A region is the Gaussian of its features (eq. 2)."""
+
+    name: Literal["gaussian"] = "gaussian"
+    distance: Literal["wasserstein", "kl"] = "wasserstein"
+    temperature: float = Field(5.4, gt=0)
+    covariance: CovarianceSpec = CovarianceSpec()
+
+
+ContrastSpec = Annotated[VectorContrast | PixelContrast | GaussianContrast, Field(discriminator="name")]

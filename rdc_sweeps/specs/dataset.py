@@ -1,0 +1,74 @@
+"""Data sets: which images, at which size, and which are held out."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from rdc_sweeps.specs.base import Size, Spec, Task
+
+NYU_CLASSES = (
+    "bed", "books", "ceiling", "chair", "floor", "furniture", "objects",
+    "picture", "sofa", "table", "tv", "wall", "window",
+)  # fmt: skip
+"""The 13 semantic classes of NYU-V2, in label order."""
+
+
+class ImagesSpec(Spec):
+    """What every data set lets one choose."""
+
+    size: Size = Field(description="Height and width that images are trained and tested at, multiples of 32.")
+    validation_images: int = Field(
+        0, ge=0, description="Training images held out for model selection: the last rows of the training split."
+    )
+
+    @field_validator("size")
+    @classmethod
+    def _multiple_of_32(cls, size: Size) -> Size:
+        # Every backbone here reduces by 32; other sizes would misalign its scales.
+        if any(side < 32 or side % 32 for side in size):
+            raise ValueError(f"height and width must be multiples of 32, found {list(size)}")
+        return size
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks that this data set labels, in column order of the label settings."""
+        return ("semantic", "depth", "normal")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes, in label order."""
+        return NYU_CLASSES
+
+
+class NyuV2Spec(ImagesSpec):
+    """NYU-V2 in the MTAN `.npy` layout: 795 training and 654 test images, 13 classes."""
+
+    name: Literal["nyuv2"] = "nyuv2"
+    size: Size = (288, 384)
+    train_images: int | None = Field(
+        None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
+    )
+    test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
+
+
+class RoomsSpec(ImagesSpec):
+    """`rooms`: the embedded procedural indoor set, with the 13 classes of NYU-V2."""
+
+    name: Literal["rooms"] = "rooms"
+    size: Size = (96, 128)
+    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
+    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
+    test_images: int = Field(100, ge=1)
+
+
+DatasetSpec = Annotated[NyuV2Spec | RoomsSpec, Field(discriminator="name")]
+
+
+class LabelSpec(Spec):
+    """Which image has labels for which tasks."""
+
+    setting: Literal["full", "onelabel", "randomlabels"] = "full"
+    source: Literal["published", "generated"] = Field(
+        "generated", description="published: the .pth files of Li et al.; generated: the same statistics from `seed`."
+    )
+    seed: int = Field(0, ge=0, description="Seed of generated label settings.")

@@ -1,0 +1,56 @@
+"""Where regions come from, and how local features are extracted."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.paths import RelativeFile
+
+
+class SamRegions(Spec):
+    """Segment Anything's automatic mask generator (Kirillov et al. 2023) with its published defaults."""
+
+    source: Literal["sam"] = "sam"
+    model: Literal["vit_h", "vit_l", "vit_b"] = "vit_h"
+    checkpoint: RelativeFile = Field("sam_vit_h_4b8939.pth", description="Relative to the weights folder.")
+    points_per_side: int = Field(32, ge=1)
+    pred_iou_thresh: float = Field(0.88, ge=0, le=1)
+    stability_score_thresh: float = Field(0.95, ge=0, le=1)
+    box_nms_thresh: float = Field(0.7, ge=0, le=1)
+    min_mask_region_area: int = Field(0, ge=0, description="Smaller islands and holes of a mask are removed; pixels.")
+
+
+class SuperpixelRegions(Spec):
+    """SLIC superpixels (Achanta et al. 2012, scikit-image)."""
+
+    source: Literal["superpixel"] = "superpixel"
+    segments: int = Field(60, ge=1, description="About how many regions an image gets.")
+    compactness: float = Field(10.0, gt=0, description="Larger is squarer, smaller follows colour more.")
+    sigma: float = Field(1.0, ge=0, description="Gaussian smoothing before segmentation, pixels.")
+
+
+class SemanticRegions(Spec):
+    """The semantic label's classes as regions (Table 4); full supervision only."""
+
+    source: Literal["semantic"] = "semantic"
+
+
+RegionSource = Annotated[SamRegions | SuperpixelRegions | SemanticRegions, Field(discriminator="source")]
+
+
+class PatchExtraction(Spec):
+    """Patch-aware contrast: a grid of square windows as regions."""
+
+    name: Literal["patch"] = "patch"
+    size: int = Field(8, ge=1, description="Side and stride of the windows, in pixels of the region map.")
+
+
+class RegionExtraction(Spec):
+    """Region-aware contrast."""
+
+    name: Literal["region"] = "region"
+    regions: RegionSource = SamRegions()
+
+
+ExtractionSpec = Annotated[PatchExtraction | RegionExtraction, Field(discriminator="name")]

@@ -1,0 +1,77 @@
+"""A table of the paper: its rows, their published numbers, and the overlays that make their specs."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from rdc_sweeps.specs.base import Spec
+
+Metric = Literal["mIoU", "aErr", "mErr"]
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+"""Lower-case words joined by hyphens."""
+
+Selection = Literal["last", "best-validation", "best-test"]
+"""Which epoch's test metrics a run reports."""
+
+
+class Published(Spec):
+    """A row's published numbers, as printed (strings keep their digits); null where the paper has none."""
+
+    mIoU: str | None = None
+    aErr: str | None = None
+    mErr: str | None = None
+
+
+class RowSpec(Spec):
+    """A line of a table."""
+
+    id: Slug
+    method: str = Field(description="The method column as the paper prints it.")
+    spec: dict[str, Any] = Field(default_factory=dict, description="Overlay on the table's defaults.")
+    published: Published = Published()
+    published_improvement: Published | None = None
+    baseline: str | None = Field(None, description="Row that improvements are counted from.")
+    sota: bool = False
+    bold: bool = False
+    notes: str | None = None
+
+
+class TableSpec(Spec):
+    """A table: a name, defaults for all rows, and the rows."""
+
+    table: Slug
+    title: str
+    dataset: str = Field(description="The data set column of the paper.")
+    metrics: tuple[Metric, ...] = ("mIoU", "aErr", "mErr")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="What all rows share.")
+    rows: tuple[RowSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> Self:
+        ids = [row.id for row in self.rows]
+        for name in sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"rows: {name!r} is there more than once")
+        for row in self.rows:
+            if row.baseline is not None and row.baseline not in ids:
+                raise ValueError(f"rows: {row.id}: baseline {row.baseline!r} is not a row; rows are {', '.join(ids)}")
+        return self
+
+
+class Overlay(Spec):
+    """Values laid over the specs that match."""
+
+    when: dict[str, Any] = Field(
+        default_factory=dict, description="Dotted paths and the value (or list of values) they must have."
+    )
+    set: dict[str, Any]
+
+
+class ProfileSpec(Spec):
+    """An overlay on every table that sets its scale."""
+
+    profile: Slug
+    title: str
+    comparable: bool = Field(False, description="Whether its results compare with the published numbers.")
+    selection: Selection = Field(description="Which epoch is reported unless a report asks for another.")
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    overlays: tuple[Overlay, ...] = ()

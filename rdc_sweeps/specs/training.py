@@ -1,0 +1,67 @@
+"""Optimisation: how long, how fast, on what views."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rdc_sweeps.specs.base import Spec
+
+
+class ConstantSchedule(Spec):
+    """The learning rate stays as it is."""
+
+    name: Literal["constant"] = "constant"
+
+
+class StepSchedule(Spec):
+    """The learning rate is multiplied by `factor` every `period` epochs."""
+
+    name: Literal["step"] = "step"
+    period: int = Field(10, ge=1)
+    factor: float = Field(0.5, gt=0, le=1)
+
+
+class CosineRestartsSchedule(Spec):
+    """Cosine annealing with warm restarts (Loshchilov & Hutter 2017), per epoch."""
+
+    name: Literal["cosine_restarts"] = "cosine_restarts"
+    period: int = Field(10, ge=1, description="T_0, in epochs.")
+    minimum: float = Field(1e-6, ge=0)
+
+
+class CosineSchedule(Spec):
+    """Cosine annealing to `minimum` over the whole training, per epoch."""
+
+    name: Literal["cosine"] = "cosine"
+    minimum: float = Field(1e-6, ge=0)
+
+
+ScheduleSpec = Annotated[
+    ConstantSchedule | StepSchedule | CosineRestartsSchedule | CosineSchedule, Field(discriminator="name")
+]
+
+
+class AdamGroup(Spec):
+    """One parameter group of Adam."""
+
+    learning_rate: float = Field(gt=0)
+    schedule: ScheduleSpec = ConstantSchedule()
+
+
+class AugmentationSpec(Spec):
+    """Random scale crops: view 1 feeds the supervised losses, view 2 (a crop of view 1) the cross-task loss."""
+
+    scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
+    views: Literal[1, 2] = Field(2, description="2: the cross-task loss sees a crop of view 1; 1: view 1 itself.")
+    flip: bool = Field(False, description="Horizontal flips, half of the time.")
+
+
+class TrainingSpec(Spec):
+    """Epochs, batches and the two parameter groups: the networks, and the FiLM parameters of a_theta."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(10, ge=1, description="Images per step over all processes; an incomplete last is dropped.")
+    network: AdamGroup = AdamGroup(learning_rate=5e-4, schedule=CosineRestartsSchedule())
+    film: AdamGroup = AdamGroup(learning_rate=1e-3, schedule=StepSchedule())
+    augmentation: AugmentationSpec = AugmentationSpec()
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast, master in float32.")
