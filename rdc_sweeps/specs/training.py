@@ -41,11 +41,18 @@ ScheduleSpec = Annotated[
 ]
 
 
-class AdamGroup(Spec):
-    """One parameter group of Adam."""
+class NetworkGroup(Spec):
+    """Adam's group of the networks: all parameters but a_theta's FiLM."""
 
-    learning_rate: float = Field(gt=0)
-    schedule: ScheduleSpec = ConstantSchedule()
+    learning_rate: float = Field(5e-4, gt=0)
+    schedule: ScheduleSpec = CosineRestartsSchedule()
+
+
+class FilmGroup(Spec):
+    """Adam's group of a_theta's FiLM scales and shifts."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    schedule: ScheduleSpec = StepSchedule()
 
 
 class AugmentationSpec(Spec):
@@ -61,7 +68,7 @@ class TrainingSpec(Spec):
 
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(10, ge=1, description="Images per step over all processes; an incomplete last is dropped.")
-    network: AdamGroup = AdamGroup(learning_rate=5e-4, schedule=CosineRestartsSchedule())
-    film: AdamGroup = AdamGroup(learning_rate=1e-3, schedule=StepSchedule())
+    network: NetworkGroup = NetworkGroup()
+    film: FilmGroup = FilmGroup()
     augmentation: AugmentationSpec = AugmentationSpec()
     precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast, master in float32.")

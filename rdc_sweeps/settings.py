@@ -1,0 +1,110 @@
+"""Where things are on this machine and how runs are carried out: nothing here changes a result.
+
+Flags win over `RDC_SWEEP_*` variables, these over `rdc-sweep.toml` in the project (the working folder or one above
+it), that over `rdc-sweep/config.toml` in the XDG configuration folder, that over the defaults.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rdc_sweeps.errors import UsageError
+
+PROJECT_FILE = "rdc-sweep.toml"
+PREFIX = "RDC_SWEEP_"
+
+
+def _expand(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+Folder = Annotated[Path, BeforeValidator(_expand)]
+
+
+def _xdg(variable: str, default: str) -> Path:
+    return Path(os.environ.get(variable) or Path.home() / default) / "rdc-sweep"
+
+
+class Settings(BaseSettings):
+    """All settings; `rdc-sweep config` prints them with their values."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    root: Folder = Field(Path("runs"), description="Run directories.")
+    experiments: Folder | None = Field(None, description="Tables and profiles; default: ./experiments, or the shipped.")
+    profile: str = Field("paper", description="Profile laid over every table.")
+    nyuv2_root: Folder | None = Field(None, description="NYU-V2 in the MTAN .npy layout.")
+    cityscapes_root: Folder | None = Field(None, description="Cityscapes in the MTAN .npy layout.")
+    label_settings_root: Folder | None = Field(None, description="The published label settings (.pth files).")
+    weights_root: Folder | None = Field(None, description="Pretrained weights and SAM checkpoints.")
+    cache_root: Folder = Field(
+        default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"), description="Rendered data sets and region maps."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
+    max_parallel: int = Field(0, ge=0, description="Runs at once on one machine; 0: as many as suit it.")
+    threads: int = Field(0, ge=0, description="CPU threads a run; 0: cores divided among the runs at once.")
+    workers: int = Field(0, ge=0, description="Loader processes a run; 0: one background thread.")
+    wandb: Literal["online", "offline", "disabled"] | None = Field(
+        None, description="Default: online if there is a key, else offline."
+    )
+    wandb_project: str = Field("rdc-sweeps", description="W&B project.")
+    wandb_entity: str | None = Field(None, description="W&B user or team; default: the key's.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, project file, user file: in this order."""
+        files = [path for path in (project_file(), _xdg("XDG_CONFIG_HOME", ".config") / "config.toml") if path]
+        return (
+            init_settings,
+            env_settings,
+            *(TomlConfigSettingsSource(settings_cls, path) for path in files if path.is_file()),
+        )
+
+
+def project_file() -> Path | None:
+    """The nearest `rdc-sweep.toml` in the working folder or above it."""
+    here = Path.cwd()
+    return next((path for folder in (here, *here.parents) if (path := folder / PROJECT_FILE).is_file()), None)
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings with the flags that were given (None means not given).
+
+    Raises:
+        UsageError: A value that does not fit, a field that does not exist, or a damaged file.
+    """
+    misspelt = sorted(
+        name for name in os.environ if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
+    )
+    if misspelt:
+        known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
+        raise UsageError(f"{', '.join(misspelt)}: no such setting in the environment. There are: {known}")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = [
+            f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}, found {problem['input']!r}"
+            for problem in error.errors(include_url=False)
+        ]
+        raise UsageError("\n".join(lines)) from error
+    except ValueError as error:  # a TOML file that does not parse
+        raise UsageError(f"{project_file() or 'config.toml'}: {error}") from error
+
+
+def experiments_folder(settings: Settings) -> Path:
+    """The folder of tables and profiles: the setting's, ./experiments, or the one that came with the package."""
+    if settings.experiments is not None:
+        return settings.experiments
+    package = Path(__file__).resolve().parent
+    candidates = (Path("experiments"), package / "experiments", package.parent / "experiments")
+    return next((folder for folder in candidates if folder.is_dir()), candidates[0])

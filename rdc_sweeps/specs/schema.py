@@ -1,0 +1,43 @@
+"""JSON Schemas of the YAML files, for editors and other programs."""
+
+from typing import Any, Literal
+
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.table import ProfileSpec, TableSpec
+
+SchemaName = Literal["table", "profile", "run"]
+
+
+def json_schema(name: SchemaName) -> dict[str, Any]:
+    """The JSON Schema of a table file, a profile file, or a resolved run.
+
+    Overlays (`defaults`, `spec`, `set`) are runs in which nothing is required.
+    """
+    run = RunSpec.model_json_schema()
+    if name == "run":
+        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **run}
+    model = TableSpec if name == "table" else ProfileSpec
+    schema = model.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    for key, definition in run.pop("$defs", {}).items():
+        definitions[key] = _partial(definition)
+    definitions["RunOverlay"] = _partial(run)
+    reference = {"$ref": "#/$defs/RunOverlay"}
+    if name == "table":
+        schema["properties"]["defaults"] = reference
+        definitions["RowSpec"]["properties"]["spec"] = reference
+    else:
+        definitions["Overlay"]["properties"]["set"] = reference
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _partial(node: Any) -> Any:
+    """A copy of a schema in which nothing is required and a union accepts any subset of a variant's fields."""
+    if isinstance(node, dict):
+        copy = {key: _partial(value) for key, value in node.items() if key not in {"required", "discriminator"}}
+        if "oneOf" in copy:
+            copy["anyOf"] = copy.pop("oneOf")
+        return copy
+    if isinstance(node, list):
+        return [_partial(item) for item in node]
+    return node
