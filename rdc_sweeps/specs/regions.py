@@ -1,8 +1,8 @@
 """Where regions come from, and how local features are extracted."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.paths import RelativeFile
@@ -18,7 +18,20 @@ class SamRegions(Spec):
     pred_iou_thresh: float = Field(0.88, ge=0, le=1)
     stability_score_thresh: float = Field(0.95, ge=0, le=1)
     box_nms_thresh: float = Field(0.7, ge=0, le=1)
-    min_mask_region_area: int = Field(0, ge=0, description="Smaller islands and holes of a mask are removed; pixels.")
+    crop_n_layers: int = Field(0, ge=0, description="Also prompt crops: layer i has 4^i of them, for smaller masks.")
+    crop_n_points_downscale_factor: int = Field(1, ge=1, description="Layer i has points_per_side / this^i.")
+    min_mask_region_area: int = Field(
+        0, ge=0, description="Smaller islands and holes of a mask are removed; pixels; needs OpenCV."
+    )
+
+    @model_validator(mode="after")
+    def _crops_have_points(self) -> Self:
+        if self.points_per_side < self.crop_n_points_downscale_factor**self.crop_n_layers:
+            raise ValueError(
+                f"points_per_side {self.points_per_side} leaves crop layer {self.crop_n_layers} without points; "
+                "lower crop_n_layers or crop_n_points_downscale_factor"
+            )
+        return self
 
 
 class SuperpixelRegions(Spec):

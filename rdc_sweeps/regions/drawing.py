@@ -1,0 +1,31 @@
+"""Pictures of id maps, for looking at."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.segmentation import find_boundaries
+
+from rdc_sweeps.regions.generator import IdMap
+from rdc_sweeps.regions.image import eight_bit
+
+
+def draw_regions(image: NDArray[np.floating[Any]], regions: IdMap) -> NDArray[np.uint8]:
+    """Each region in the mean colour of its pixels, outlined in white; pixels without a region as the dimmed image.
+
+    Args:
+        image: (H, W, 3) in [0, 1].
+        regions: (H, W).
+
+    Returns:
+        (H, W, 3), 0..255.
+    """
+    pixels = eight_bit(image)
+    covered = regions >= 0
+    _, ids = np.unique(regions[covered], return_inverse=True)
+    colours = pixels[covered].astype(np.float64)
+    sums = np.stack([np.bincount(ids, channel) for channel in colours.T], axis=-1)
+    drawn = (pixels * 0.3).astype(np.uint8)
+    drawn[covered] = np.rint(sums / np.bincount(ids)[:, None])[ids]
+    drawn[find_boundaries(regions, mode="inner", background=-1) & covered] = 255
+    return drawn
