@@ -1,0 +1,1 @@
+"""Metrics: mIoU, aErr, mErr with both meters, delta-m."""

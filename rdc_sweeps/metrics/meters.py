@@ -1,0 +1,181 @@
+"""Streaming meters: sums over pixels, so that no split into batches changes a metric."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from rdc_sweeps.errors import DataError, DivergenceError
+from rdc_sweeps.specs.base import Task
+
+
+class Meter(ABC):
+    """Sums that batches are added to, and the metrics that follow from them."""
+
+    def __init__(self, sums: dict[str, Tensor]) -> None:
+        self.sums = sums
+
+    @abstractmethod
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds a batch."""
+
+    @abstractmethod
+    def compute(self) -> dict[str, float | None]:
+        """The metrics; None without any valid pixel."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The sums: added over processes they are the sums of all."""
+        return {name: total.clone() for name, total in self.sums.items()}
+
+    def merge(self, state: Mapping[str, Tensor]) -> None:
+        """Adds the sums of another meter of the same kind."""
+        for name, total in state.items():
+            self.sums[name] += total.to(self.sums[name].device)
+
+    def _mean(self, name: str) -> float | None:
+        count = int(self.sums["pixels"])
+        if not count:
+            return None
+        mean = float(self.sums[name]) / count
+        if not math.isfinite(mean):
+            raise DivergenceError(f"{name} is {mean}: predictions are not finite. Lower the learning rate.")
+        return mean
+
+
+class SemanticMeter(Meter):
+    """mIoU and pixel accuracy in percent from one confusion matrix over all pixels; label -1 is void.
+
+    A class that neither predictions nor labels contain is left out of the mean, as MTPSL does.
+    """
+
+    def __init__(self, classes: int, device: torch.device | str = "cpu") -> None:
+        super().__init__({"confusion": torch.zeros(classes, classes, dtype=torch.int64, device=device)})
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds logits (B, C, H, W) and labels (B, H, W).
+
+        Raises:
+            DataError: A label beyond the classes.
+        """
+        confusion = self.sums["confusion"]
+        classes = len(confusion)
+        valid = label >= 0
+        cells = label[valid].long() * classes + prediction.argmax(1)[valid]
+        counts = torch.bincount(cells, minlength=classes**2)
+        if len(counts) > classes**2:
+            raise DataError(f"semantic label {int(label.max())} with {classes} classes: labels are 0 to {classes - 1}.")
+        confusion += counts.view(classes, classes)
+
+    def compute(self) -> dict[str, float | None]:
+        """`mIoU` and `pixAcc` in percent."""
+        confusion = self.sums["confusion"].double()
+        hits, total = confusion.diagonal(), confusion.sum()
+        if not total:
+            return {"mIoU": None, "pixAcc": None}
+        union = confusion.sum(0) + confusion.sum(1) - hits
+        present = union > 0
+        return {
+            "mIoU": float((hits[present] / union[present]).mean() * 100),
+            "pixAcc": float(hits.sum() / total * 100),
+        }
+
+
+class DepthMeter(Meter):
+    """Mean absolute error in the data set's unit and mean relative error, over pixels with a depth above 0."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(_float_sums(("aErr", "rErr"), device))
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds predictions and labels (B, 1, H, W)."""
+        valid = label > 0
+        depth = label[valid].double()
+        error = (prediction[valid].double() - depth).abs()
+        self.sums["aErr"] += error.sum()
+        self.sums["rErr"] += (error / depth).sum()
+        self.sums["pixels"] += valid.sum()
+
+    def compute(self) -> dict[str, float | None]:
+        """`aErr` and `rErr`."""
+        return {"aErr": self._mean("aErr"), "rErr": self._mean("rErr")}
+
+
+class NormalMeter(Meter):
+    """Mean angle in degrees between predicted and labelled normals, as it is and as the released code measures it.
+
+    `mErr` is the angle, whatever the lengths of the two; a prediction of length 0 has no direction and counts 90.
+    `mErr_released` is acos(clamp(p . l, -1, 1)) without normalising the prediction: the longer it is, the smaller the
+    "angle" that this meter prints. Pixels whose label is (0, 0, 0) are invalid.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        super().__init__(_float_sums(("mErr", "mErr_released"), device))
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """Adds predictions and labels (B, 3, H, W)."""
+        valid = (label != 0).any(1)
+        predicted = prediction.movedim(1, -1)[valid].double()
+        labelled = label.movedim(1, -1)[valid].double()
+        cosine = (predicted * labelled).sum(-1)
+        sine = torch.linalg.vector_norm(torch.linalg.cross(predicted, labelled), dim=-1)
+        # atan2 is accurate at every angle, and lengths cancel; an arc cosine loses half its digits near 0.
+        angle = torch.atan2(sine, cosine)
+        angle[(predicted == 0).all(-1)] = torch.pi / 2
+        self.sums["mErr"] += torch.rad2deg(angle).sum()
+        self.sums["mErr_released"] += torch.rad2deg(cosine.clamp(-1, 1).acos()).sum()
+        self.sums["pixels"] += valid.sum()
+
+    def compute(self) -> dict[str, float | None]:
+        """`mErr` and `mErr_released` in degrees."""
+        return {"mErr": self._mean("mErr"), "mErr_released": self._mean("mErr_released")}
+
+
+class MultiTaskMeter:
+    """The meters of several tasks.
+
+    Args:
+        tasks: Tasks to measure.
+        classes: Number of semantic classes.
+        device: Where the sums are kept.
+    """
+
+    def __init__(self, tasks: Sequence[Task], classes: int, device: torch.device | str = "cpu") -> None:
+        meters: dict[Task, Meter] = {
+            "semantic": SemanticMeter(classes, device),
+            "depth": DepthMeter(device),
+            "normal": NormalMeter(device),
+        }
+        self.meters = {task: meters[task] for task in tasks}
+
+    @torch.no_grad()
+    def update(self, predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> None:
+        """Adds a batch; shapes as in the meters of the tasks."""
+        for task, meter in self.meters.items():
+            meter.update(predictions[task], labels[task])
+
+    def compute(self) -> dict[str, float | None]:
+        """All metrics by name: mIoU, pixAcc, aErr, rErr, mErr, mErr_released.
+
+        Raises:
+            DivergenceError: Predictions were not finite.
+        """
+        return {name: value for meter in self.meters.values() for name, value in meter.compute().items()}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Copies of all sums, named task.sum: added over processes (all-reduce) they are the sums of all."""
+        return {
+            f"{task}.{name}": total for task, meter in self.meters.items() for name, total in meter.state_dict().items()
+        }
+
+    def merge(self, state: Mapping[str, Tensor]) -> None:
+        """Adds the sums of another meter of the same tasks, as from its `state_dict`."""
+        for name, total in state.items():
+            task, _, key = name.partition(".")
+            self.meters[task].merge({key: total})  # type: ignore[index]
+
+
+def _float_sums(names: Sequence[str], device: torch.device | str) -> dict[str, Tensor]:
+    sums = {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
+    return {**sums, "pixels": torch.zeros((), dtype=torch.int64, device=device)}
