@@ -20,7 +20,7 @@ class VectorContrast(ContrastBase):
     """A region is the mean of its features."""
 
     name: Literal["vector"] = "vector"
-    distance: Literal["cosine", "euclidean"] = "cosine"
+    distance: Literal["cosine", "squared_euclidean"] = "cosine"
     temperature: float = Field(0.1, gt=0)
 
 
@@ -28,7 +28,7 @@ class PixelContrast(ContrastBase):
     """The pixel at the same place is the positive, all pixels of other regions are negatives."""
 
     name: Literal["pixel"] = "pixel"
-    distance: Literal["dot", "cosine", "euclidean"] = "dot"
+    distance: Literal["dot", "cosine", "squared_euclidean"] = "dot"
     temperature: float = Field(1.0, gt=0)
     pixels_per_region: int | None = Field(
         16, ge=1, description="How many pixels of a region are drawn at most each step; null for all of them."
@@ -51,6 +51,13 @@ class GaussianContrast(ContrastBase):
     distance: Literal["wasserstein", "kl"] = "wasserstein"
     temperature: float = Field(5.4, gt=0)
     covariance: CovarianceSpec = CovarianceSpec()
+    root: Literal["polar", "svdvals", "eigvalsh"] = Field(
+        "polar", description="How tr (Sigma_a Sigma_b)^(1/2) is found: a Newton-Schulz iteration or a decomposition."
+    )
+    direction: Literal["a_to_b", "b_to_a", "symmetric"] = Field(
+        "symmetric", description="Of the KL divergence: from anchor to candidate, the reverse, or their sum."
+    )
+    diagonal: bool = Field(False, description="KL of per-channel variances only.")
 
 
 ContrastSpec = Annotated[VectorContrast | PixelContrast | GaussianContrast, Field(discriminator="name")]

@@ -50,6 +50,11 @@ class NyuV2Spec(ImagesSpec):
     )
     test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
 
+    @property
+    def training_count(self) -> int:
+        """Images trained on, if the data set is the published one of 795."""
+        return self.train_images or 795 - self.validation_images
+
 
 class RoomsSpec(ImagesSpec):
     """`rooms`: the embedded procedural indoor set, with the 13 classes of NYU-V2."""
@@ -59,6 +64,11 @@ class RoomsSpec(ImagesSpec):
     seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
     train_images: int = Field(200, ge=1, description="Training images besides those held out.")
     test_images: int = Field(100, ge=1)
+
+    @property
+    def training_count(self) -> int:
+        """Images trained on."""
+        return self.train_images
 
 
 DatasetSpec = Annotated[NyuV2Spec | RoomsSpec, Field(discriminator="name")]

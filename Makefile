@@ -1,0 +1,45 @@
+# make demo: set up and train table 3 on synthetic rooms. make test: set up and run the tests. Needs Python 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all test-slow lint bench clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rdc-sweeps needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sam]'
+	touch $@
+
+setup: $(READY) ## virtual environment with everything pinned, in .venv
+
+demo: $(READY) ## the twelve rows of table 3 on synthetic rooms, trained and reported
+	$(BIN)/rdc-sweep run table3 --profile demo
+	$(BIN)/rdc-sweep report table3 --profile demo --strict
+
+test: $(READY) ## the default tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)
+
+test-all: $(READY) ## all tests, the slow ones too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m 'slow or not slow'
+
+test-slow: $(READY) ## only the slow tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## speed and memory of the contrast against alternatives, as ratios
+	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
+
+clean: ## remove the environment, caches and build files; runs/ stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

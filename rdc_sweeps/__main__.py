@@ -1,0 +1,5 @@
+"""`python -m rdc_sweeps` is `rdc-sweep`."""
+
+from rdc_sweeps.cli.main import main
+
+main()

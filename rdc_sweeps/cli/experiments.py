@@ -1,0 +1,121 @@
+"""tables, validate, schema, config: what there is to run, and whether it is right."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.options import (
+    ExperimentsOption,
+    JsonOption,
+    ProfileOption,
+    RootOption,
+    SeedsOption,
+    open_catalogue,
+    parse_seeds,
+)
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import load_settings
+from rdc_sweeps.specs.schema import json_schema
+
+
+class SchemaChoice(str, Enum):
+    """Files that have a schema."""
+
+    table = "table"
+    profile = "profile"
+    run = "run"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(tables)
+    app.command()(validate)
+    app.command()(schema)
+    app.command()(config)
+
+
+def tables(
+    table: Annotated[str | None, typer.Argument(help="Show one table's rows.", show_default=False)] = None,
+    profile: ProfileOption = None,
+    seeds: SeedsOption = None,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the tables, their rows, published numbers, run ids and states."""
+    settings = load_settings(profile=profile, root=root, experiments=experiments)
+    catalogue = open_catalogue(settings)
+    found = []
+    for name in [table] if table else catalogue.tables:
+        for run in catalogue.runs(name, settings.profile, seeds=parse_seeds(seeds)):
+            published = {metric: getattr(run.row.published, metric) for metric in run.table.metrics}
+            found.append(
+                {
+                    "table": name,
+                    "row": run.row.id,
+                    "method": run.row.method,
+                    "seed": run.spec.seed,
+                    "profile": settings.profile,
+                    "published": published,
+                    "run": run.id,
+                    "state": RunDirectory(settings.root, run.id).state(),
+                }
+            )
+    if as_json:
+        print_json(found)
+        return
+    for name in dict.fromkeys(str(entry["table"]) for entry in found):
+        spec = catalogue.table(name)
+        shown = Table(title=f"{name}: {spec.title} ({spec.dataset})", title_justify="left", box=None, pad_edge=False)
+        for column in ("row", "seed", *spec.metrics, "run", "state"):
+            shown.add_column(column, justify="right" if column in {"seed", *spec.metrics} else "left", no_wrap=True)
+        for entry in found:
+            if entry["table"] == name:
+                numbers = [entry["published"].get(metric) or "-" for metric in spec.metrics]  # type: ignore[attr-defined]
+                shown.add_row(entry["row"], str(entry["seed"]), *numbers, entry["run"], entry["state"])  # type: ignore[arg-type]
+        data.print(shown)
+    states = [str(entry["state"]) for entry in {str(entry["run"]): entry for entry in found}.values()]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    messages.print(
+        f"{len(found)} rows, {len(states)} runs under profile {settings.profile}: {counts}. Numbers are the published."
+    )
+
+
+def validate(
+    table: Annotated[str | None, typer.Argument(help="Check one table.", show_default=False)] = None,
+    experiments: ExperimentsOption = None,
+) -> None:
+    """Report every problem of every spec at once."""
+    settings = load_settings(experiments=experiments)
+    catalogue = open_catalogue(settings)
+    names = [table] if table else catalogue.tables
+    problems = catalogue.problems(names)
+    if problems:
+        raise SpecError(problems)
+    messages.print(f"{', '.join(names)}: valid under {', '.join(catalogue.profiles)}")
+
+
+def schema(
+    name: Annotated[SchemaChoice, typer.Argument(help="Which file's schema.")] = SchemaChoice.table,
+) -> None:
+    """Print the JSON Schema of a table, a profile or a resolved run."""
+    print_json(json_schema(name.value))
+
+
+def config(as_json: JsonOption = False) -> None:
+    """Show all settings with their values."""
+    settings = load_settings()
+    values = settings.model_dump(mode="json")
+    if as_json:
+        print_json(values)
+        return
+    shown = Table(box=None, pad_edge=False)
+    for column in ("setting", "value", "meaning"):
+        shown.add_column(column, overflow="fold")
+    for name, field in type(settings).model_fields.items():
+        shown.add_row(name, str(values[name]) if values[name] is not None else "-", field.description)
+    data.print(shown)

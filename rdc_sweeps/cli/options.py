@@ -1,0 +1,64 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rdc_sweeps.settings import Settings, experiments_folder, load_settings
+from rdc_sweeps.specs.catalogue import Catalogue, Run
+
+TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
+RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", help="Scale: paper, cpu or demo (setting: profile).", show_default=False)
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="Seeds, such as 0,1,2; default: the profile's.", show_default=False)
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a field of every row.", show_default=False)
+]
+RootOption = Annotated[
+    Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)
+]
+ExperimentsOption = Annotated[
+    Path | None, typer.Option("--experiments", help="Folder of tables and profiles.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def parse_seeds(text: str | None) -> list[int] | None:
+    """`0,1,2` or `0-4` as numbers; None stays None."""
+    if text is None:
+        return None
+    try:
+        seeds: list[int] = []
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            seeds += range(int(first), int(last if dash else first) + 1)
+    except ValueError:
+        raise typer.BadParameter(f"write seeds as 0,1,2 or 0-4, found {text!r}", param_hint="--seeds") from None
+    if not seeds:
+        raise typer.BadParameter(f"no seeds in {text!r}", param_hint="--seeds")
+    return list(dict.fromkeys(seeds))
+
+
+def open_catalogue(settings: Settings) -> Catalogue:
+    """The catalogue of the experiments folder."""
+    return Catalogue(experiments_folder(settings))
+
+
+def resolve(
+    table: str,
+    rows: list[str] | None,
+    seeds: str | None,
+    assignments: list[str] | None,
+    **flags: object,
+) -> tuple[Settings, list[Run]]:
+    """Settings with the flags, and the runs that a command line names."""
+    settings = load_settings(**flags)
+    runs = open_catalogue(settings).runs(
+        table, settings.profile, rows=rows or (), seeds=parse_seeds(seeds), settings=assignments or ()
+    )
+    return settings, runs

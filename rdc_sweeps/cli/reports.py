@@ -1,0 +1,69 @@
+"""report: finished runs as a table."""
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from rdc_sweeps.cli.console import data, messages
+from rdc_sweeps.cli.options import (
+    ExperimentsOption,
+    ProfileOption,
+    RootOption,
+    SeedsOption,
+    SetOption,
+    TableArgument,
+    resolve,
+)
+
+INCOMPLETE = 4
+
+
+class Format(str, Enum):
+    """Report formats."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+
+
+class SelectionChoice(str, Enum):
+    """Selection rules."""
+
+    last = "last"
+    best_validation = "best-validation"
+    best_test = "best-test"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(report)
+
+
+def report(
+    table: TableArgument,
+    profile: ProfileOption = None,
+    seeds: SeedsOption = None,
+    assignments: SetOption = None,
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = Format.terminal,
+    selection: Annotated[
+        SelectionChoice | None, typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False)
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Row that improvements are counted from; default: each row's.", show_default=False)
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a run is missing.")] = False,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+) -> None:
+    """Report a table: published beside measured, improvements, mean and deviation over seeds."""
+    settings, runs = resolve(table, None, seeds, assignments, profile=profile, root=root, experiments=experiments)
+    from rdc_sweeps.reporting.render import render
+    from rdc_sweeps.reporting.report import build_report
+
+    built = build_report(runs, settings.root, selection=selection.value if selection else None, baseline=baseline)
+    render(built, form.value, data)
+    if strict and built.missing:
+        messages.print(f"{len(built.missing)} runs are missing", style="red")
+        raise typer.Exit(INCOMPLETE)

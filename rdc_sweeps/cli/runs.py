@@ -1,0 +1,159 @@
+"""run, worker, show: train the rows of a table."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.options import (
+    ExperimentsOption,
+    JsonOption,
+    ProfileOption,
+    RootOption,
+    RowsArgument,
+    SeedsOption,
+    SetOption,
+    TableArgument,
+    resolve,
+)
+from rdc_sweeps.dispatch.plan import Planned, plan
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import Settings, load_settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(run)
+    app.command(hidden=True)(worker)
+    app.command()(show)
+
+
+def run(
+    table: TableArgument,
+    rows: RowsArgument = None,
+    profile: ProfileOption = None,
+    seeds: SeedsOption = None,
+    assignments: SetOption = None,
+    max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at once.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a run.", show_default=False)] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    wandb: Annotated[str | None, typer.Option(help="online, offline or disabled.", show_default=False)] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Train anew; old directories are set aside.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the rows of a table that are not done yet."""
+    settings, runs = resolve(
+        table,
+        rows,
+        seeds,
+        assignments,
+        profile=profile,
+        root=root,
+        experiments=experiments,
+        max_parallel=max_parallel,
+        threads=threads,
+        device=device,
+        wandb=wandb,
+    )
+    planned = plan(runs, settings.root, retry_failed=retry_failed, rerun=rerun)
+    if dry_run:
+        _print_plan(planned, as_json=as_json)
+        return
+    from rdc_sweeps.cli.sweep import carry_out
+
+    failed = carry_out(planned, settings, rerun=rerun)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _print_plan(planned: list[Planned], *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {
+                    "table": one.run.table.table,
+                    "row": one.run.row.id,
+                    "seed": one.run.spec.seed,
+                    "run": one.run.id,
+                    "state": one.state,
+                    "action": one.action,
+                    "reason": one.reason,
+                    "steps": one.steps,
+                }
+                for one in planned
+            ]
+        )
+        return
+    shown = Table(box=None, pad_edge=False)
+    for column in ("row", "seed", "run", "state", "action", "steps", "reason"):
+        shown.add_column(column, justify="right" if column in {"seed", "steps"} else "left", overflow="fold")
+    for one in planned:
+        shown.add_row(
+            one.run.row.id, str(one.run.spec.seed), one.run.id, one.state, one.action, str(one.steps), one.reason
+        )
+    data.print(shown)
+    todo = [one for one in planned if one.action != "skip"]
+    messages.print(f"{len(todo)} of {len(planned)} runs to do, {sum(one.steps for one in todo)} steps")
+
+
+def worker(
+    run_id: Annotated[str, typer.Argument(help="Id of a run that has a directory.", show_default=False)],
+    root: RootOption = None,
+) -> None:
+    """Carry out one run in this process."""
+    settings = load_settings(root=root)
+    from rdc_sweeps.dispatch.worker import main
+
+    main(run_id, settings)
+
+
+def show(
+    run_id: Annotated[str, typer.Argument(help="Id of a run, or its first digits.", show_default=False)],
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is known of one run."""
+    settings = load_settings(root=root)
+    directory = _find(settings, run_id)
+    status, failure, result, origin = directory.status(), directory.failure(), directory.result(), directory.origin()
+    if as_json:
+        records = {"origin": origin, "status": status, "failure": failure, "result": result}
+        print_json(
+            {
+                "run": directory.id,
+                "state": directory.state(),
+                "folder": str(directory.folder),
+                "spec": directory.read_spec().model_dump(mode="json"),
+                **{name: record and record.model_dump(mode="json") for name, record in records.items()},
+            }
+        )
+        return
+    if origin:
+        data.print(f"{origin.table}/{origin.row} under profile {origin.profile}", highlight=False)
+    data.print(f"run {directory.id}: {directory.state()}, in {directory.folder}", highlight=False)
+    if status:
+        data.print(f"step {status.step} of {status.steps}, epoch {status.epoch} of {status.epochs}", highlight=False)
+    if failure and directory.state() == "failed":
+        data.print(failure.traceback, markup=False, highlight=False)
+    if result:
+        for rule, selected in result.selected.items():
+            if selected:
+                numbers = ", ".join(f"{name} {value:.4g}" for name, value in selected.metrics.items() if value is not None)
+                data.print(f"{rule} (epoch {selected.epoch + 1} of {result.epochs}): {numbers}", highlight=False)
+        data.print(f"{result.seconds:.0f} s on {result.device}", highlight=False)
+    data.print(directory.spec.read_text(encoding="utf-8"), markup=False, highlight=False)
+
+
+def _find(settings: Settings, prefix: str) -> RunDirectory:
+    if prefix.isalnum():
+        found = sorted(folder.name for folder in settings.root.glob(f"{prefix}*") if (folder / "spec.yaml").exists())
+        if len(found) == 1:
+            return RunDirectory(settings.root, found[0])
+        if found:
+            raise typer.BadParameter(f"{prefix!r} is the beginning of {', '.join(found)}", param_hint="RUN_ID")
+    raise typer.BadParameter(f"no run {prefix!r} in {settings.root}", param_hint="RUN_ID")

@@ -1,0 +1,51 @@
+"""The local sweep as a user sees it: preparation, the live board, what came out."""
+
+import torch
+
+from rdc_sweeps.cli.board import board
+from rdc_sweeps.cli.console import messages
+from rdc_sweeps.cli.progress import preparation_progress
+from rdc_sweeps.dispatch.local import run_locally, slots
+from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.dispatch.prepare import build_missing_regions, check, enter
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import Settings
+
+
+def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> list[str]:
+    """Prepare and train what is planned on this machine, and say how it went; returns the ids of runs not done."""
+    todo = [one for one in planned if one.action != "skip"]
+    skipped = [one for one in planned if one.action == "skip"]
+    for one in skipped:
+        if one.state != "done":
+            messages.print(f"{one.run.title}: skipped, {one.reason}", markup=False, highlight=False)
+    done_before = sum(one.state == "done" for one in skipped)
+    if done_before:
+        messages.print(f"{done_before} of {len(planned)} runs are done already", highlight=False)
+    failed_before = [one.run.id for one in skipped if one.state == "failed"]
+    if not todo:
+        return failed_before
+    gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
+    with preparation_progress() as progress:
+        check([one.run for one in todo], settings)
+        build_missing_regions([one.run.spec for one in todo], settings, "cuda" if gpus else "cpu", progress)
+    for one in todo:
+        enter(one.run, settings, rerun=rerun, retry=one.state == "failed")
+    at_once = slots(len(todo), settings, gpus)
+    where = f"{gpus} GPUs" if gpus else "the CPU"
+    messages.print(
+        f"training {len(todo)} runs on {where}: {at_once.runs} at once, {at_once.threads} threads each", highlight=False
+    )
+    with board([one.run for one in todo], settings.root) as watch:
+        run_locally([one.run.id for one in todo], settings, gpus=gpus, watch=watch)
+    directories = {one.run.id: RunDirectory(settings.root, one.run.id) for one in todo}
+    unfinished = []
+    for one in todo:
+        state = directories[one.run.id].state()
+        if state == "done":
+            continue
+        unfinished.append(one.run.id)
+        failure = directories[one.run.id].failure()
+        cause = failure.cause if failure else f"its process ended; see {directories[one.run.id].log}"
+        messages.print(f"{one.run.title} ({one.run.id}): {state}: {cause}", style="red", markup=False, highlight=False)
+    return failed_before + unfinished

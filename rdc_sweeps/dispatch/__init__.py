@@ -1,0 +1,1 @@
+"""A plan of runs, and the executors that carry it out."""

@@ -1,0 +1,103 @@
+"""The local executor: a pool of processes over the cores or GPUs of this machine."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+
+from rdc_sweeps.settings import Settings
+
+MEMORY_PER_RUN = 2 * 2**30
+"""What a small run needs at least; fewer run at once where memory is short."""
+
+STOP_SECONDS = 60.0
+"""How long stopped runs may take to save their checkpoints."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many runs at once, and CPU threads of each."""
+
+    runs: int
+    threads: int
+
+
+def slots(count: int, settings: Settings, gpus: int) -> Slots:
+    """Slots for `count` runs: one a GPU, or one a core, as far as memory allows.
+
+    One thread a run is fastest for many small runs: threads of several processes that share cores wait for each other.
+    """
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    fitting = gpus or min(cores, max(1, memory // MEMORY_PER_RUN))
+    runs = max(1, min(count, settings.max_parallel or fitting))
+    return Slots(runs, settings.threads or max(1, cores // runs))
+
+
+def run_locally(
+    run_ids: Sequence[str], settings: Settings, *, gpus: int, watch: Callable[[], None], interval: float = 0.2
+) -> dict[str, int]:
+    """Work through the runs, several at once.
+
+    The processes are forked from one server that has imported torch once. Interrupted (KeyboardInterrupt), it asks all
+    of them to stop at the next step with a checkpoint, waits for that, and raises again.
+
+    Args:
+        run_ids: Runs whose directories have specs.
+        settings: For the workers; `threads` and devices are set per slot.
+        gpus: GPUs of this machine to spread over; 0 for the CPU.
+        watch: Is called every `interval` seconds.
+        interval: Seconds between looks at the processes.
+
+    Returns:
+        Exit code of each run's process (see `dispatch.worker`); negative is the signal that killed it.
+    """
+    chosen = slots(len(run_ids), settings, gpus)
+    # Read when a library starts its thread pool, so it has to be there before the server imports anything.
+    os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rdc_sweeps.dispatch.worker"])
+    worker_settings = settings.model_copy(update={"threads": chosen.threads})
+    waiting = list(run_ids)
+    active: dict[int, tuple[str, ForkServerProcess]] = {}
+    codes: dict[str, int] = {}
+    try:
+        while waiting or active:
+            for slot in range(chosen.runs):
+                if waiting and slot not in active:
+                    run_id = waiting.pop(0)
+                    device = slot % gpus if gpus else None
+                    process = context.Process(target=_enter, args=(run_id, worker_settings, device), name=run_id)
+                    process.start()
+                    active[slot] = (run_id, process)
+            watch()
+            time.sleep(interval)
+            for slot, (run_id, process) in list(active.items()):
+                if process.exitcode is not None:
+                    codes[run_id] = process.exitcode
+                    del active[slot]
+    except KeyboardInterrupt:
+        _stop([process for _, process in active.values()])
+        raise
+    watch()
+    return codes
+
+
+def _enter(run_id: str, settings: Settings, device: int | None) -> None:
+    if device is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+    from rdc_sweeps.dispatch.worker import main
+
+    main(run_id, settings)
+
+
+def _stop(processes: Sequence[ForkServerProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.exitcode is None:
+            process.kill()

@@ -1,0 +1,65 @@
+"""What is to be done about each run of a table; imports nothing heavy, for it is also the dry run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.specs.run import RunSpec
+
+Action = Literal["train", "resume", "skip"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run, its state, and what will be done about it and why."""
+
+    run: Run
+    state: State
+    action: Action
+    reason: str
+    steps: int
+    """Optimiser steps of the whole training."""
+
+
+def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: bool = False) -> list[Planned]:
+    """One entry per distinct training, in order.
+
+    Args:
+        runs: Rows x seeds; the same training may be asked for more than once.
+        root: The runs folder.
+        retry_failed: Try failed runs again, from their checkpoints.
+        rerun: Train everything anew that nobody is working on.
+    """
+    distinct = {run.id: run for run in runs}
+    return [_plan_one(run, root, retry_failed=retry_failed, rerun=rerun) for run in distinct.values()]
+
+
+def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Planned:
+    directory = RunDirectory(root, run.id)
+    state = directory.state()
+    action: Action
+    if state == "running":
+        status = directory.status()
+        owner = f"process {status.process} on {status.host}" if status else "another process"
+        action, reason = "skip", f"{owner} is working on it"
+    elif rerun:
+        action, reason = "train", "--rerun" if state != "planned" else "new"
+    elif state == "done":
+        action, reason = "skip", "has a result"
+    elif state == "failed" and not retry_failed:
+        failure = directory.failure()
+        action, reason = "skip", f"failed: {failure.cause if failure else 'unknown'}; --retry-failed tries again"
+    elif directory.checkpoint.exists():
+        action, reason = "resume", "failed before" if state == "failed" else "has a checkpoint"
+    else:
+        action, reason = "train", "failed before" if state == "failed" else "new"
+    return Planned(run, state, action, reason, training_steps(run.spec))
+
+
+def training_steps(spec: RunSpec) -> int:
+    """Optimiser steps of a training; an incomplete last batch is dropped."""
+    per_epoch = max(1, spec.dataset.training_count // spec.training.batch_size)
+    return spec.training.epochs * per_epoch

@@ -1,0 +1,96 @@
+"""What must be there before a run may start: data, label settings, weights, checkpoints, region maps."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from rdc_sweeps.errors import RdcError
+from rdc_sweeps.models.weights import check_weights
+from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint
+from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.specs.regions import SamRegions
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
+
+Check = Callable[[], object]
+"""Raises an `RdcError` if something is not as it must be."""
+
+Progress = Callable[[str, int, int], None]
+"""What is being made, how many are done, how many there are."""
+
+
+class PreparationError(RdcError):
+    """Runs that cannot start; all reasons, each with the rows that it concerns."""
+
+    def __init__(self, problems: Mapping[str, list[str]]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{problem}\n  needed by {', '.join(rows)}" for problem, rows in problems.items()))
+
+
+def check(runs: Iterable[Run], settings: Settings) -> None:
+    """Open everything that the runs need.
+
+    Raises:
+        PreparationError: What is missing or damaged, said once each.
+    """
+    _check(runs, lambda spec: [*_region_checks(spec, settings), lambda: check_weights(spec.backbone, settings.weights_root)])
+
+
+def check_regions(runs: Iterable[Run], settings: Settings) -> None:
+    """Open what the runs' region maps are computed from.
+
+    Raises:
+        PreparationError: What is missing or damaged, said once each.
+    """
+    _check(runs, lambda spec: _region_checks(spec, settings))
+
+
+def _region_checks(spec: RunSpec, settings: Settings) -> list[Check]:
+    source = stored_regions(spec)
+    checks: list[Check] = [lambda: open_data(spec, settings)]
+    if isinstance(source, SamRegions):
+        checks.append(lambda: check_sam_checkpoint(source, settings.weights_root))
+    return checks
+
+
+def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) -> None:
+    problems: dict[str, list[str]] = {}
+    for run in runs:
+        for one in checks(run.spec):
+            try:
+                one()
+            except RdcError as error:
+                problems.setdefault(str(error), []).append(run.title)
+    if problems:
+        raise PreparationError(problems)
+
+
+def build_missing_regions(
+    specs: Iterable[RunSpec], settings: Settings, device: str, progress: Progress
+) -> dict[str, BuildReport]:
+    """Compute the region maps of all training images that are not in the store yet; reports by title."""
+    needed = {
+        (source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None
+    }
+    reports = {}
+    for (source, dataset), spec in needed.items():
+        generator, store = open_generator(source, settings, device)
+        title = f"{source.source} regions of {dataset.name}"
+        images = open_data(spec, settings).splits.train
+        reports[title] = build_regions(
+            images, generator, store, progress=lambda done, total, title=title: progress(title, done, total)
+        )
+    return reports
+
+
+def enter(run: Run, settings: Settings, *, rerun: bool, retry: bool) -> None:
+    """Make a run's directory ready for a worker: its spec, its origin, and no old result or failure in the way."""
+    directory = RunDirectory(settings.root, run.id)
+    if rerun:
+        directory.set_aside()
+    if retry:
+        directory.forget_failure()
+    directory.write_spec(run.spec)
+    directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))

@@ -1,0 +1,35 @@
+"""What a method is to the training loop."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from rdc_sweeps.data.loading import Batch
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What to minimise, and what to report: detached scalars by name."""
+
+    total: Tensor
+    reported: Mapping[str, Tensor]
+
+
+class Method(nn.Module, ABC):
+    """A training objective, with the parameters it brings besides the network's."""
+
+    def film_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the second optimiser group."""
+        return []
+
+    @abstractmethod
+    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
+        """Losses of one batch.
+
+        Args:
+            network: Image (B, 3, H, W) to a dict of predictions per task.
+            batch: Views, labels and which of them are granted.
+            epoch: Epochs done so far, with fraction; ramps depend on it.
+        """

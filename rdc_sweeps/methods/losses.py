@@ -1,0 +1,61 @@
+"""Supervised losses of the three tasks (Li et al. 2022, section 3; unweighted)."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+VOID = -1
+
+
+def semantic_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy per image over labelled pixels; `logits` (B, C, H, W), `label` (B, H, W), void -1 -> (B,)."""
+    loss = F.cross_entropy(logits.float(), label, ignore_index=VOID, reduction="none")
+    return _mean_over(loss, label != VOID)
+
+
+def depth_loss(depth: Tensor, label: Tensor) -> Tensor:
+    """L1 per image over valid pixels (label > 0); both (B, 1, H, W), in the label's unit -> (B,)."""
+    valid = label > 0
+    return _mean_over((depth.float() - label).abs(), valid)
+
+
+def normal_loss(normal: Tensor, label: Tensor) -> Tensor:
+    """1 - cosine per image over valid pixels (label not zero); both (B, 3, H, W) -> (B,).
+
+    The prediction's length does not enter.
+    """
+    valid = label.abs().sum(dim=1) > 0
+    return _mean_over(1 - F.cosine_similarity(normal.float(), label, dim=1, eps=1e-8), valid)
+
+
+def _mean_over(loss: Tensor, valid: Tensor) -> Tensor:
+    """Mean of (B, ...) over the valid elements of each image; 0 for an image without any."""
+    # torch.where, not a product: an invalid element may be inf or nan and must not reach the gradient.
+    loss = torch.where(valid, loss, 0.0).flatten(1)
+    return loss.sum(dim=1) / valid.flatten(1).sum(dim=1).clamp_min(1)
+
+
+_LOSSES = {"semantic": semantic_loss, "depth": depth_loss, "normal": normal_loss}
+
+
+def supervised_losses(
+    predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor], granted: Tensor
+) -> dict[str, Tensor]:
+    """Loss of each task, averaged over the batch; an image counts for a task only if it has that label.
+
+    Args:
+        predictions: Per task (B, C, H, W).
+        labels: Per task, as the loss of the task wants them.
+        granted: Bool (B, K), which image has which task's label; columns in the order of `predictions`.
+
+    Returns:
+        A scalar per task: sum over granted images / B.
+    """
+    losses = {}
+    for column, task in enumerate(predictions):
+        has_label = granted[:, column]
+        per_image = _LOSSES[task](predictions[task], labels[task])
+        losses[task] = torch.where(has_label, per_image, 0.0).mean()
+    return losses

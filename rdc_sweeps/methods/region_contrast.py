@@ -1,0 +1,111 @@
+"""Region-aware distribution contrast: L_Sup + w L_RC (eq. 1) in all its strategies and extractions."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+
+import torch
+from torch import Tensor, nn
+
+from rdc_sweeps.contrast import Diagnostics, Strategy, index_regions, region_contrast
+from rdc_sweeps.data.loading import Batch, View
+from rdc_sweeps.methods.base import Losses, Method
+from rdc_sweeps.methods.losses import supervised_losses
+from rdc_sweeps.methods.pairs import Pairs, task_pairs
+from rdc_sweeps.methods.strategies import contrast_strategy
+from rdc_sweeps.methods.supervised import supervision
+from rdc_sweeps.models.mapping import TaskMaps, build_mapping, pair_index
+from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
+from rdc_sweeps.regions.patches import patch_regions
+from rdc_sweeps.regions.semantic import semantic_regions
+from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.method import RegionContrast
+
+
+class RegionContrastMethod(Method):
+    """Supervised losses on view 1, and the contrast between tasks on view 2 (or view 1 if there is one view).
+
+    For each ordered pair of tasks that `task_pairs` names, the mapping network a_theta brings the prediction of one
+    and the label of the other into one space; the regions of both are contrasted. L_RC is the mean over an image's
+    pairs and over the images of the batch.
+    """
+
+    def __init__(self, spec: RegionContrast, tasks: tuple[Task, ...], classes: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.tasks = tasks
+        self.classes = classes
+        self.mapping = build_mapping(spec.mapping, tasks, classes)
+        self.strategy: Strategy = contrast_strategy(spec)
+
+    def film_parameters(self) -> list[nn.Parameter]:
+        """FiLM scales and shifts of a_theta."""
+        return self.mapping.film_parameters()
+
+    def weight(self, epoch: float) -> float:
+        """Weight of L_RC at a time: linear from 0 to `weight` over the ramp."""
+        ramp = self.spec.ramp_epochs
+        return self.spec.weight * min(1.0, epoch / ramp) if ramp else self.spec.weight
+
+    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
+        """See `Method.forward`."""
+        first, last = batch.views[0], batch.views[-1]
+        count = first.image.shape[0]
+        if first is last:
+            predictions = contrasted = network(first.image)
+        else:
+            both = network(torch.cat([first.image, last.image]))
+            predictions = {task: both[task][:count] for task in self.tasks}
+            contrasted = {task: both[task][count:] for task in self.tasks}
+        supervised = supervision(supervised_losses(predictions, first.labels, batch.granted))
+        contrast, reported = self.contrast(contrasted, last, task_pairs(batch.granted_cpu))
+        total = supervised.total + self.weight(epoch) * contrast
+        return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **reported})
+
+    def contrast(
+        self, predictions: Mapping[Task, Tensor], view: View, pairs: Pairs
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_RC of one view, and the contrast's diagnostics.
+
+        Args:
+            predictions: Per task (B, C, H, W), of this view.
+            view: Labels and regions of the view.
+            pairs: The N items to contrast.
+        """
+        if not len(pairs):
+            return view.image.new_zeros(()), {}
+        # Without a maximum, the number of regions is read from the maps: one look at the device per step.
+        index = index_regions(self.regions(view)).select(pairs.image)
+        predicted, labelled = self.mapped(predictions, view, pairs)
+        outcome = region_contrast(predicted, labelled, index, self.strategy)
+        reported = {f"contrast/{field.name}": getattr(outcome.diagnostics, field.name) for field in fields(Diagnostics)}
+        # Each image weighs the same, however many pairs of tasks it has.
+        return (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0], reported
+
+    def mapped(self, predictions: Mapping[Task, Tensor], view: View, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Features (N, d, h, w) of the items' predictions and of their labels, in one pass through a_theta."""
+        device = view.image.device
+        count = len(pairs)
+        inputs: dict[Task, TaskMaps] = {}
+        for position, task in enumerate(self.tasks):
+            as_prediction, as_label = pairs.predicted == position, pairs.labelled == position
+            maps = []
+            if as_prediction.any():
+                maps.append(prediction_input(task, predictions[task][pairs.image[as_prediction].to(device)]))
+            if as_label.any():
+                maps.append(label_input(task, view.labels[task][pairs.image[as_label].to(device)], self.classes))
+            if maps:
+                slots = torch.cat([as_prediction.nonzero(), as_label.nonzero() + count]).flatten()
+                inputs[task] = TaskMaps(torch.cat(maps), slots.to(device))
+        kinds = pair_index(pairs.predicted, pairs.labelled, len(self.tasks)).to(device)
+        features = self.mapping(inputs, kinds.repeat(2))
+        return features[:count], features[count:]
+
+    def regions(self, view: View) -> Tensor:
+        """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region."""
+        stride = self.spec.region_stride
+        extraction = self.spec.extraction
+        batch, _, height, width = view.image.shape
+        if extraction.name == "patch":
+            return patch_regions(height // stride, width // stride, extraction.size, view.image.device).expand(batch, -1, -1)
+        regions = semantic_regions(view.labels["semantic"]) if view.regions is None else view.regions
+        return regions[:, stride // 2 :: stride, stride // 2 :: stride]

@@ -1,0 +1,21 @@
+"""Methods by the type of their spec: a new one is a new file and a line here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rdc_sweeps.methods.base import Method
+from rdc_sweeps.methods.region_contrast import RegionContrastMethod
+from rdc_sweeps.methods.supervised import SupervisedMethod
+from rdc_sweeps.specs.base import Spec, Task
+from rdc_sweeps.specs.method import MethodSpec, RegionContrast, Supervised
+
+METHODS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Method]] = {
+    Supervised: lambda spec, tasks, classes: SupervisedMethod(),
+    RegionContrast: RegionContrastMethod,
+}
+"""Builders: (spec, tasks, number of classes) -> method."""
+
+
+def build_method(spec: MethodSpec, tasks: tuple[Task, ...], classes: int) -> Method:
+    """The method of a spec; its initialisation follows torch's global seed."""
+    return METHODS[type(spec)](spec, tasks, classes)

@@ -1,0 +1,23 @@
+"""MTL: supervised losses of the labels that an image has, and nothing else."""
+
+import torch
+from torch import Tensor, nn
+
+from rdc_sweeps.data.loading import Batch
+from rdc_sweeps.methods.base import Losses, Method
+from rdc_sweeps.methods.losses import supervised_losses
+
+
+class SupervisedMethod(Method):
+    """The sum of the granted tasks' losses on view 1."""
+
+    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
+        """See `Method.forward`; later views are not looked at."""
+        view = batch.views[0]
+        return supervision(supervised_losses(network(view.image), view.labels, batch.granted))
+
+
+def supervision(losses: dict[str, Tensor]) -> Losses:
+    """The unweighted sum of task losses."""
+    reported = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
+    return Losses(torch.stack(list(losses.values())).sum(), reported)

@@ -1,0 +1,1 @@
+"""The run directory: its states, locks, records and results."""

@@ -1,0 +1,49 @@
+"""What a run was made with: commit, packages, host and device."""
+
+import os
+import platform
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("rdc-sweeps", "torch", "torchvision", "timm", "accelerate", "numpy", "scikit-image", "wandb")
+
+
+def describe_environment() -> dict[str, Any]:
+    """The environment of this process, as plain values; no variables of the environment, which may hold secrets."""
+    return {
+        "commit": _commit(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "host": socket.gethostname(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+        "devices": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the code, with `+` if files differ from it; None outside a checkout."""
+    folder = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"], cwd=folder, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if head.returncode else head.stdout.strip() + ("+" if changed.stdout.strip() else "")

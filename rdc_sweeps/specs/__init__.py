@@ -1,0 +1,1 @@
+"""What an experiment is: Pydantic models, YAML loading, content identity."""

@@ -1,0 +1,1 @@
+"""The loop: optimisation, evaluation, checkpoints, exact resume."""

@@ -1,0 +1,39 @@
+"""Checkpoints: everything that an exact resume needs, in one file that is replaced atomically."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import torch
+
+from rdc_sweeps.errors import CheckpointError
+from rdc_sweeps.files import write_atomically
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, run: str, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values of `state`; the old checkpoint stays until the new one is on disk."""
+    write_atomically(path, lambda file: torch.save({"format": FORMAT, "run": run, **state}, file))
+
+
+def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
+    """The checkpoint of a run on the CPU; None if there is none.
+
+    Raises:
+        CheckpointError: It is damaged, of another run, or of another format.
+    """
+    if not path.exists():
+        return None
+    remedy = "train from the beginning with --rerun"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, BadZipFile) as error:
+        raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}); {remedy}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a checkpoint of this version; {remedy}")
+    if state.get("run") != run:
+        raise CheckpointError(f"{path}: belongs to run {state.get('run')}, not {run}; {remedy}")
+    return state

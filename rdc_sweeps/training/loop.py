@@ -1,0 +1,226 @@
+"""The training loop: one run from its spec to its history of epochs, resumable at any step.
+
+Order, augmentation and noise are functions of (seed, epoch, step), learning rates of the epoch; what else a step depends
+on is in the checkpoint. So a run that was stopped and resumed ends as one that was not, bit for bit on the same CPU.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
+from torch import Tensor
+
+from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
+from rdc_sweeps.errors import DivergenceError
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
+from rdc_sweeps.training.evaluation import evaluate
+from rdc_sweeps.training.observers import Observer
+from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.schedules import learning_rate
+from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
+
+PANELS = 3
+"""How many test images are drawn after each epoch."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that ended, or stopped at a step because it was asked to."""
+
+    history: list[EpochRecord]
+    finished: bool
+    seconds: float
+    parameters: int
+    images: int
+
+
+def train(
+    spec: RunSpec,
+    settings: Settings,
+    checkpoint: Path,
+    observers: Sequence[Observer] = (),
+    stop: Callable[[], bool] = lambda: False,
+) -> Training:
+    """Train a run, or go on with it where its checkpoint stands.
+
+    Args:
+        spec: The run.
+        settings: Where data are, which device.
+        checkpoint: File that is replaced after every epoch, and when the training is stopped.
+        observers: Are told of every step and epoch.
+        stop: Is asked before every step; True saves a checkpoint and returns.
+
+    Raises:
+        DivergenceError: A loss or gradient is not finite.
+        CheckpointError: The checkpoint does not fit.
+    """
+    return _Loop(spec, settings, checkpoint, observers).run(stop)
+
+
+class _Loop:
+    def __init__(self, spec: RunSpec, settings: Settings, checkpoint: Path, observers: Sequence[Observer]) -> None:
+        self.spec, self.checkpoint, self.observers = spec, checkpoint, observers
+        self.id = run_id(spec)
+        self.accelerator = Accelerator(
+            cpu=settings.device == "cpu",
+            mixed_precision="bf16" if spec.training.precision == "bfloat16" else "no",
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        data = open_data(spec, settings)
+        self.batches = TrainingBatches(
+            data.splits.train,
+            data.train_mask,
+            regions=region_reader(spec, data, settings),
+            augmentation=spec.training.augmentation,
+            seed=spec.seed,
+            batch_size=spec.training.batch_size,
+            rank=self.accelerator.process_index,
+            world=self.accelerator.num_processes,
+            workers=settings.workers,
+        )
+        size = spec.training.batch_size
+        self.test = EvaluationBatches(data.splits.test, None, size)
+        self.validation = (
+            EvaluationBatches(data.splits.validation, data.validation_mask, size) if len(data.splits.validation) else None
+        )
+        self.learner: Learner = build_learner(spec, settings)
+        networks, film = self.learner.parameter_groups()
+        groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
+        self.learner.to(self.accelerator.device)
+        self.optimizer = torch.optim.Adam(groups, lr=spec.training.network.learning_rate)
+        self.wrapped = self.accelerator.prepare_model(self.learner)
+        self.epoch, self.step = 0, 0
+        self.history: list[EpochRecord] = []
+        self.sums: dict[str, float] = {}
+        self.earlier_seconds = 0.0
+        self.started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier_seconds + time.monotonic() - self.started
+
+    def run(self, stop: Callable[[], bool]) -> Training:
+        self._resume()
+        per_epoch, epochs = self.batches.steps_per_epoch, self.spec.training.epochs
+        for observer in self.observers:
+            observer.started(self.epoch * per_epoch + self.step, epochs, per_epoch)
+        while self.epoch < epochs:
+            if not self._train_epoch(stop):
+                self._save()
+                return self._training(finished=False)
+            self._evaluate()
+            self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
+            self._save()
+        return self._training(finished=True)
+
+    def _training(self, *, finished: bool) -> Training:
+        parameters = sum(parameter.numel() for parameter in self.learner.network.parameters())
+        return Training(self.history, finished, self.seconds, parameters, len(self.batches.dataset))
+
+    def _train_epoch(self, stop: Callable[[], bool]) -> bool:
+        """Train the rest of the epoch; False if it was stopped before its end."""
+        self.wrapped.train()
+        rates = self._set_learning_rates()
+        per_epoch = self.batches.steps_per_epoch
+        with self.batches.epoch(self.epoch, start_step=self.step) as batches:
+            for batch in batches:
+                if stop():
+                    return False
+                # Noise (Gumbel, drop-out) is a function of the seed and the step alone.
+                torch.manual_seed(_noise_seed(self.spec.seed, self.epoch, self.step))
+                with self.accelerator.autocast():
+                    losses = self.wrapped(batch.to(self.accelerator.device), self.epoch + self.step / per_epoch)
+                self.optimizer.zero_grad(set_to_none=True)
+                self.accelerator.backward(losses.total)
+                gradients = [parameter.grad for parameter in self.learner.parameters() if parameter.grad is not None]
+                norm = torch.nn.utils.get_total_norm(gradients)
+                values = _to_floats({"loss": losses.total.detach(), "gradient_norm": norm, **losses.reported})
+                self._check_finite(values)
+                # Diagnostics have no value in a step without regions.
+                values = {name: value for name, value in values.items() if math.isfinite(value)}
+                self.optimizer.step()
+                for name, value in values.items():
+                    if name.startswith("loss"):
+                        self.sums[name] = self.sums.get(name, 0.0) + value
+                for observer in self.observers:
+                    observer.stepped(self.epoch, self.epoch * per_epoch + self.step, {**values, **rates})
+                self.step += 1
+        return True
+
+    def _set_learning_rates(self) -> dict[str, float]:
+        rates = {}
+        for group in self.optimizer.param_groups:
+            chosen = getattr(self.spec.training, group["name"])
+            group["lr"] = learning_rate(chosen.learning_rate, chosen.schedule, self.epoch, self.spec.training.epochs)
+            rates[f"learning_rate/{group['name']}"] = group["lr"]
+        return rates
+
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        watched = ("loss", "gradient_norm")
+        bad = {name: value for name, value in values.items() if name.startswith(watched) and not math.isfinite(value)}
+        if not bad:
+            return
+        weights = [name for name, value in self.learner.named_parameters() if not torch.isfinite(value).all()]
+        raise DivergenceError(
+            f"run {self.id}: in epoch {self.epoch}, step {self.step}, not finite: "
+            + ", ".join(f"{name} = {value}" for name, value in bad.items())
+            + f"; all values: {', '.join(f'{name} = {value:.4g}' for name, value in values.items())}"
+            + f"; parameters not finite: {', '.join(weights[:5]) or 'none'}. The last checkpoint is from before that. "
+            "Try a lower training.network.learning_rate or method.weight, or precision float32."
+        )
+
+    def _evaluate(self) -> None:
+        test, panels = evaluate(self.learner.network, self.test, self.accelerator, panels=PANELS)
+        validation = (
+            evaluate(self.learner.network, self.validation, self.accelerator)[0] if self.validation is not None else None
+        )
+        losses = {name: value / self.batches.steps_per_epoch for name, value in self.sums.items()}
+        record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation)
+        self.history.append(record)
+        last_step = (self.epoch + 1) * self.batches.steps_per_epoch - 1
+        for observer in self.observers:
+            observer.evaluated(record, last_step, panels)
+
+    def _save(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        save_checkpoint(
+            self.checkpoint,
+            self.id,
+            {
+                "epoch": self.epoch,
+                "step": self.step,
+                "sums": self.sums,
+                "seconds": self.seconds,
+                "history": [record.model_dump() for record in self.history],
+                "learner": self.learner.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            },
+        )
+
+    def _resume(self) -> None:
+        state = load_checkpoint(self.checkpoint, self.id)
+        if state is None:
+            return
+        self.learner.load_state_dict(state["learner"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.sums = state["epoch"], state["step"], state["sums"]
+        self.history = [EpochRecord.model_validate(record) for record in state["history"]]
+        self.earlier_seconds = state["seconds"]
+
+
+def _noise_seed(seed: int, epoch: int, step: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _to_floats(values: Mapping[str, Tensor]) -> dict[str, float]:
+    """All scalars in one transfer from the device."""
+    return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))

@@ -1,0 +1,100 @@
+"""From a run's spec to its data, network and method."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.label_settings import label_mask
+from rdc_sweeps.data.splits import Splits, open_splits
+from rdc_sweeps.methods.base import Method
+from rdc_sweeps.methods.registry import build_method
+from rdc_sweeps.models.network import MultiTaskNetwork, build_network
+from rdc_sweeps.regions.sources import RegionGenerator, region_generator
+from rdc_sweeps.regions.store import RegionStore
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.regions import RegionSource, SemanticRegions
+from rdc_sweeps.specs.run import RunSpec
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Splits of a data set, and the labels that the setting grants to their images."""
+
+    splits: Splits
+    train_mask: NDArray[np.bool_]
+    validation_mask: NDArray[np.bool_]
+
+
+def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
+    """Open the data set of a run and its label setting.
+
+    The validation split is held out of the training images, so the setting's withheld labels stay withheld there too.
+    """
+    splits = open_splits(spec.dataset, root=dataset_root(spec, settings), cache=settings.cache_root)
+    mask = label_mask(spec.labels, spec.dataset, splits.training_rows, root=settings.label_settings_root)
+    return TrainingData(splits, mask[splits.train_rows], mask[splits.validation_rows])
+
+
+def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
+    """The folder that settings name for the data set of a run; None if they name none or it needs none."""
+    root: Path | None = getattr(settings, f"{spec.dataset.name}_root", None)
+    return root
+
+
+def stored_regions(spec: RunSpec) -> RegionSource | None:
+    """The source whose region maps a run reads from the store; None if it needs none from there."""
+    extraction = getattr(spec.method, "extraction", None)
+    if extraction is None or extraction.name != "region" or isinstance(extraction.regions, SemanticRegions):
+        return None
+    source: RegionSource = extraction.regions
+    return source
+
+
+def open_generator(source: RegionSource, settings: Settings, device: str) -> tuple[RegionGenerator, RegionStore]:
+    """The generator of a region source and the store of its maps."""
+    generator = region_generator(source, weights_root=settings.weights_root, device=device)
+    return generator, RegionStore(settings.cache_root / "regions", generator.key)
+
+
+def region_reader(
+    spec: RunSpec, data: TrainingData, settings: Settings
+) -> Callable[[int], NDArray[np.int32]] | None:
+    """Region map by position in the training split; None if the run needs none."""
+    source = stored_regions(spec)
+    if source is None:
+        return None
+    _, store = open_generator(source, settings, "cpu")
+    reader: Callable[[int], NDArray[np.int32]] = store.reader(data.splits.train)
+    return reader
+
+
+def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
+    """Network and method, initialised from the run's seed."""
+    torch.manual_seed(spec.seed)
+    tasks, classes = spec.dataset.tasks, len(spec.dataset.classes)
+    network = build_network(spec.backbone, tasks, classes, weights_root=settings.weights_root)
+    return Learner(network, build_method(spec.method, tasks, classes))
+
+
+class Learner(torch.nn.Module):
+    """A network and the method that trains it, as one module: what is distributed, saved and resumed."""
+
+    def __init__(self, network: MultiTaskNetwork, method: Method) -> None:
+        super().__init__()
+        self.network = network
+        self.method = method
+
+    def forward(self, *inputs: Any) -> Any:
+        """Losses of (batch, epoch); see `Method.forward`."""
+        return self.method(self.network, *inputs)
+
+    def parameter_groups(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+        """Parameters of the networks, and FiLM parameters of the mapping."""
+        film = self.method.film_parameters()
+        film_ids = {id(parameter) for parameter in film}
+        return [parameter for parameter in self.parameters() if id(parameter) not in film_ids], film
