@@ -1,0 +1,71 @@
+"""A build in a process of its own: `python building.py STORE IMAGES WORKERS SECONDS` prints what was built and reused.
+
+Each map takes SECONDS, so that a test can kill or outrun the build.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdc_sweeps.regions.build import build_regions
+from rdc_sweeps.regions.generator import generator_key
+from rdc_sweeps.regions.image import eight_bit
+from rdc_sweeps.regions.store import RegionStore
+
+KEY = generator_key({"source": "brightness"})
+
+
+class Pictures:
+    """Random images."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        return np.random.default_rng(index).random((6, 8, 3)).astype(np.float32)
+
+
+class Brightness:
+    """Ids of dark and bright pixels, slowly."""
+
+    key = KEY
+
+    def __init__(self, seconds: float = 0) -> None:
+        self.seconds = seconds
+
+    def __call__(self, image: NDArray[np.floating]) -> NDArray[np.int32]:
+        time.sleep(self.seconds)
+        return (eight_bit(image)[..., 0] > 127).astype(np.int32)
+
+
+class Crash(Brightness):
+    """Ends its process."""
+
+    def __call__(self, image: NDArray[np.floating]) -> NDArray[np.int32]:
+        os._exit(1)
+
+
+def main() -> None:
+    """Build, with a line on stdout after each image."""
+    root, count, workers, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
+    generator = Brightness(seconds) if seconds >= 0 else Crash()
+    report = build_regions(
+        Pictures(count),
+        generator,
+        RegionStore(root, KEY),
+        lambda done, total: print(done, total, flush=True),
+        workers=workers,
+    )
+    print(json.dumps({"built": report.built, "reused": report.reused, "pid": os.getpid()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

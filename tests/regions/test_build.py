@@ -1,0 +1,192 @@
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.regions.generator import generator_key
+from rdc_sweeps.regions.image import image_digest
+from rdc_sweeps.regions.store import RegionStore
+
+SCRIPT = Path(__file__).with_name("building.py")
+
+
+class Pictures:
+    def __init__(self, seeds: list[int]) -> None:
+        self.seeds = seeds
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        return np.random.default_rng(self.seeds[index]).random((6, 8, 3)).astype(np.float32)
+
+
+class Brightness:
+    """Ids of dark and bright pixels, and how often it was asked."""
+
+    key = generator_key({"source": "brightness"})
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, image: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+        self.calls += 1
+        return np.where(np.rint(image[..., 0] * 255) > 127, 1, 0).astype(np.int32)
+
+
+def build(root: Path, images: Pictures, generator: Brightness) -> BuildReport:
+    return build_regions(images, generator, RegionStore(root, generator.key))
+
+
+def start(root: Path, images: int, *, workers: int = 0, seconds: float = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(root), str(images), str(workers), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, int]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    report: dict[str, int] = json.loads(out.splitlines()[-1])
+    return report
+
+
+def assert_complete(root: Path, images: int) -> None:
+    generator = Brightness()
+    pictures = Pictures(list(range(images)))
+    reader = RegionStore(root, generator.key).reader(pictures)
+    for row in range(images):
+        np.testing.assert_array_equal(reader(row), generator(pictures.image(row)))
+
+
+def test_maps_are_computed_once(tmp_path: Path) -> None:
+    generator = Brightness()
+    assert build(tmp_path, Pictures([0, 1, 2]), generator) == BuildReport(built=3, reused=0)
+    assert build(tmp_path, Pictures([2, 5, 0, 1]), generator) == BuildReport(built=1, reused=3)
+    assert generator.calls == 4
+
+
+def test_equal_images_share_a_map(tmp_path: Path) -> None:
+    assert build(tmp_path, Pictures([7, 7, 7]), Brightness()) == BuildReport(built=1, reused=2)
+
+
+def test_no_images(tmp_path: Path) -> None:
+    assert build(tmp_path, Pictures([]), Brightness()) == BuildReport()
+
+
+def test_progress_counts_every_image(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    generator = Brightness()
+    store = RegionStore(tmp_path, generator.key)
+    for _ in range(2):
+        build_regions(Pictures([0, 1, 2]), generator, store, lambda done, total: calls.append((done, total)))
+    assert calls == [(1, 3), (2, 3), (3, 3)] * 2
+
+
+@pytest.mark.parametrize("keep", [0, 20, -1])
+def test_a_damaged_map_is_computed_again_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keep: int
+) -> None:
+    images = Pictures([0, 1, 2])
+    build(tmp_path, images, Brightness())
+    path = RegionStore(tmp_path, Brightness.key).path(image_digest(images.image(1)))
+    path.write_bytes(path.read_bytes()[:keep])
+    with caplog.at_level(logging.WARNING):
+        assert build(tmp_path, images, Brightness()) == BuildReport(built=1, reused=2)
+    assert str(path) in caplog.text
+    assert_complete(tmp_path, 3)
+
+
+def test_images_without_any_region_are_counted_and_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Nothing(Brightness):
+        def __call__(self, image: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+            return np.full(image.shape[:2], -1, np.int32)
+
+    for reused in (0, 2):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            report = build(tmp_path, Pictures([0, 1]), Nothing())
+        assert report == BuildReport(built=2 - reused, reused=reused, without_regions=2)
+        assert "2 of 2 images have no region" in caplog.text
+
+
+def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    class Interrupted(Brightness):
+        def __call__(self, image: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().__call__(image)
+
+    images = Pictures([0, 1, 2, 3, 4])
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path, images, Interrupted())
+    assert build(tmp_path, images, Brightness()) == BuildReport(built=3, reused=2)
+    assert_complete(tmp_path, 5)
+
+
+def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    process = start(tmp_path, 40, seconds=0.02)
+    assert process.stdout is not None
+    for _ in range(5):
+        process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+    report = finish(start(tmp_path, 40))
+    assert 5 <= report["reused"] < 40
+    assert report["built"] + report["reused"] == 40
+    assert_complete(tmp_path, 40)
+
+
+def test_two_builders_share_the_work(tmp_path: Path) -> None:
+    builders = [start(tmp_path, 60, seconds=0.02) for _ in range(2)]
+    reports = [finish(builder) for builder in builders]
+    assert all(report["built"] + report["reused"] == 60 for report in reports)
+    assert sum(report["built"] for report in reports) >= 60
+    assert_complete(tmp_path, 60)
+
+
+def test_worker_processes_build_all_maps(tmp_path: Path) -> None:
+    first = finish(start(tmp_path, 30, workers=2))
+    assert (first["built"], first["reused"]) == (30, 0)
+    assert_complete(tmp_path, 30)
+    again = finish(start(tmp_path, 31, workers=1))
+    assert (again["built"], again["reused"]) == (1, 30)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    process = start(tmp_path, 400, workers=2, seconds=0.05)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    # The workers hold the other ends of these pipes, which close when the last of them has ended.
+    process.communicate(timeout=60)
+    assert not list(tmp_path.rglob("*/.*"))[2:], "each worker leaves at most the file it was writing"
+    assert finish(start(tmp_path, 400))["reused"] > 0
+
+
+def test_a_worker_that_dies_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    process = start(tmp_path, 10, workers=1, seconds=-1)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "rdc_sweeps.errors.RdcError: a process that computed regions died" in err
+    assert "fewer workers" in err
+
+
+def test_interrupting_workers_ends_the_build(tmp_path: Path) -> None:
+    process = start(tmp_path, 400, workers=2, seconds=0.05)
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err.rstrip().endswith("KeyboardInterrupt")
+    assert finish(start(tmp_path, 400))["reused"] < 400
