@@ -12,15 +12,15 @@ from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
 
-def pair_index(predicted: int, labelled: int, tasks: int) -> int:
-    """Index of the ordered pair (predicted task, labelled task): row by row, without the diagonal.
+def pair_index(predicted: Tensor, labelled: Tensor, tasks: int) -> Tensor:
+    """Index of ordered pairs (predicted task, labelled task): row by row, without the diagonal.
 
     Args:
-        predicted: Position of the task that is predicted.
-        labelled: Position of the task that is labelled, another one.
+        predicted: LongTensor (N,), position of the task that is predicted.
+        labelled: LongTensor (N,), position of the task that is labelled, another one.
         tasks: Number of tasks K; there are K (K - 1) pairs.
     """
-    return predicted * (tasks - 1) + labelled - (labelled > predicted)
+    return predicted * (tasks - 1) + labelled - (labelled > predicted).long()
 
 
 class TaskMaps(NamedTuple):

@@ -144,7 +144,7 @@ def _hub_file(architecture: str) -> Path:
 
 def _find_on_hub(architecture: str) -> Path | str:
     """The cached file, or else the repository after one answered request for it."""
-    repository: str = timm.create_model(architecture, pretrained=False).pretrained_cfg["hf_hub_id"]
+    repository: str = timm.get_pretrained_cfg(architecture).hf_hub_id
     cached = try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
         return Path(cached)

@@ -1,0 +1,96 @@
+import pytest
+import torch
+
+from rdc_sweeps.models.network import MultiTaskNetwork, build_network
+from rdc_sweeps.models.registry import BACKBONES
+from rdc_sweeps.models.tasks import task_channels
+from rdc_sweeps.specs.backbone import BackboneSpec, EfficientNetLite0Spec, Hrnet18Spec, NoWeights
+from rdc_sweeps.specs.base import Spec, Task
+
+TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
+SPECS: tuple[BackboneSpec, ...] = (
+    Hrnet18Spec(pretrained=NoWeights()),
+    EfficientNetLite0Spec(pretrained=NoWeights()),
+)
+
+
+def build(spec: BackboneSpec, tasks: tuple[Task, ...] = TASKS) -> MultiTaskNetwork:
+    torch.manual_seed(0)
+    return build_network(spec, tasks, 13, weights_root=None)
+
+
+def parameters(module: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_hrnet18_has_the_published_size() -> None:
+    network = build(SPECS[0])
+    assert network.backbone.channels == (18, 36, 72, 144)
+    assert round(parameters(network.backbone) / 1e6, 2) == 3.86
+    assert round(parameters(network) / 1e6, 2) == 4.09
+
+
+@pytest.mark.parametrize("kind", BACKBONES)
+def test_backbones_give_strides_4_to_32(kind: type[Spec]) -> None:
+    backbone = BACKBONES[kind]()
+    maps = backbone(torch.rand(2, 3, 64, 96))
+    assert [tuple(features.shape) for features in maps] == [
+        (2, channels, 64 // stride, 96 // stride)
+        for channels, stride in zip(backbone.channels, (4, 8, 16, 32), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_predictions_have_the_size_of_the_image(spec: BackboneSpec) -> None:
+    predictions = build(spec)(torch.rand(2, 3, 64, 96))
+    assert {task: tuple(maps.shape) for task, maps in predictions.items()} == {
+        "semantic": (2, 13, 64, 96),
+        "depth": (2, 1, 64, 96),
+        "normal": (2, 3, 64, 96),
+    }
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_every_parameter_gets_a_gradient(spec: BackboneSpec) -> None:
+    network = build(spec)
+    sum(maps.square().mean() for maps in network(torch.rand(2, 3, 64, 64)).values()).backward()
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
+
+
+def test_only_the_tasks_asked_for_are_predicted() -> None:
+    assert list(build(SPECS[1], ("depth",))(torch.rand(2, 3, 32, 32))) == ["depth"]
+
+
+def test_the_seed_determines_the_initialisation() -> None:
+    first, again = build(SPECS[1]).state_dict(), build(SPECS[1]).state_dict()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_the_light_backbone_maps_images_to_what_its_weights_expect() -> None:
+    # Level 127.5 of 255 is 0 for weights that expect (x - 127) / 128, up to their rounding.
+    backbone = build(SPECS[1]).backbone.eval()
+    seen: list[torch.Tensor] = []
+    backbone.body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    backbone(torch.full((1, 3, 32, 32), 0.5))
+    backbone(torch.ones(1, 3, 32, 32))
+    assert seen[0].eq(0).all()
+    assert seen[1].eq(1).all()
+
+
+def test_hrnet18_sees_the_image_as_it_is() -> None:
+    backbone = build(SPECS[0]).backbone
+    seen: list[torch.Tensor] = []
+    backbone.body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    image = torch.rand(2, 3, 32, 32)
+    backbone(image)
+    assert torch.equal(seen[0], image)
+
+
+def test_channels_of_maps_follow_the_classes() -> None:
+    assert task_channels(("depth", "semantic"), 7) == {"depth": 1, "semantic": 7}
+
+
+def test_works_under_bfloat16_autocast() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        predictions = build(SPECS[1])(torch.rand(2, 3, 32, 32))
+    assert all(maps.isfinite().all() for maps in predictions.values())
