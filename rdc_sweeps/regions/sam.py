@@ -48,22 +48,20 @@ class SamGenerator:
 
     Args:
         spec: Settings of the mask generator.
-        weights: Identity of the weights, a part of `key`.
+        weights: Identifies the weights in `key`; called when that is first asked for, since it reads them all.
         load: Makes the `segment_anything` model; called when the first map is computed.
 
     Raises:
         UsageError: `min_mask_region_area` is set, but OpenCV is not installed.
     """
 
-    def __init__(self, spec: SamRegions, weights: str, load: Callable[[], Any]) -> None:
+    def __init__(self, spec: SamRegions, weights: Callable[[], str], load: Callable[[], Any]) -> None:
         if spec.min_mask_region_area and find_spec("cv2") is None:
             raise UsageError(
                 "regions.min_mask_region_area needs OpenCV: pip install opencv-python-headless, or set it to 0"
             )
         self.spec = spec
-        self.key = generator_key(
-            {**spec.model_dump(mode="json", exclude={"checkpoint"}), "weights": weights, "overlap": "smallest"}
-        )
+        self._weights = weights
         self._load = load
 
     @classmethod
@@ -74,7 +72,13 @@ class SamGenerator:
             WeightsError: The checkpoint is missing, damaged or of another architecture.
         """
         path = check_sam_checkpoint(spec, weights_root)
-        return cls(spec, checkpoint_checksum(path), partial(load_sam, spec, path, device))
+        return cls(spec, partial(checkpoint_checksum, path), partial(load_sam, spec, path, device))
+
+    @cached_property
+    def key(self) -> str:
+        """Settings, the weights' checksum, and the overlap rule."""
+        settings = self.spec.model_dump(mode="json", exclude={"checkpoint"})
+        return generator_key({**settings, "weights": self._weights(), "overlap": "smallest"})
 
     @cached_property
     def _generator(self) -> Any:

@@ -32,7 +32,7 @@ def check_sam_checkpoint(spec: SamRegions, weights_root: Path | None) -> Path:
     if weights_root is None:
         raise WeightsError(
             f"SAM regions need the checkpoint {spec.checkpoint}, but no weights folder is set: "
-            "set RDC_SWEEP_WEIGHTS_ROOT to the folder that holds it"
+            "set RDC_SWEEP_WEIGHTS_ROOT (weights_root in rdc-sweep.toml) to the folder that holds it"
         )
     path = weights_root / spec.checkpoint
     if not path.is_file():

@@ -24,7 +24,7 @@ def is_stored(spec: RegionSource) -> bool:
 
 
 def region_generator(spec: RegionSource, *, weights_root: Path | None, device: str) -> RegionGenerator:
-    """The generator of a stored region source.
+    """The generator of a stored region source; cheap, it reads no weights yet but looks at their file.
 
     Raises:
         UsageError: The source is not computed from images.

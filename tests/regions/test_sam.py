@@ -69,6 +69,10 @@ def tiny_sam() -> Any:
     return model.eval()
 
 
+def weights() -> str:
+    return "tiny"
+
+
 def image(height: int = 48, width: int = 64) -> NDArray[np.float32]:
     return np.random.default_rng(0).random((height, width, 3)).astype(np.float32)
 
@@ -125,7 +129,7 @@ def test_a_mask_hidden_by_finer_ones_has_no_id() -> None:
 
 
 def test_sam_makes_an_id_map() -> None:
-    generator = SamGenerator(EVERY_MASK, "tiny", tiny_sam)
+    generator = SamGenerator(EVERY_MASK, weights, tiny_sam)
     ids = generator(image())
     assert ids.shape == (48, 64)
     assert ids.dtype == np.int32
@@ -133,11 +137,11 @@ def test_sam_makes_an_id_map() -> None:
     assert 0.1 < (ids == -1).mean() < 0.9
     assert np.unique(ids).tolist() == list(range(-1, ids.max() + 1))
     np.testing.assert_array_equal(generator(image()), ids)
-    np.testing.assert_array_equal(SamGenerator(EVERY_MASK, "tiny", tiny_sam)(image()), ids)
+    np.testing.assert_array_equal(SamGenerator(EVERY_MASK, weights, tiny_sam)(image()), ids)
 
 
 def test_no_mask_is_no_region() -> None:
-    ids = SamGenerator(SamRegions(points_per_side=2, stability_score_thresh=1), "tiny", tiny_sam)(image())
+    ids = SamGenerator(SamRegions(points_per_side=2, stability_score_thresh=1), weights, tiny_sam)(image())
     assert (ids == -1).all()
 
 
@@ -157,8 +161,8 @@ def test_no_mask_is_no_region() -> None:
 def test_settings_reach_the_mask_generator(setting: dict[str, Any]) -> None:
     if "min_mask_region_area" in setting:
         pytest.importorskip("cv2")
-    plain = SamGenerator(EVERY_MASK, "tiny", tiny_sam)(image())
-    changed = SamGenerator(EVERY_MASK.model_copy(update=setting), "tiny", tiny_sam)(image())
+    plain = SamGenerator(EVERY_MASK, weights, tiny_sam)(image())
+    changed = SamGenerator(EVERY_MASK.model_copy(update=setting), weights, tiny_sam)(image())
     assert (plain != changed).any()
 
 
@@ -169,7 +173,7 @@ def test_the_model_is_loaded_once_and_not_before_it_is_needed() -> None:
         loads.append(1)
         return tiny_sam()
 
-    generator = SamGenerator(EVERY_MASK, "tiny", load)
+    generator = SamGenerator(EVERY_MASK, weights, load)
     assert generator.key
     assert not loads
     generator(image())
@@ -178,8 +182,8 @@ def test_the_model_is_loaded_once_and_not_before_it_is_needed() -> None:
 
 
 def test_settings_and_weights_are_the_key_and_the_files_name_is_not() -> None:
-    def key(weights: str = "a", **settings: Any) -> str:
-        return SamGenerator(SamRegions(**settings), weights, tiny_sam).key
+    def key(content: str = "a", **settings: Any) -> str:
+        return SamGenerator(SamRegions(**settings), lambda: content, tiny_sam).key
 
     assert key() == key(checkpoint="renamed.pth")
     assert len({key(), key("b"), key(pred_iou_thresh=0.5), key(points_per_side=16), key(crop_n_layers=1)}) == 5
@@ -188,4 +192,4 @@ def test_settings_and_weights_are_the_key_and_the_files_name_is_not() -> None:
 def test_removing_small_areas_needs_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sam, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="opencv-python-headless"):
-        SamGenerator(SamRegions(min_mask_region_area=5), "tiny", tiny_sam)
+        SamGenerator(SamRegions(min_mask_region_area=5), weights, tiny_sam)
