@@ -1,4 +1,5 @@
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.regions import sam
+from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.sam import Mask, SamGenerator, overlay
+from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.specs.regions import SamRegions
 
 segment_anything = pytest.importorskip("segment_anything", reason="the extra `sam` is not installed")
@@ -193,3 +196,19 @@ def test_removing_small_areas_needs_opencv(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sam, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match="opencv-python-headless"):
         SamGenerator(SamRegions(min_mask_region_area=5), weights, tiny_sam)
+
+
+def test_sams_maps_are_stored_and_read(tmp_path: Path) -> None:
+    class Pictures:
+        def __len__(self) -> int:
+            return 2
+
+        def image(self, index: int) -> NDArray[np.float32]:
+            return image(32 + index, 40)
+
+    generator = SamGenerator(EVERY_MASK, weights, tiny_sam)
+    store = RegionStore(tmp_path, generator.key)
+    assert build_regions(Pictures(), generator, store) == BuildReport(built=2)
+    unloadable = SamGenerator(EVERY_MASK, weights, lambda: pytest.fail("nothing is left to compute"))
+    assert build_regions(Pictures(), unloadable, RegionStore(tmp_path, unloadable.key)) == BuildReport(reused=2)
+    np.testing.assert_array_equal(store.reader(Pictures())(1), generator(image(33, 40)))
