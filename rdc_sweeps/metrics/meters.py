@@ -12,7 +12,10 @@ from rdc_sweeps.specs.base import Task
 
 
 class Meter(ABC):
-    """Sums that batches are added to, and the metrics that follow from them."""
+    """Sums that batches are added to, and the metrics that follow from them.
+
+    The sums are kept on the CPU, wherever batches are: as integers and float64, which not every device has.
+    """
 
     def __init__(self, sums: dict[str, Tensor]) -> None:
         self.sums = sums
@@ -32,7 +35,7 @@ class Meter(ABC):
     def merge(self, state: Mapping[str, Tensor]) -> None:
         """Adds the sums of another meter of the same kind."""
         for name, total in state.items():
-            self.sums[name] += total.to(self.sums[name].device)
+            self.sums[name] += total.cpu()
 
     def _mean(self, name: str) -> float | None:
         count = int(self.sums["pixels"])
@@ -50,8 +53,8 @@ class SemanticMeter(Meter):
     A class that neither predictions nor labels contain is left out of the mean, as MTPSL does.
     """
 
-    def __init__(self, classes: int, device: torch.device | str = "cpu") -> None:
-        super().__init__({"confusion": torch.zeros(classes, classes, dtype=torch.int64, device=device)})
+    def __init__(self, classes: int) -> None:
+        super().__init__({"confusion": torch.zeros(classes, classes, dtype=torch.int64)})
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds logits (B, C, H, W) and labels (B, H, W).
@@ -59,14 +62,13 @@ class SemanticMeter(Meter):
         Raises:
             DataError: A label beyond the classes.
         """
-        confusion = self.sums["confusion"]
-        classes = len(confusion)
+        classes = len(self.sums["confusion"])
         valid = label >= 0
         cells = label[valid].long() * classes + prediction.argmax(1)[valid]
         counts = torch.bincount(cells, minlength=classes**2)
         if len(counts) > classes**2:
             raise DataError(f"semantic label {int(label.max())} with {classes} classes: labels are 0 to {classes - 1}.")
-        confusion += counts.view(classes, classes)
+        self.merge({"confusion": counts.view(classes, classes)})
 
     def compute(self) -> dict[str, float | None]:
         """`mIoU` and `pixAcc` in percent."""
@@ -85,17 +87,15 @@ class SemanticMeter(Meter):
 class DepthMeter(Meter):
     """Mean absolute error in the data set's unit and mean relative error, over pixels with a depth above 0."""
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(_float_sums(("aErr", "rErr"), device))
+    def __init__(self) -> None:
+        super().__init__(_sums("aErr", "rErr"))
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds predictions and labels (B, 1, H, W)."""
         valid = label > 0
         depth = label[valid].double()
         error = (prediction[valid].double() - depth).abs()
-        self.sums["aErr"] += error.sum()
-        self.sums["rErr"] += (error / depth).sum()
-        self.sums["pixels"] += valid.sum()
+        self.merge({"aErr": error.sum(), "rErr": (error / depth).sum(), "pixels": valid.sum()})
 
     def compute(self) -> dict[str, float | None]:
         """`aErr` and `rErr`."""
@@ -110,8 +110,8 @@ class NormalMeter(Meter):
     "angle" that this meter prints. Pixels whose label is (0, 0, 0) are invalid.
     """
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        super().__init__(_float_sums(("mErr", "mErr_released"), device))
+    def __init__(self) -> None:
+        super().__init__(_sums("mErr", "mErr_released"))
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds predictions and labels (B, 3, H, W)."""
@@ -123,9 +123,14 @@ class NormalMeter(Meter):
         # atan2 is accurate at every angle, and lengths cancel; an arc cosine loses half its digits near 0.
         angle = torch.atan2(sine, cosine)
         angle[(predicted == 0).all(-1)] = torch.pi / 2
-        self.sums["mErr"] += torch.rad2deg(angle).sum()
-        self.sums["mErr_released"] += torch.rad2deg(cosine.clamp(-1, 1).acos()).sum()
-        self.sums["pixels"] += valid.sum()
+        released = cosine.clamp(-1, 1).acos()
+        self.merge(
+            {
+                "mErr": torch.rad2deg(angle).sum(),
+                "mErr_released": torch.rad2deg(released).sum(),
+                "pixels": valid.sum(),
+            }
+        )
 
     def compute(self) -> dict[str, float | None]:
         """`mErr` and `mErr_released` in degrees."""
@@ -138,14 +143,13 @@ class MultiTaskMeter:
     Args:
         tasks: Tasks to measure.
         classes: Number of semantic classes.
-        device: Where the sums are kept.
     """
 
-    def __init__(self, tasks: Sequence[Task], classes: int, device: torch.device | str = "cpu") -> None:
+    def __init__(self, tasks: Sequence[Task], classes: int) -> None:
         meters: dict[Task, Meter] = {
-            "semantic": SemanticMeter(classes, device),
-            "depth": DepthMeter(device),
-            "normal": NormalMeter(device),
+            "semantic": SemanticMeter(classes),
+            "depth": DepthMeter(),
+            "normal": NormalMeter(),
         }
         self.meters = {task: meters[task] for task in tasks}
 
@@ -176,6 +180,6 @@ class MultiTaskMeter:
             self.meters[task].merge({key: total})  # type: ignore[index]
 
 
-def _float_sums(names: Sequence[str], device: torch.device | str) -> dict[str, Tensor]:
-    sums = {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
-    return {**sums, "pixels": torch.zeros((), dtype=torch.int64, device=device)}
+def _sums(*names: str) -> dict[str, Tensor]:
+    sums = {name: torch.zeros((), dtype=torch.float64) for name in names}
+    return {**sums, "pixels": torch.zeros((), dtype=torch.int64)}

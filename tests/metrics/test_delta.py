@@ -1,5 +1,7 @@
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,11 @@ def test_delta_m_is_the_mean_over_the_baselines_metrics() -> None:
     metrics = {"mIoU": 55.0, "aErr": 0.55, "mErr": 24.0, "pixAcc": 80.0}
     assert delta_m(metrics, baseline) == pytest.approx((10 - 10 + 20) / 3)
     assert delta_m(baseline, baseline) == 0
+
+
+def test_comparing_needs_no_torch() -> None:
+    code = "import sys, rdc_sweeps.metrics.delta; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_metric_of_the_meters_has_a_direction() -> None:

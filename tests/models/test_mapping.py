@@ -86,8 +86,8 @@ def test_a_pair_changes_only_its_own_items() -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_pairs_are_numbered_row_by_row_without_the_diagonal(count: int) -> None:
-    pairs = [(t, s) for t in range(count) for s in range(count) if t != s]
-    assert pair_index(*torch.tensor(pairs).T, count).tolist() == list(range(count * (count - 1)))
+    pairs = torch.tensor([(t, s) for t in range(count) for s in range(count) if t != s])
+    assert torch.equal(pair_index(pairs[:, 0], pairs[:, 1], count), torch.arange(count * (count - 1)))
 
 
 def test_gradients_reach_predictions_and_parameters() -> None:
@@ -159,6 +159,13 @@ def test_depth_is_relative_to_each_images_maximum() -> None:
     expected = torch.tensor([[0.25, 1.0], [0.0, 1.0]]).view(2, 1, 1, 2)
     assert torch.equal(label_input("depth", depth, 13), expected)
     assert torch.equal(prediction_input("depth", depth), expected)
+
+
+@pytest.mark.parametrize("task", ["depth", "normal"])
+def test_gradients_of_inputs_are_exact(task: Task) -> None:
+    torch.manual_seed(0)
+    prediction = torch.randn(2, task_channels(TASKS, 13)[task], 3, 4, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda maps: prediction_input(task, maps), prediction)
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0, 1e-30])
