@@ -1,0 +1,143 @@
+"""The uploader process as its starter sees it: begun, replaced, waited for, ended."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rdc_sweeps
+from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.uploader import REASON, Exit
+
+RESTARTS = 3
+"""How often an uploader that died by itself is started again."""
+
+GRACE_SECONDS = 10.0
+"""What an uploader gets beyond W&B's own finish timeout before it is killed."""
+
+LOG = "uploader.log"
+
+
+class Supervisor:
+    """The uploader process of one session, started again or in another mode as its exit code asks for.
+
+    Args:
+        folder: The `wandb` folder of the run.
+        mode: online or offline.
+        live_from: Journal offset at which the session begins.
+        init_timeout: Seconds that `wandb.init` may take.
+        finish_timeout: Seconds that the last upload may take.
+        warn: Receives each warning as a line.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: str,
+        live_from: int,
+        *,
+        init_timeout: float,
+        finish_timeout: float,
+        warn: Callable[[str], object],
+    ) -> None:
+        self._folder, self._wanted, self._live_from = folder, mode, live_from
+        self._init_timeout, self._finish_timeout = init_timeout, finish_timeout
+        self._warn = warn
+        self._starts = 0
+        self._process = self._start(mode)
+
+    def supervise(self) -> None:
+        """Replace the process if it ended before the run did."""
+        code = self._process.poll()
+        if code is None or self._starts > RESTARTS:
+            return
+        if code == Exit.UNREACHABLE and self._mode == "online":
+            self._warn(f"W&B cannot be used ({_last_words(self._folder)}); tracking offline in {self._folder}")
+            self._process = self._start("offline")
+        elif self._starts == RESTARTS:
+            self._starts += 1
+            self._warn(f"the W&B uploader keeps failing ({_last_words(self._folder)}); {self._remedy()}")
+        else:
+            self._process = self._start(self._mode)
+
+    def finish(self) -> None:
+        """Wait for the process to send what is left; then, if W&B was out of reach at the start, try it once more."""
+        deadline = time.monotonic() + self._finish_timeout + GRACE_SECONDS
+        fell_back = self._mode != self._wanted
+        while (code := self._wait(deadline)) not in {Exit.COMPLETE, Exit.INCOMPLETE, None}:
+            before = self._process
+            self.supervise()
+            if self._process is before:
+                return
+        if fell_back:
+            self._process = self._start(self._wanted)
+            code = self._wait(deadline)
+        if code != Exit.COMPLETE or self._mode != self._wanted:
+            self._warn(f"W&B does not have all of the run; {self._remedy()}")
+
+    def kill(self) -> None:
+        """End the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _start(self, mode: str) -> subprocess.Popen[bytes]:
+        self._mode = mode
+        self._starts += 1
+        options = [f"--init-timeout={self._init_timeout}", f"--finish-timeout={self._finish_timeout}"]
+        return _start(self._folder, mode, f"--live={self._live_from}", *options)
+
+    def _wait(self, deadline: float) -> int | None:
+        try:
+            return self._process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return None
+
+    def _remedy(self) -> str:
+        return f"nothing is lost, send it later: python -m rdc_sweeps.tracking.uploader {self._folder} online"
+
+
+def upload(folder: Path, *, init_timeout: float = 30.0, finish_timeout: float = 300.0) -> None:
+    """Send the W&B folder of a run that is not in progress, as far as W&B lacks it. Harmless to repeat.
+
+    Raises:
+        UsageError: The folder holds no tracked run.
+        UnavailableError: W&B cannot be reached or did not take everything in time.
+    """
+    Identity.load(folder)
+    options = [f"--init-timeout={init_timeout}", f"--finish-timeout={finish_timeout}"]
+    process = _start(folder, "online", *options)
+    try:
+        code = process.wait(init_timeout + finish_timeout + GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        code = Exit.INCOMPLETE
+    finally:
+        process.kill()
+        process.wait()
+    if code != Exit.COMPLETE:
+        raise UnavailableError(f"{folder}: W&B did not take the run ({_last_words(folder)}); the same again continues")
+
+
+def _start(folder: Path, mode: str, *options: str) -> subprocess.Popen[bytes]:
+    # The process must find this very package, wherever it was imported from.
+    path = [str(Path(rdc_sweeps.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    with (folder / LOG).open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rdc_sweeps.tracking.uploader", str(folder.absolute()), mode, *options],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _last_words(folder: Path) -> str:
+    """Why the latest upload failed, as far as it said so."""
+    lines = reversed((folder / LOG).read_text(errors="replace").splitlines())
+    reason = next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), f"see {folder / LOG}")
+    return reason[:300]
