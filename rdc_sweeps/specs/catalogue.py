@@ -25,6 +25,8 @@ class Run:
     row: RowSpec
     profile: ProfileSpec
     spec: RunSpec
+    changes: tuple[str, ...] = ()
+    """Assignments of `--set` that the spec was changed by."""
 
     @cached_property
     def id(self) -> str:
@@ -75,9 +77,7 @@ class Catalogue:
         """
         return self._load("profile", self._profiles, name, ProfileSpec)[0]
 
-    def _load(
-        self, kind: str, files: dict[str, Path], name: str, model: type[Model]
-    ) -> tuple[Model, Document]:
+    def _load(self, kind: str, files: dict[str, Path], name: str, model: type[Model]) -> tuple[Model, Document]:
         if name not in files:
             raise UsageError(unknown(kind, name, files))
         document = read_document(files[name])
@@ -131,8 +131,10 @@ class Catalogue:
                 problems += error.problems
                 continue
             fixed = (spec.seed,) if "seed" in document.data else profile_spec.seeds
-            for seed in fixed if seeds is None else seeds:
-                runs.append(Run(table_spec, row_spec, profile_spec, spec.model_copy(update={"seed": seed})))
+            runs += [
+                Run(table_spec, row_spec, profile_spec, spec.model_copy(update={"seed": seed}), tuple(settings))
+                for seed in (fixed if seeds is None else seeds)
+            ]
         if problems:
             raise SpecError(list(dict.fromkeys(problems)))
         return runs

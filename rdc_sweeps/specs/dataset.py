@@ -1,6 +1,6 @@
 """Data sets: which images, at which size, and which are held out."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -15,6 +15,9 @@ NYU_CLASSES = (
 
 class ImagesSpec(Spec):
     """What every data set lets one choose."""
+
+    synthetic: ClassVar[bool] = False
+    """Whether the images are drawn rather than photographed."""
 
     size: Size = Field(description="Height and width that images are trained and tested at, multiples of 32.")
     validation_images: int = Field(
@@ -55,9 +58,16 @@ class NyuV2Spec(ImagesSpec):
         """Images trained on, if the data set is the published one of 795."""
         return self.train_images or 795 - self.validation_images
 
+    @property
+    def test_count(self) -> int:
+        """Images tested on, if the data set is the published one of 654."""
+        return self.test_images or 654
+
 
 class RoomsSpec(ImagesSpec):
     """`rooms`: the embedded procedural indoor set, with the 13 classes of NYU-V2."""
+
+    synthetic: ClassVar[bool] = True
 
     name: Literal["rooms"] = "rooms"
     size: Size = (96, 128)
@@ -69,6 +79,11 @@ class RoomsSpec(ImagesSpec):
     def training_count(self) -> int:
         """Images trained on."""
         return self.train_images
+
+    @property
+    def test_count(self) -> int:
+        """Images tested on."""
+        return self.test_images
 
 
 DatasetSpec = Annotated[NyuV2Spec | RoomsSpec, Field(discriminator="name")]

@@ -1,0 +1,36 @@
+"""The lines over a report, and those about what is missing, in the words of all text formats."""
+
+from collections.abc import Sequence
+
+from rdc_sweeps.reporting.report import Report
+
+
+def header_lines(report: Report) -> list[tuple[str, str]]:
+    """What was run, on what, and how epochs were chosen: names and values."""
+    lines = [("profile", f"{report.profile}: {report.profile_title}")]
+    lines += [("data", text) for text in report.data]
+    lines += [("selection", report.selection), ("seeds", ", ".join(map(str, report.seeds)))]
+    if report.facts:
+        lines.append(("all rows", ", ".join(f"{name} {value}" for name, value in report.facts)))
+    return lines
+
+
+def missing_lines(report: Report) -> list[str]:
+    """A line per state and cause of missing runs, with their rows and seeds, and the command that fills them."""
+    groups: dict[tuple[str, str | None], dict[str, list[int]]] = {}
+    for found in report.missing:
+        groups.setdefault((found.state, found.cause), {}).setdefault(found.row, []).append(found.seed)
+    lines = []
+    for (state, cause), rows in groups.items():
+        where = ", ".join(f"{row} ({_seeds(seeds)})" for row, seeds in rows.items())
+        lines.append(f"{state}, {cause} — {where}")
+    states = {found.state for found in report.missing}
+    if states & {"planned", "preempted", "failed"}:
+        seeds = ",".join(map(str, report.seeds))
+        retry = " --retry-failed" if "failed" in states else ""
+        lines.append(f"to fill in: rdc-sweep run {report.table} --profile {report.profile} --seeds {seeds}{retry}")
+    return lines
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"

@@ -1,0 +1,97 @@
+"""The sentences under a report: what its numbers are, and what they do not say."""
+
+from collections.abc import Iterable, Sequence
+
+from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.table import ProfileSpec, Selection
+
+SELECTIONS: dict[Selection, str] = {
+    "last": "Selection `last`: metrics on the test images after the last epoch.",
+    "best-validation": "Selection `best-validation`: metrics on the test images of the epoch that is best on the "
+    "training images held out for validation.",
+    "best-test": "Selection `best-test`: the epoch is chosen on the test images themselves, as the published numbers "
+    "were; such numbers are optimistic.",
+}
+
+
+PUBLISHED_IMPROVEMENTS = {
+    True: "Published improvements are as printed.",
+    False: "Published improvements follow from the published numbers; the paper prints none here.",
+    None: None,
+}
+
+
+def describe_data(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The data sets of these runs: real or synthetic, size, images, where the label settings are from."""
+    return _unique(_describe(run.spec) for run in runs)
+
+
+def _describe(spec: RunSpec) -> str:
+    dataset = spec.dataset
+    held_out = f", {dataset.validation_images} held out for validation" if dataset.validation_images else ""
+    source = "" if spec.labels.setting == "full" else f"; {spec.labels.source} label setting"
+    return (
+        f"{dataset.name} ({'synthetic' if dataset.synthetic else 'real'} images), {dataset.size[0]}×{dataset.size[1]}, "
+        f"{dataset.training_count} training images{held_out}, {dataset.test_count} test images{source}"
+    )
+
+
+def notes(
+    runs: Sequence[Run],
+    *,
+    selection: Selection,
+    baselines: Iterable[str | None],
+    meters: bool,
+    printed: bool | None,
+) -> tuple[str, ...]:
+    """The sentences, most important first.
+
+    Args:
+        runs: All runs of the report.
+        selection: The rule that chose epochs.
+        baselines: Rows that improvements are counted from.
+        meters: Whether there is mErr, by both meters.
+        printed: Whether published improvements are as printed (True), follow from the published numbers (False), or
+            are not shown (None).
+    """
+    names = _unique(name for name in baselines if name)
+    return _present(
+        _comparability(runs[0].profile, _unique(change for run in runs for change in run.changes)),
+        SELECTIONS[selection],
+        f"Improvements in percent, + is better, over {' or '.join(names)} (a row's baseline). Δm is their mean over "
+        f"the metrics{', with mErr by the honest meter' if meters else ''}."
+        if names
+        else None,
+        "mErr honest: the angle to the normalised prediction. mErr released: the released code's meter, which does not "
+        "normalise, so that longer predictions read as smaller angles; published mErr was measured with it."
+        if meters
+        else None,
+        PUBLISHED_IMPROVEMENTS[printed],
+        _spread(runs),
+    )
+
+
+def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
+    if changes:
+        return (
+            f"Changed by {', '.join(f'--set {change}' for change in changes)}: not comparable with published numbers."
+        )
+    if profile.comparable:
+        return f"Profile `{profile.profile}` follows the published protocol: its numbers compare with published ones."
+    return f"Numbers of profile `{profile.profile}` do not compare with published ones; only those of `paper` do."
+
+
+def _spread(runs: Sequence[Run]) -> str:
+    seeds = len({run.spec.seed for run in runs})
+    if seeds == 1:
+        return "One seed shows no spread: whether a difference is more than chance cannot be told from this report."
+    return f"Means over {seeds} seeds ± sample standard deviation."
+
+
+def _unique(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))
+
+
+def _present(*texts: str | None) -> tuple[str, ...]:
+    return tuple(text for text in texts if text)

@@ -1,0 +1,64 @@
+"""What became of a run: its metrics by a selection rule, or why it has none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.specs.table import Selection
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run as a report sees it."""
+
+    run: str
+    row: str
+    seed: int
+    state: State | Literal["damaged"]
+    epoch: int | None
+    """The epoch whose metrics count, from 1."""
+    values: Mapping[str, float | None]
+    """Its test metrics; empty unless done."""
+    cause: str | None
+    """Why a metric is missing; None if none is."""
+
+
+def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) -> Outcome:
+    """Look into a run's directory; a damaged one is an outcome, not an error."""
+    directory = RunDirectory(root, run.id)
+
+    def without_values(state: State | Literal["damaged"], cause: str) -> Outcome:
+        return Outcome(run.id, run.row.id, run.spec.seed, state, None, {}, cause)
+
+    try:
+        state = directory.state()
+        if state != "done":
+            return without_values(state, _why_not_done(directory, state))
+        result = directory.result()
+    except SpecError as error:
+        return without_values("damaged", str(error))
+    selected = result.selected.get(selection) if result else None
+    if selected is None:
+        return without_values(state, f"{selection} has nothing to choose by: no images were held out for validation")
+    absent = [metric for metric in metrics if selected.metrics.get(metric) is None]
+    return Outcome(
+        run=run.id,
+        row=run.row.id,
+        seed=run.spec.seed,
+        state=state,
+        epoch=selected.epoch + 1,
+        values={metric: selected.metrics.get(metric) for metric in metrics},
+        cause=f"has no {', '.join(absent)}: no test pixel was valid" if absent else None,
+    )
+
+
+def _why_not_done(directory: RunDirectory, state: State) -> str:
+    if state == "failed" and (failure := directory.failure()):
+        return failure.cause
+    if state in {"running", "preempted"} and (status := directory.status()) and status.epochs:
+        return f"in epoch {min(status.epoch + 1, status.epochs)} of {status.epochs}"
+    return "not begun" if state == "planned" else "just begun"
