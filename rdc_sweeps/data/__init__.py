@@ -1,0 +1,1 @@
+"""Data sets to samples: readers, the procedural `rooms`, label settings, augmentation, batches."""

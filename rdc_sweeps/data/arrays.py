@@ -1,0 +1,141 @@
+"""Stored arrays to the arrays of a `Scene`: checks, data types, resolution."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from rdc_sweeps.data.scene import VOID, Floats
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.base import Size
+
+Values = np.ndarray[Any, np.dtype[Any]]
+
+
+class Stored(NamedTuple):
+    """An array in a file, memory-mapped."""
+
+    path: Path
+    values: Values
+
+
+def open_array(path: Path) -> Stored:
+    """Memory-map a `.npy` file.
+
+    Raises:
+        DataError: The file is missing, truncated, not a `.npy` file, or holds no numbers.
+    """
+    try:
+        values: Values = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file; restore it, or write the data set again") from error
+    except PermissionError as error:
+        raise DataError(f"{path}: not readable; ask its owner for permission to read it") from error
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise DataError(
+            f"{path}: truncated, or not an array in .npy format ({error}); copy or write this file again"
+        ) from error
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{path}: values of type {values.dtype}, expected numbers; write it as float32")
+    return Stored(path, values)
+
+
+def image_of(stored: Stored, size: Size) -> Floats:
+    """A stored image as (H, W, 3) float32 in [0, 1], antialiased when it is reduced.
+
+    Integers are read as fractions of 255 (of 65535 for uint16).
+    """
+    path, values = _triples(stored)
+    image = np.array(values, dtype=np.float32)
+    if values.dtype.kind in "ui":
+        image /= np.float32(65535 if values.dtype == np.uint16 else 255)
+    low, high = float(image.min()), float(image.max())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):
+        raise DataError(f"{path}: image values from {low:g} to {high:g}; write uint8, or floats in [0, 1]")
+    np.clip(image, 0, 1, out=image)
+    if image.shape[:2] == size:
+        return image
+    height, width = size
+    channels = [
+        np.asarray(Image.fromarray(image[..., c]).resize((width, height), Image.Resampling.BILINEAR)) for c in range(3)
+    ]
+    return np.stack(channels, axis=2)
+
+
+def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
+    """Stored labels (H, W) or (H, W, 1) as (H, W) int16; -1 is void."""
+    path, values = _plane(stored)
+    values = _nearest(values, size)
+    # Compared before the conversion, in which large values would wrap; NaN is not equal to itself.
+    right = (values >= VOID) & (values < classes) & (values == np.floor(values))
+    if not right.all():
+        found = ", ".join(f"{value:g}" for value in np.unique(values[~right])[:5].tolist())
+        raise DataError(
+            f"{path}: {_count(~right)} with a label that is no class ({found}); "
+            f"labels are 0 to {classes - 1}, and {VOID} for void"
+        )
+    return values.astype(np.int16)
+
+
+def depth_of(stored: Stored, size: Size) -> Floats:
+    """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in its own unit; 0 is invalid."""
+    path, values = _plane(stored)
+    depth = _nearest(values, size).astype(np.float32)
+    right = np.isfinite(depth) & (depth >= 0)
+    if not right.all():
+        raise DataError(
+            f"{path}: {_count(~right)} with a depth of NaN, infinity or less than 0; "
+            "write 0 where there is no measurement"
+        )
+    return depth
+
+
+def normal_of(stored: Stored, size: Size) -> Floats:
+    """Stored surface normals (H, W, 3) as (H, W, 3) float32 of unit length; (0, 0, 0) is invalid."""
+    path, values = _triples(stored)
+    normal = np.array(_nearest(values, size), dtype=np.float32)
+    square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
+    right = square <= 4
+    if not right.all():
+        raise DataError(
+            f"{path}: {_count(~right)} with a normal that is NaN or longer than 2; write unit vectors as floats, "
+            "and (0, 0, 0) where there is none"
+        )
+    length = np.sqrt(np.where(square > 1e-6, square, np.float32(np.inf)))
+    normal /= length[..., None]
+    return normal
+
+
+def _triples(stored: Stored) -> Stored:
+    path, values = stored
+    if values.ndim != 3 or values.shape[2] != 3 or not values.size:
+        raise DataError(f"{path}: shape {values.shape}, expected (H, W, 3), channels last; write it in that layout")
+    return stored
+
+
+def _plane(stored: Stored) -> Stored:
+    path, values = stored
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim != 2 or not values.size:
+        raise DataError(f"{path}: shape {values.shape}, expected (H, W) or (H, W, 1); write it in that layout")
+    return Stored(path, values)
+
+
+def _nearest(values: Values, size: Size) -> Values:
+    """The stored value nearest to the middle of each pixel of `size`: labels are never blended."""
+    if values.shape[:2] == size:
+        return values
+    rows, columns = (
+        ((np.arange(wanted) + 0.5) * (there / wanted)).astype(np.int64)
+        for wanted, there in zip(size, values.shape[:2], strict=True)
+    )
+    taken: Values = values[rows[:, None], columns]
+    return taken
+
+
+def _count(wrong: NDArray[np.bool_]) -> str:
+    count = int(wrong.sum())
+    return f"{count} pixel{'s' if count != 1 else ''}"

@@ -1,0 +1,111 @@
+"""Batches: scenes as tensors, with void in place of labels that are withheld."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rdc_sweeps.data.augmentation import Regions
+from rdc_sweeps.data.scene import VOID, Dataset, Scene
+from rdc_sweeps.specs.base import Task
+
+RegionsOf = Callable[[int], NDArray[np.int32]]
+"""The region ids (H, W) int32 of an image of the data set, by its index; negative: no region."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of each image of a batch.
+
+    Attributes:
+        image: (B, 3, H, W) float32 in [0, 1].
+        labels: For each task; semantic (B, H, W) int64, -1 void; depth (B, 1, H, W) float32, 0 invalid;
+            normal (B, 3, H, W) float32, zero invalid. Labels that are withheld are void throughout.
+        regions: (B, H, W) int32 ids that are unique within an image, negative for no region; or None.
+    """
+
+    image: Tensor
+    labels: dict[Task, Tensor]
+    regions: Tensor | None
+
+    def to(self, device: torch.device | str) -> "View":
+        """The same on a device."""
+        return View(
+            self.image.to(device, non_blocking=True),
+            {task: label.to(device, non_blocking=True) for task, label in self.labels.items()},
+            None if self.regions is None else self.regions.to(device, non_blocking=True),
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images with their labels.
+
+    Attributes:
+        rows: (B,) int64 indices into the data set, on the CPU.
+        granted: (B, K) bool on the CPU, which labels each image has; K in the order of the data set's tasks.
+        views: One or two views of the same images.
+    """
+
+    rows: Tensor
+    granted: Tensor
+    views: tuple[View, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same with its views on a device; what is looked at on the host, `rows` and `granted`, stays there."""
+        return Batch(self.rows, self.granted, tuple(view.to(device) for view in self.views))
+
+
+def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], row: int) -> Scene:
+    """A scene with the labels that its row of the mask grants; the others are not read."""
+    return dataset.scene(row, [task for task, granted in zip(dataset.tasks, mask[row], strict=True) if granted])
+
+
+def collated(
+    dataset: Dataset,
+    mask: NDArray[np.bool_],
+    rows: NDArray[np.int64],
+    samples: Sequence[Sequence[tuple[Scene, Regions | None]]],
+) -> Batch:
+    """A batch of samples, each a list of views."""
+    return Batch(
+        torch.from_numpy(rows.copy()),
+        torch.from_numpy(mask[rows]),
+        tuple(_view(view, dataset.tasks) for view in zip(*samples, strict=True)),
+    )
+
+
+def _view(samples: Sequence[tuple[Scene, Regions | None]], tasks: Sequence[Task]) -> View:
+    scenes = [scene for scene, _ in samples]
+    height, width = scenes[0].image.shape[:2]
+    count = len(scenes)
+    image = np.empty((count, 3, height, width), dtype=np.float32)
+    for number, scene in enumerate(scenes):
+        image[number] = scene.image.transpose(2, 0, 1)
+    labels: dict[Task, Tensor] = {}
+    if "semantic" in tasks:
+        semantic = np.full((count, height, width), VOID, dtype=np.int64)
+        for number, scene in enumerate(scenes):
+            if scene.semantic is not None:
+                semantic[number] = scene.semantic
+        labels["semantic"] = torch.from_numpy(semantic)
+    if "depth" in tasks:
+        depth = np.zeros((count, 1, height, width), dtype=np.float32)
+        for number, scene in enumerate(scenes):
+            if scene.depth is not None:
+                depth[number, 0] = scene.depth
+        labels["depth"] = torch.from_numpy(depth)
+    if "normal" in tasks:
+        normal = np.zeros((count, 3, height, width), dtype=np.float32)
+        for number, scene in enumerate(scenes):
+            if scene.normal is not None:
+                normal[number] = scene.normal.transpose(2, 0, 1)
+        labels["normal"] = torch.from_numpy(normal)
+    regions = [ids for _, ids in samples if ids is not None]
+    return View(torch.from_numpy(image), labels, torch.from_numpy(np.stack(regions)) if regions else None)

@@ -1,0 +1,93 @@
+"""Label settings: which image has labels for which tasks (Li et al., CVPR 2022)."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec
+
+_SETTING = "RDC_SWEEP_LABEL_SETTINGS_ROOT (label_settings_root in rdc-sweep.toml)"
+_KEY = "labels_weights"
+_STREAM = 0x1ABE1
+"""Keeps these draws apart from others of the same seed."""
+
+
+def label_mask(spec: LabelSpec, dataset: DatasetSpec, rows: int, *, root: Path | None) -> NDArray[np.bool_]:
+    """Which labels each row of the training split grants.
+
+    Args:
+        spec: The label setting.
+        dataset: The data set, whose tasks are the columns.
+        rows: Images of the whole training split.
+        root: Folder of the published files.
+
+    Returns:
+        (rows, K) bool.
+
+    Raises:
+        DataError: A published file is missing, damaged or made for another data set.
+    """
+    tasks = len(dataset.tasks)
+    if spec.setting == "full":
+        return np.ones((rows, tasks), dtype=np.bool_)
+    if spec.source == "published":
+        return _published(spec.setting, dataset, rows, root)
+    generator = np.random.default_rng(np.random.SeedSequence((_STREAM, spec.seed)))
+    if spec.setting == "onelabel" or tasks == 2:
+        return _one_label(rows, tasks, generator)
+    return _random_labels(rows, tasks, generator)
+
+
+def _one_label(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """One label for each image; how often a task is granted differs by at most one."""
+    granted = np.arange(rows) % tasks
+    generator.shuffle(granted)
+    mask: NDArray[np.bool_] = granted[:, None] == generator.permutation(tasks)
+    return mask
+
+
+def _random_labels(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+    """1 to K - 1 labels for each image, all numbers and all choices equally likely."""
+    number = generator.integers(1, tasks, size=(rows, 1))
+    return generator.permuted(np.tile(np.arange(tasks), (rows, 1)), axis=1) < number
+
+
+def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None) -> NDArray[np.bool_]:
+    if root is None:
+        raise DataError(
+            f"labels.source is 'published', but the folder of the published label settings is not known; "
+            f"set {_SETTING}, or set labels.source to generated"
+        )
+    path = root / f"{dataset.name}_settings" / f"{setting}.pth"
+    if not path.is_file():
+        raise DataError(
+            f"{path}: no such file; {_SETTING} must name the folder that holds {path.parent.name}/{path.name}, "
+            "or set labels.source to generated"
+        )
+    again = "download it again, or set labels.source to generated"
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path}: damaged, or not a file of tensors alone; {again}") from error
+    weights = content.get(_KEY) if isinstance(content, dict) else None
+    if not isinstance(weights, torch.Tensor):
+        raise DataError(f"{path}: has no tensor {_KEY!r}; {again}")
+    tasks = len(dataset.tasks)
+    if weights.ndim != 2 or weights.shape[1] != tasks:
+        raise DataError(
+            f"{path}: shape {tuple(weights.shape)}, expected one row for each image and {tasks} columns "
+            f"({', '.join(dataset.tasks)}); {again}"
+        )
+    if weights.shape[0] != rows:
+        raise DataError(
+            f"{path}: is for {weights.shape[0]} images, but the training split has {rows}; "
+            "use the whole data set that it was published for, or set labels.source to generated"
+        )
+    if not bool(((weights == 0) | (weights == 1)).all()):
+        raise DataError(f"{path}: values other than 0 and 1; {again}")
+    mask: NDArray[np.bool_] = weights.numpy() == 1
+    return mask

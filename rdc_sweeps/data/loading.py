@@ -1,0 +1,137 @@
+"""What a training and an evaluation iterate over.
+
+The order of the samples is a function of (seed, epoch), and a sample's augmentation one of (seed, epoch, row): both are
+the same whatever the number of workers or processes, and after a resume.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.augmentation import augment
+from rdc_sweeps.data.batches import Batch, RegionsOf, collated, granted_scene
+from rdc_sweeps.data.prefetch import prefetched
+from rdc_sweeps.data.scene import Dataset
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.training import AugmentationSpec
+
+_ORDER, _AUGMENTATION = 0x0DE2, 0xA06
+"""Keep the random streams of order and augmentation apart."""
+
+
+class TrainingBatches:
+    """Augmented batches of a data set, epoch by epoch."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        mask: NDArray[np.bool_],
+        regions: RegionsOf | None,
+        augmentation: AugmentationSpec,
+        *,
+        seed: int,
+        batch_size: int,
+        workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        """Prepare batches.
+
+        Args:
+            dataset: What to train on.
+            mask: (n, K) which labels each of its n images has.
+            regions: Region ids by the image's index, or None to load none.
+            augmentation: Views.
+            seed: Seed of order and augmentation.
+            batch_size: Images per step over all processes.
+            workers: Loading processes; 0 to load in a thread.
+            rank: Number of this training process.
+            world: How many training processes share each batch.
+
+        Raises:
+            UsageError: The batch cannot be shared evenly.
+        """
+        _same_length(dataset, mask)
+        self._dataset, self._mask, self._regions = dataset, mask, regions
+        self._augmentation, self._seed = augmentation, seed
+        self._batch_size = min(batch_size, len(dataset))
+        if self._batch_size % world:
+            raise UsageError(
+                f"training.batch_size: {self._batch_size} images cannot be shared evenly by {world} processes; "
+                f"use a multiple of {world} and at least as many images"
+            )
+        self._workers, self._rank, self._world = workers, rank, world
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Full batches in the data set; at least one, of all images, if they are fewer than a batch."""
+        return len(self._dataset) // self._batch_size
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from `start_step` on; closing the iterator early is safe."""
+        order = self._order(epoch)
+        share = self._batch_size // self._world
+
+        def load(step: int) -> Batch:
+            first = step * self._batch_size + self._rank * share
+            return self._batch(epoch, order[first : first + share])
+
+        return prefetched(load, range(start_step, self.steps_per_epoch), self._workers)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_ORDER, self._seed, epoch))))
+        return generator.permutation(len(self._dataset))
+
+    def _batch(self, epoch: int, rows: NDArray[np.int64]) -> Batch:
+        samples = []
+        for row in rows.tolist():
+            entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, row))
+            samples.append(
+                augment(
+                    granted_scene(self._dataset, self._mask, row),
+                    None if self._regions is None else self._regions(row),
+                    self._augmentation,
+                    np.random.Generator(np.random.PCG64(entropy)),
+                )
+            )
+        return collated(self._dataset, self._mask, rows, samples)
+
+
+class EvaluationBatches:
+    """Batches of a whole data set in its order, without augmentation; the last may be smaller."""
+
+    def __init__(
+        self, dataset: Dataset, mask: NDArray[np.bool_] | None = None, *, batch_size: int, workers: int = 0
+    ) -> None:
+        """Prepare batches.
+
+        Args:
+            dataset: What to evaluate on.
+            mask: (n, K) which labels each of its n images has; None for all.
+            batch_size: Images per batch.
+            workers: Loading processes; 0 to load in a thread.
+        """
+        self._dataset = dataset
+        self._mask = np.ones((len(dataset), len(dataset.tasks)), dtype=np.bool_) if mask is None else mask
+        _same_length(dataset, self._mask)
+        self._batch_size, self._workers = batch_size, workers
+
+    def __len__(self) -> int:
+        return -(-len(self._dataset) // self._batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return prefetched(self._batch, range(len(self)), self._workers)
+
+    def _batch(self, step: int) -> Batch:
+        rows = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
+        samples = [[(granted_scene(self._dataset, self._mask, row), None)] for row in rows.tolist()]
+        return collated(self._dataset, self._mask, rows, samples)
+
+
+def _same_length(dataset: Dataset, mask: NDArray[np.bool_]) -> None:
+    if mask.shape != (len(dataset), len(dataset.tasks)):
+        raise UsageError(
+            f"label mask: shape {mask.shape}, but the data set has {len(dataset)} images and {len(dataset.tasks)} "
+            "tasks; take the rows that are trained on from the mask of the whole training split"
+        )

@@ -1,0 +1,170 @@
+"""The `.npy` layout of MTAN: `<split>/<folder>/<index>.npy`, one folder for images and one for each task."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdc_sweeps.data import arrays
+from rdc_sweeps.data.arrays import Stored, open_array
+from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.base import Size, Task
+
+Progress = Callable[[int, int], None]
+"""Called with how many of how many images are done."""
+
+
+@dataclass(frozen=True)
+class MtanLayout:
+    """Names of the folders of one split, and what the data set labels."""
+
+    classes: tuple[str, ...]
+    labels: Mapping[Task, str]
+    image: str = "image"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All folders of a split."""
+        return (self.image, *self.labels.values())
+
+
+class MtanFolder:
+    """One split in MTAN's layout, read at `size`. Files are memory-mapped, and only those that are asked for."""
+
+    def __init__(self, folder: Path, layout: MtanLayout, size: Size, count: int) -> None:
+        self.folder = folder
+        self._layout = layout
+        self._size = size
+        self._count = count
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks that the data set has labels for."""
+        return tuple(self._layout.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes."""
+        return self._layout.classes
+
+    @property
+    def size(self) -> Size:
+        """Height and width that scenes are read at."""
+        return self._size
+
+    def __len__(self) -> int:
+        return self._count
+
+    def image(self, index: int) -> Floats:
+        """Image `index`, (H, W, 3) float32 in [0, 1].
+
+        Raises:
+            DataError: The file is damaged.
+        """
+        return arrays.image_of(self._open(self._layout.image, index), self._size)
+
+    def scene(self, index: int, tasks: Collection[Task]) -> Scene:
+        """Scene `index` with the labels of `tasks`; label files of other tasks are not opened.
+
+        Raises:
+            DataError: A file is damaged, or its labels are out of range.
+        """
+        image = self._open(self._layout.image, index)
+        labels = {task: self._open(self._layout.labels[task], index) for task in tasks}
+        for label in labels.values():
+            _same_resolution(label, image)
+        semantic, depth, normal = labels.get("semantic"), labels.get("depth"), labels.get("normal")
+        return Scene(
+            image=arrays.image_of(image, self._size),
+            semantic=arrays.semantic_of(semantic, self._size, len(self.classes)) if semantic else None,
+            depth=arrays.depth_of(depth, self._size) if depth else None,
+            normal=arrays.normal_of(normal, self._size) if normal else None,
+        )
+
+    def check(self, progress: Progress | None = None) -> list[str]:
+        """Read every file whole; all problems, each with its file and remedy."""
+        problems = []
+        for index in range(self._count):
+            wanted: list[tuple[Task, ...]] = [(), *((task,) for task in self.tasks)]
+            for tasks in wanted:
+                try:
+                    if tasks:
+                        self.scene(index, tasks)
+                    else:
+                        self.image(index)
+                except DataError as error:
+                    if str(error) not in problems:
+                        problems.append(str(error))
+            if progress is not None:
+                progress(index + 1, self._count)
+        return problems
+
+    def _open(self, folder: str, index: int) -> Stored:
+        if not 0 <= index < self._count:
+            raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
+        return open_array(self.folder / folder / f"{index}.npy")
+
+
+def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> MtanFolder:
+    """Open a split after a quick look: folders, file names, and the first and last file of each folder.
+
+    Args:
+        folder: The split's folder.
+        layout: Its folders and classes.
+        size: Height and width to read at.
+        setting: Name of the setting that says where the data set is, for messages.
+
+    Raises:
+        DataError: All that is wrong with the split, one problem a line.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder; {setting} must name the folder that holds {folder.name}/{layout.image}/0.npy"
+        )
+    missing = [name for name in layout.folders if not (folder / name).is_dir()]
+    if missing:
+        raise DataError(
+            "\n".join(f"{folder / name}: no such folder; a split has {', '.join(layout.folders)}" for name in missing)
+        )
+    names = {name: {path.name for path in (folder / name).glob("[!.]*.npy")} for name in layout.folders}
+    count = max(len(found) for found in names.values())
+    if not count:
+        raise DataError(f"{folder}: holds no .npy files; write the data set there, or set {setting}")
+    expected = {f"{index}.npy" for index in range(count)}
+    problems = [
+        f"{folder / name}: {len(found)} files where another folder has {count}; " + _difference(expected, found)
+        for name, found in names.items()
+        if found != expected
+    ]
+    if problems:
+        raise DataError("\n".join(problems))
+    for index in {0, count - 1}:
+        image = open_array(folder / layout.image / f"{index}.npy")
+        for name in layout.labels.values():
+            _same_resolution(open_array(folder / name / f"{index}.npy"), image)
+    return MtanFolder(folder, layout, size, count)
+
+
+def _difference(expected: set[str], found: set[str]) -> str:
+    missing, extra = sorted(expected - found, key=_by_number), sorted(found - expected, key=_by_number)
+    parts = []
+    if missing:
+        parts.append(f"add {_some(missing)}")
+    if extra:
+        parts.append(f"remove or rename {_some(extra)}")
+    return " and ".join(parts) + f" (files are 0.npy to {len(expected) - 1}.npy in every folder)"
+
+
+def _by_number(name: str) -> tuple[int, str]:
+    stem = name.removesuffix(".npy")
+    return (int(stem) if stem.isdecimal() else -1, name)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _same_resolution(label: Stored, image: Stored) -> None:
+    there, wanted = label.values.shape, image.values.shape
+    if there[:2] != wanted[:2]:
+        raise DataError(f"{label.path}: shape {there}, but {image.path} has {wanted}; write both at one resolution")

@@ -1,0 +1,79 @@
+"""Loading ahead: in a thread of this process, or in worker processes. The order is always that of the steps."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+from torch.utils.data import DataLoader, Dataset
+
+T = TypeVar("T")
+_AHEAD = 2
+_DONE = object()
+
+
+def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Iterator[T]:
+    """`load(step)` for each step, computed ahead.
+
+    Closing the iterator early (or dropping it) ends the thread or the processes.
+
+    Args:
+        load: What to compute; with workers it runs in other processes.
+        steps: What to compute it for.
+        workers: Number of processes; 0 for one thread.
+
+    Raises:
+        Exception: Whatever `load` raises, where its result would have come.
+    """
+    if workers > 0:
+        yield from DataLoader(
+            _Loaded(load), batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=_AHEAD
+        )
+    else:
+        yield from _threaded(load, steps)
+
+
+class _Loaded(Dataset[T], Generic[T]):
+    def __init__(self, load: Callable[[int], T]) -> None:
+        self._load = load
+
+    def __getitem__(self, step: int) -> T:
+        return self._load(step)
+
+
+def _threaded(load: Callable[[int], T], steps: range) -> Iterator[T]:
+    results: queue.Queue[object] = queue.Queue(maxsize=_AHEAD)
+    stopped = threading.Event()
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            for step in steps:
+                result = load(step)
+                if not _put(results, result, stopped):
+                    return
+        except BaseException as error:  # raised again in the thread that waits for the result
+            failure.append(error)
+        _put(results, _DONE, stopped)
+
+    thread = threading.Thread(target=run, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while (result := results.get()) is not _DONE:
+            yield result  # type: ignore[misc]
+        if failure:
+            raise failure[0]
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _put(results: "queue.Queue[object]", result: object, stopped: threading.Event) -> bool:
+    """Hand a result over unless nobody wants it any more."""
+    while not stopped.is_set():
+        try:
+            results.put(result, timeout=0.1)
+        except queue.Full:
+            continue
+        return True
+    return False

@@ -1,0 +1,96 @@
+"""A scene: an image and its dense labels, as NumPy arrays; and what every data set offers."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdc_sweeps.specs.base import Size, Task
+
+VOID = -1
+"""Semantic label of a pixel that has none. Without depth: 0. Without a normal: (0, 0, 0)."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image and those of its labels that were asked for.
+
+    Attributes:
+        image: (H, W, 3) float32, RGB in [0, 1].
+        semantic: (H, W) int16, class index, -1 void.
+        depth: (H, W) float32, metres along the optical axis, 0 invalid.
+        normal: (H, W, 3) float32, unit vectors in the camera's frame (x right, y down, z forward) that face
+            the camera, (0, 0, 0) invalid.
+    """
+
+    image: Floats
+    semantic: NDArray[np.int16] | None = None
+    depth: Floats | None = None
+    normal: Floats | None = None
+
+
+class Dataset(Protocol):
+    """Scenes by index. Only the labels that are named are ever opened."""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks that the data set has labels for."""
+        ...
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes."""
+        ...
+
+    @property
+    def size(self) -> Size:
+        """Height and width of every scene."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def image(self, index: int) -> Floats:
+        """Image `index`, (H, W, 3) float32 in [0, 1]."""
+        ...
+
+    def scene(self, index: int, tasks: Collection[Task]) -> Scene:
+        """Scene `index` with the labels of `tasks`; label files of other tasks are not opened."""
+        ...
+
+
+class Subset:
+    """The rows of a data set that `rows` names, in that order."""
+
+    def __init__(self, dataset: Dataset, rows: NDArray[np.int64]) -> None:
+        self._dataset = dataset
+        self._rows = rows
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks that the data set has labels for."""
+        return self._dataset.tasks
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes."""
+        return self._dataset.classes
+
+    @property
+    def size(self) -> Size:
+        """Height and width of every scene."""
+        return self._dataset.size
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def image(self, index: int) -> Floats:
+        """Image `index` of the subset."""
+        return self._dataset.image(int(self._rows[index]))
+
+    def scene(self, index: int, tasks: Collection[Task]) -> Scene:
+        """Scene `index` of the subset with the labels of `tasks`."""
+        return self._dataset.scene(int(self._rows[index]), tasks)

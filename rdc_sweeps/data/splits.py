@@ -1,0 +1,83 @@
+"""What a run trains, validates and tests on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.nyuv2 import open_nyuv2
+from rdc_sweeps.data.rooms.dataset import open_rooms
+from rdc_sweeps.data.scene import Dataset, Subset
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.dataset import DatasetSpec, ImagesSpec, NyuV2Spec, RoomsSpec
+
+_OPENERS: dict[type[ImagesSpec], Callable[[Any, Path | None, Path], tuple[Dataset, Dataset]]] = {
+    NyuV2Spec: open_nyuv2,
+    RoomsSpec: open_rooms,
+}
+"""How to open each data set: from its spec, root and a cache folder to its training and test splits."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The images of a run.
+
+    Attributes:
+        train, validation, test: Data sets that are read at the spec's size.
+        train_rows, validation_rows: Their rows in the original training split, which label settings count by.
+        rows: How many rows the original training split has.
+    """
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    train_rows: NDArray[np.int64]
+    validation_rows: NDArray[np.int64]
+    rows: int
+
+
+def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
+    """Open a data set and choose its images.
+
+    The last rows of the training split are held out, since neighbouring rows often show the same scene; the images
+    to train and test on are spread evenly over what is left.
+
+    Args:
+        spec: The data set.
+        root: Its folder; none for data sets that are made here.
+        cache: Folder for what is made here.
+
+    Raises:
+        DataError: The data set is missing or damaged, or has too few images.
+    """
+    training, testing = _OPENERS[type(spec)](spec, root, cache)
+    rows = len(training)
+    left = rows - spec.validation_images
+    if left < 1:
+        raise DataError(
+            f"{spec.name}: validation_images is {spec.validation_images}, but the training split has {rows} images; "
+            "lower dataset.validation_images"
+        )
+    train_rows = _spread(left, spec.train_images, f"{spec.name}: dataset.train_images")
+    test_rows = _spread(len(testing), spec.test_images, f"{spec.name}: dataset.test_images")
+    validation_rows = np.arange(left, rows)
+    return Splits(
+        Subset(training, train_rows),
+        Subset(training, validation_rows),
+        Subset(testing, test_rows),
+        train_rows,
+        validation_rows,
+        rows,
+    )
+
+
+def _spread(available: int, wanted: int | None, field: str) -> NDArray[np.int64]:
+    """Indices spread evenly over `available`, all of them if `wanted` is None."""
+    if wanted is None:
+        return np.arange(available)
+    if wanted > available:
+        raise DataError(f"{field} is {wanted}, but there are only {available}; lower it, or set it to null for all")
+    return np.arange(wanted) * available // wanted

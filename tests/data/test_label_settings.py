@@ -1,0 +1,123 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rdc_sweeps.data.label_settings import label_mask
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.dataset import LabelSpec, NyuV2Spec, RoomsSpec
+
+ONE = LabelSpec(setting="onelabel", source="published")
+
+
+def published(tmp_path: Path, content: Any, name: str = "onelabel") -> Path:
+    folder = tmp_path / "nyuv2_settings"
+    folder.mkdir()
+    torch.save(content, folder / f"{name}.pth")
+    return tmp_path
+
+
+def test_full_grants_everything_without_a_file() -> None:
+    mask = label_mask(LabelSpec(source="published"), NyuV2Spec(), 5, root=None)
+    assert mask.shape == (5, 3)
+    assert mask.all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(1, 400), seed=st.integers(0, 2**40))
+def test_one_label_is_balanced(rows: int, seed: int) -> None:
+    mask = label_mask(LabelSpec(setting="onelabel", seed=seed), RoomsSpec(), rows, root=None)
+    assert mask.shape == (rows, 3)
+    assert mask.dtype == np.bool_
+    assert (mask.sum(axis=1) == 1).all()
+    counts = mask.sum(axis=0)
+    assert counts.max() - counts.min() <= 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(1, 400), seed=st.integers(0, 2**40))
+def test_random_labels_are_one_or_two(rows: int, seed: int) -> None:
+    mask = label_mask(LabelSpec(setting="randomlabels", seed=seed), RoomsSpec(), rows, root=None)
+    assert set(np.unique(mask.sum(axis=1))) <= {1, 2}
+
+
+def test_random_labels_are_uniform() -> None:
+    mask = label_mask(LabelSpec(setting="randomlabels"), RoomsSpec(), 30000, root=None)
+    choices, counts = np.unique(mask, axis=0, return_counts=True)
+    assert len(choices) == 6
+    np.testing.assert_allclose(counts, 5000, atol=300)
+
+
+def test_generated_settings_depend_on_the_seed_alone() -> None:
+    first, again, other = (
+        label_mask(LabelSpec(setting="onelabel", seed=seed), RoomsSpec(), 60, root=None) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    # The order is random: tasks do not simply take turns.
+    assert (first[:-3] != first[3:]).any()
+
+
+def test_published_files_are_read(shared: Path) -> None:
+    root = shared / "data/label_settings"
+    one = label_mask(ONE, NyuV2Spec(), 795, root=root)
+    assert one.sum(axis=0).tolist() == [265, 265, 265]
+    assert (one.sum(axis=1) == 1).all()
+    two = label_mask(LabelSpec(setting="randomlabels", source="published"), NyuV2Spec(), 795, root=root)
+    assert two.sum(axis=0).tolist() == [392, 408, 385]
+    assert np.bincount(two.sum(axis=1)).tolist() == [0, 405, 390]
+
+
+def test_without_a_root_the_setting_is_named() -> None:
+    with pytest.raises(DataError, match=r"RDC_SWEEP_LABEL_SETTINGS_ROOT \(label_settings_root in rdc-sweep.toml\)"):
+        label_mask(ONE, NyuV2Spec(), 795, root=None)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nyuv2_settings/onelabel\.pth: no such file; .*LABEL_SETTINGS_ROOT"):
+        label_mask(ONE, NyuV2Spec(), 795, root=tmp_path)
+
+
+def test_rooms_have_no_published_settings(shared: Path) -> None:
+    with pytest.raises(DataError, match=r"rooms_settings/onelabel\.pth: no such file; .*labels.source to generated"):
+        label_mask(ONE, RoomsSpec(), 200, root=shared / "data/label_settings")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"labels_weights": torch.ones(8, 2)}, r"shape \(8, 2\), expected .* 3 columns \(semantic, depth, normal\)"),
+        ({"labels_weights": torch.ones(8)}, r"shape \(8,\)"),
+        ({"labels_weights": torch.ones(9, 3)}, "is for 9 images, but the training split has 8"),
+        ({"labels_weights": torch.full((8, 3), 0.5)}, "values other than 0 and 1"),
+        ({"other": torch.ones(8, 3)}, "has no tensor 'labels_weights'"),
+        ([1, 2], "has no tensor"),
+    ],
+)
+def test_a_file_of_another_kind_is_an_error(tmp_path: Path, content: Any, message: str) -> None:
+    with pytest.raises(DataError, match=r"onelabel\.pth: .*" + message):
+        label_mask(ONE, NyuV2Spec(), 8, root=published(tmp_path, content))
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("executed"),))
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="not a file of tensors alone"):
+        label_mask(ONE, NyuV2Spec(), 8, root=published(tmp_path, {"labels_weights": Malicious()}))
+    assert not Path("executed").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"not a file of tensors", b"PK\x03\x04"])
+def test_a_damaged_file_is_an_error(tmp_path: Path, content: bytes) -> None:
+    root = published(tmp_path, {})
+    (root / "nyuv2_settings/onelabel.pth").write_bytes(content)
+    with pytest.raises(DataError, match=r"onelabel\.pth: damaged"):
+        label_mask(ONE, NyuV2Spec(), 8, root=root)
