@@ -21,8 +21,8 @@ def main() -> None:
     spec = RoomsSpec(size=(288, 384))
     with TemporaryDirectory() as cache:
         rooms, _ = open_rooms(spec, None, Path(cache))
-        scene = rooms.scene(4, ("semantic",))
-    assert scene.semantic is not None  # noqa: S101
+        scene = rooms.scene(4, rooms.tasks)
+    assert scene.semantic is not None
     maps = {
         "superpixels, segments 60": SuperpixelGenerator(SuperpixelRegions(segments=60))(scene.image),
         "superpixels, segments 200": SuperpixelGenerator(SuperpixelRegions(segments=200))(scene.image),

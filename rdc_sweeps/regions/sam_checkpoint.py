@@ -1,7 +1,6 @@
 """SAM's checkpoint: checked before anything trains, loaded when the first map is computed."""
 
 import hashlib
-import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -79,15 +78,17 @@ def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
 
 
 def _state_dict(path: Path) -> dict[str, Tensor]:
-    if not zipfile.is_zipfile(path):
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True) if zipfile.is_zipfile(path) else None
+    except Exception as error:  # What the zip and pickle readers raise on damaged bytes is not one family.
+        raise WeightsError(f"{path}: cannot be read as PyTorch weights; copy or download it again\n{error}") from error
+    if state is None:
         raise WeightsError(
             f"{path}: not a PyTorch checkpoint, or cut short ({path.stat().st_size} bytes); copy or download it again"
         )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path}: cannot be read as PyTorch weights; copy or download it again\n{error}") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise WeightsError(f"{path}: not a state dict (names to tensors); use the published checkpoint as it is")
     return state
 

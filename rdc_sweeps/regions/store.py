@@ -61,13 +61,19 @@ class RegionStore:
         """Store an id map (H, W) whole or not at all.
 
         Raises:
-            DataError: It has more than `MAX_REGIONS` regions.
+            DataError: It has more than `MAX_REGIONS` regions, or the folder cannot be written to.
         """
         encoded = _encode(regions)
-        write_atomically(self.path(digest), lambda file: file.write(encoded))
         settings = self.folder / "generator.json"
-        if not settings.exists():
-            write_atomically(settings, lambda file: file.write(self.generator_key.encode()))
+        try:
+            write_atomically(self.path(digest), lambda file: file.write(encoded))
+            if not settings.exists():
+                write_atomically(settings, lambda file: file.write(self.generator_key.encode()))
+        except OSError as error:
+            raise DataError(
+                f"{self.folder}: region maps cannot be written ({error}); free space or allow writing there, "
+                "or set RDC_SWEEP_CACHE_ROOT to another folder"
+            ) from error
 
     def reader(self, images: Images, progress: Progress | None = None) -> "RegionReader":
         """The maps of all images, for training.

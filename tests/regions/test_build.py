@@ -91,6 +91,21 @@ def test_progress_counts_every_image(tmp_path: Path) -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)] * 2
 
 
+def test_builders_start_at_different_images_so_that_they_share_the_work(tmp_path: Path) -> None:
+    class Watched(Pictures):
+        def image(self, index: int) -> NDArray[np.float32]:
+            visited.append(index)
+            return super().image(index)
+
+    starts = set()
+    for _ in range(20):
+        visited: list[int] = []
+        build(tmp_path, Watched(list(range(30))), Brightness())
+        assert sorted(visited) == list(range(30))
+        starts.add(visited[0])
+    assert len(starts) > 1
+
+
 @pytest.mark.parametrize("keep", [0, 20, -1])
 def test_a_damaged_map_is_computed_again_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, keep: int

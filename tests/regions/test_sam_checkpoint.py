@@ -1,4 +1,6 @@
+import contextlib
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from rdc_sweeps.errors import UsageError, WeightsError
@@ -79,7 +83,26 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureF
     assert "arbitrary" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"model": {"image_encoder.pos_embed": torch.zeros(1)}}, torch.zeros(2)])
+def test_an_archive_of_something_else(tmp_path: Path) -> None:
+    with (tmp_path / "sam.pth").open("wb") as file:
+        np.savez(file, weights=np.zeros(3))
+    with pytest.raises(WeightsError, match="cannot be read as PyTorch weights"):
+        check_sam_checkpoint(VIT_B, tmp_path)
+
+
+@given(st.data())
+def test_damage_is_never_another_kind_of_error(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    path = saved(tmp_path_factory.mktemp("weights"), encoder(768, 12))
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(WeightsError), warnings.catch_warnings(action="ignore"):
+        check_sam_checkpoint(VIT_B, path.parent)
+
+
+@pytest.mark.parametrize(
+    "content", [[1, 2], {1: torch.zeros(1)}, {"model": {"image_encoder.pos_embed": torch.zeros(1)}}, torch.zeros(2)]
+)
 def test_not_a_state_dict(tmp_path: Path, content: Any) -> None:
     saved(tmp_path, content)
     with pytest.raises(WeightsError, match="not a state dict"):

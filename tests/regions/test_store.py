@@ -54,6 +54,12 @@ def test_nothing_stored_is_none(tmp_path: Path) -> None:
     assert RegionStore(tmp_path, KEY).get(DIGEST) is None
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="cannot be written"):
+        RegionStore(tmp_path / "file", KEY).put(DIGEST, np.zeros((2, 2), np.int32))
+
+
 def test_generators_do_not_share_a_folder_and_say_what_they_are(tmp_path: Path) -> None:
     store = RegionStore(tmp_path, KEY)
     store.put(DIGEST, np.zeros((2, 2), np.int32))
@@ -78,7 +84,7 @@ def test_a_write_that_fails_leaves_the_old_map(tmp_path: Path, monkeypatch: pyte
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(DataError, match=r"no space left.*RDC_SWEEP_CACHE_ROOT"):
         store.put(DIGEST, np.ones((2, 2), np.int32))
     got = store.get(DIGEST)
     assert got is not None
