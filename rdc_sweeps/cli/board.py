@@ -40,10 +40,14 @@ def board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
         if line.status and line.status.time < begun:
             line.status = None
     if messages.is_terminal:
-        with Live(console=messages, auto_refresh=False, transient=False) as live:
-            yield _throttled(lambda: _refresh(lines, begun) and live.update(render(lines, time.time()), refresh=True))
-            _refresh(lines, begun)
-            live.update(render(lines, time.time()), refresh=True)
+        with Live(console=messages, auto_refresh=False) as live:
+
+            def show() -> None:
+                _refresh(lines, begun)
+                live.update(render(lines), refresh=True)
+
+            yield _throttled(show)
+            show()
     else:
         shown: dict[str, tuple[str, int]] = {}
         yield _throttled(lambda: _print_changes(lines, shown, begun))
@@ -62,12 +66,11 @@ def _throttled(look: Callable[[], object]) -> Callable[[], None]:
     return watch
 
 
-def _refresh(lines: Sequence[Line], begun: float) -> bool:
+def _refresh(lines: Sequence[Line], begun: float) -> None:
     for line in lines:
         status = line.directory.status()
         if status is not None and status.time >= begun:
             line.status = status
-    return True
 
 
 def _print_changes(lines: Sequence[Line], shown: dict[str, tuple[str, int]], begun: float) -> None:
@@ -87,7 +90,7 @@ def _print_changes(lines: Sequence[Line], shown: dict[str, tuple[str, int]], beg
             )
 
 
-def render(lines: Sequence[Line], now: float) -> RenderableType:
+def render(lines: Sequence[Line]) -> RenderableType:
     """The board: a line per run with state, progress, time left, loss and last test metrics."""
     table = Table(box=None, pad_edge=False)
     for column in ("run", "state", "", "epoch", "left", "loss", "test"):

@@ -1,6 +1,6 @@
 """tables, validate, schema, config: what there is to run, and whether it is right."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -22,7 +22,7 @@ from rdc_sweeps.settings import load_settings
 from rdc_sweeps.specs.schema import json_schema
 
 
-class SchemaChoice(str, Enum):
+class SchemaChoice(StrEnum):
     """Files that have a schema."""
 
     table = "table"

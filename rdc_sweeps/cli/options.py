@@ -11,7 +11,8 @@ from rdc_sweeps.specs.catalogue import Catalogue, Run
 TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
 RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
 ProfileOption = Annotated[
-    str | None, typer.Option("--profile", "-p", help="Scale: paper, cpu or demo (setting: profile).", show_default=False)
+    str | None,
+    typer.Option("--profile", "-p", help="Scale: paper, cpu or demo (setting: profile).", show_default=False),
 ]
 SeedsOption = Annotated[
     str | None, typer.Option("--seeds", help="Seeds, such as 0,1,2; default: the profile's.", show_default=False)
@@ -19,9 +20,7 @@ SeedsOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a field of every row.", show_default=False)
 ]
-RootOption = Annotated[
-    Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)
-]
+RootOption = Annotated[Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)]
 ExperimentsOption = Annotated[
     Path | None, typer.Option("--experiments", help="Folder of tables and profiles.", show_default=False)
 ]

@@ -1,6 +1,6 @@
 """report: finished runs as a table."""
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,7 +19,7 @@ from rdc_sweeps.cli.options import (
 INCOMPLETE = 4
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """Report formats."""
 
     terminal = "terminal"
@@ -28,7 +28,7 @@ class Format(str, Enum):
     json = "json"
 
 
-class SelectionChoice(str, Enum):
+class SelectionChoice(StrEnum):
     """Selection rules."""
 
     last = "last"
@@ -48,10 +48,12 @@ def report(
     assignments: SetOption = None,
     form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = Format.terminal,
     selection: Annotated[
-        SelectionChoice | None, typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False)
+        SelectionChoice | None,
+        typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="Row that improvements are counted from; default: each row's.", show_default=False)
+        str | None,
+        typer.Option(help="Row that improvements are counted from; default: each row's.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a run is missing.")] = False,
     root: RootOption = None,

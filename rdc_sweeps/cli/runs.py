@@ -143,7 +143,9 @@ def show(
     if result:
         for rule, selected in result.selected.items():
             if selected:
-                numbers = ", ".join(f"{name} {value:.4g}" for name, value in selected.metrics.items() if value is not None)
+                numbers = ", ".join(
+                    f"{name} {value:.4g}" for name, value in selected.metrics.items() if value is not None
+                )
                 data.print(f"{rule} (epoch {selected.epoch + 1} of {result.epochs}): {numbers}", highlight=False)
         data.print(f"{result.seconds:.0f} s on {result.device}", highlight=False)
     data.print(directory.spec.read_text(encoding="utf-8"), markup=False, highlight=False)

@@ -1,11 +1,12 @@
 """What must be there before a run may start: data, label settings, weights, checkpoints, region maps."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.weights import check_weights
-from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint
 from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
@@ -35,7 +36,10 @@ def check(runs: Iterable[Run], settings: Settings) -> None:
     Raises:
         PreparationError: What is missing or damaged, said once each.
     """
-    _check(runs, lambda spec: [*_region_checks(spec, settings), lambda: check_weights(spec.backbone, settings.weights_root)])
+    _check(
+        runs,
+        lambda spec: [*_region_checks(spec, settings), lambda: check_weights(spec.backbone, settings.weights_root)],
+    )
 
 
 def check_regions(runs: Iterable[Run], settings: Settings) -> None:
@@ -71,17 +75,13 @@ def build_missing_regions(
     specs: Iterable[RunSpec], settings: Settings, device: str, progress: Progress
 ) -> dict[str, BuildReport]:
     """Compute the region maps of all training images that are not in the store yet; reports by title."""
-    needed = {
-        (source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None
-    }
+    needed = {(source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None}
     reports = {}
     for (source, dataset), spec in needed.items():
         generator, store = open_generator(source, settings, device)
         title = f"{source.source} regions of {dataset.name}"
         images = open_data(spec, settings).splits.train
-        reports[title] = build_regions(
-            images, generator, store, progress=lambda done, total, title=title: progress(title, done, total)
-        )
+        reports[title] = build_regions(images, generator, store, progress=partial(progress, title))
     return reports
 
 

@@ -7,7 +7,9 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.tracking.wandb import WandbTracker
+from rdc_sweeps.tracking.mode import resolve_mode
+from rdc_sweeps.tracking.tracker import Panel as TrackedPanel
+from rdc_sweeps.tracking.tracker import WandbTracker
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
 
@@ -22,7 +24,7 @@ class TrackingObserver:
             directory.id,
             directory.folder,
             spec.model_dump(mode="json"),
-            mode=settings.wandb,
+            mode=resolve_mode(settings.wandb),
             project=settings.wandb_project,
             entity=settings.wandb_entity,
             group=table,
@@ -45,7 +47,7 @@ class TrackingObserver:
         for split, metrics in (("test", record.test), ("validation", record.validation or {})):
             values.update({f"{split}/{name}": value for name, value in metrics.items() if value is not None})
         self.tracker.log_epoch(record.epoch, step, values)
-        self.tracker.log_panels(record.epoch, step, panels)
+        self.tracker.log_panels(record.epoch, step, [TrackedPanel(title, image) for title, image in panels])
 
     def summarise(self, result: Result) -> None:
         """The chosen epochs' test metrics as the W&B run's summary."""
@@ -53,7 +55,9 @@ class TrackingObserver:
         for rule, selected in result.selected.items():
             if selected is not None:
                 summary[f"{rule}/epoch"] = selected.epoch
-                summary.update({f"{rule}/{name}": value for name, value in selected.metrics.items() if value is not None})
+                summary.update(
+                    {f"{rule}/{name}": value for name, value in selected.metrics.items() if value is not None}
+                )
         self.tracker.summary(summary)
 
     def finish(self, state: Literal["done", "failed", "preempted"]) -> None:

@@ -59,7 +59,9 @@ class _Worker:
             torch.set_num_threads(self.settings.threads or torch.get_num_threads())
             write_json(self.directory.environment, describe_environment())
             tracking = TrackingObserver(self.directory, spec, self.settings)
-            training = train(spec, self.settings, self.directory.checkpoint, [self.recorder, tracking], self.stop.is_set)
+            training = train(
+                spec, self.settings, self.directory.checkpoint, [self.recorder, tracking], self.stop.is_set
+            )
             self.recorder.close()
             if not training.finished:
                 log.info("stopped at step %d; resumable", self.recorder.status.step)
@@ -84,7 +86,7 @@ class _Worker:
         result = Result(
             run=self.directory.id,
             selected={
-                rule: record and Selected(epoch=record.epoch, metrics=record.test, validation=record.validation)
+                rule: Selected(epoch=record.epoch, metrics=record.test, validation=record.validation) if record else None
                 for rule in SELECTIONS
                 for record in [select(training.history, rule)]
             },

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from rdc_sweeps.data.loading import Batch
+from rdc_sweeps.data.batches import Batch
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,13 @@ def supervised_losses(
     Args:
         predictions: Per task (B, C, H, W).
         labels: Per task, as the loss of the task wants them.
-        granted: Bool (B, K), which image has which task's label; columns in the order of `predictions`.
+        granted: Bool (B, K) on any device, which image has which task's label; columns in the order of `predictions`.
 
     Returns:
         A scalar per task: sum over granted images / B.
     """
     losses = {}
     for column, task in enumerate(predictions):
-        has_label = granted[:, column]
         per_image = _LOSSES[task](predictions[task], labels[task])
-        losses[task] = torch.where(has_label, per_image, 0.0).mean()
+        losses[task] = torch.where(granted[:, column].to(per_image.device), per_image, 0.0).mean()
     return losses

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.contrast import Diagnostics, Strategy, index_regions, region_contrast
-from rdc_sweeps.data.loading import Batch, View
+from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.base import Losses, Method
 from rdc_sweeps.methods.losses import supervised_losses
 from rdc_sweeps.methods.pairs import Pairs, task_pairs
@@ -57,7 +57,7 @@ class RegionContrastMethod(Method):
             predictions = {task: both[task][:count] for task in self.tasks}
             contrasted = {task: both[task][count:] for task in self.tasks}
         supervised = supervision(supervised_losses(predictions, first.labels, batch.granted))
-        contrast, reported = self.contrast(contrasted, last, task_pairs(batch.granted_cpu))
+        contrast, reported = self.contrast(contrasted, last, task_pairs(batch.granted))
         total = supervised.total + self.weight(epoch) * contrast
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **reported})
 
@@ -106,6 +106,8 @@ class RegionContrastMethod(Method):
         extraction = self.spec.extraction
         batch, _, height, width = view.image.shape
         if extraction.name == "patch":
-            return patch_regions(height // stride, width // stride, extraction.size, view.image.device).expand(batch, -1, -1)
+            return patch_regions(height // stride, width // stride, extraction.size, view.image.device).expand(
+                batch, -1, -1
+            )
         regions = semantic_regions(view.labels["semantic"]) if view.regions is None else view.regions
         return regions[:, stride // 2 :: stride, stride // 2 :: stride]

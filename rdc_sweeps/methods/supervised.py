@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from rdc_sweeps.data.loading import Batch
+from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.base import Losses, Method
 from rdc_sweeps.methods.losses import supervised_losses
 

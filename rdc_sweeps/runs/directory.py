@@ -1,17 +1,16 @@
 """A run's directory: what is in it, what state that means, and who may write there.
 
-    runs/<id>/spec.yaml          the resolved spec
-              origin.json        the table and row that asked for it first
-              environment.json   packages, device, host, commit
-              metrics.jsonl      a line per step and per epoch
-              checkpoints/       what a resume needs, and the trained weights
-              status.json        heartbeat: owner, time, progress
-              failure.json       why it failed, with the traceback
-              result.json        written last: a run without it is not done
-              log.txt, wandb/
+runs/<id>/spec.yaml          the resolved spec
+          origin.json        the table and row that asked for it first
+          environment.json   packages, device, host, commit
+          metrics.jsonl      a line per step and per epoch
+          checkpoints/       what a resume needs, and the trained weights
+          status.json        heartbeat: owner, time, progress
+          failure.json       why it failed, with the traceback
+          result.json        written last: a run without it is not done
+          log.txt, wandb/
 """
 
-import json
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
 from rdc_sweeps.errors import RunLockedError, SpecError
-from rdc_sweeps.files import write_json
+from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.runs.records import Failure, Origin, Result, Status
 from rdc_sweeps.specs.catalogue import build
 from rdc_sweeps.specs.document import read_document
@@ -131,7 +130,9 @@ class RunDirectory:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except ValidationError as error:
-            raise SpecError([f"{self.folder / name}: is damaged: {error.error_count()} problems; use --rerun"]) from error
+            raise SpecError(
+                [f"{self.folder / name}: is damaged: {error.error_count()} problems; use --rerun"]
+            ) from error
 
     def write_status(self, status: Status) -> None:
         """Replace the heartbeat."""

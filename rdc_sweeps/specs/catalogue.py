@@ -160,48 +160,4 @@ def _matches(document: Document, when: dict[str, Any]) -> bool:
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The message for a name that is not there: what is, and what was perhaps meant."""
-    names = list(known)
-    close = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"no {kind} {name!r}{hint} There are: {', '.join(names)}"
-
-
-def build(model: type[Model], document: Document, *, subject: str = "defaults") -> Model:
-    """Validate a document as a spec; `subject` names it where a value was not written anywhere.
-
-    Raises:
-        SpecError: Every problem, each with where it was written, the field, what was found and what is valid.
-    """
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        problems = []
-        for problem in error.errors(include_url=False, include_context=False):
-            location = _written(document.data, problem["loc"])
-            field = ".".join(str(key) for key in location)
-            message = problem["msg"].removeprefix("Value error, ")
-            if problem["type"] == "extra_forbidden":
-                message = "there is no such field"
-            elif problem["type"] == "missing":
-                message = "is missing"
-            elif "found" not in message and not isinstance(problem["input"], dict | list):
-                message += f", found {problem['input']!r}"
-            problems.append(": ".join(part for part in (document.place(location) or subject, field, message) if part))
-        raise SpecError(problems) from error
-
-
-def _written(data: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A validation location without the variant tags, which pydantic inserts but nobody wrote."""
-    result: list[str | int] = []
-    tag_pending = True
-    for key in location:
-        if tag_pending and isinstance(data, dict) and result and key in {data.get(name) for name in DISCRIMINATORS}:
-            tag_pending = False
-            continue
-        result.append(key)
-        tag_pending = True
-        if isinstance(data, dict):
-            data = data.get(str(key))
-        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
-            data = data[key]
-    return tuple(result)
+    return f"no {kind} {name!r}{suggestion(name, known)}"

@@ -1,6 +1,7 @@
 """YAML files that remember on which line each value stands, and overlays of them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,16 @@ from typing import Any
 import yaml
 
 from rdc_sweeps.errors import SpecError
+from rdc_sweeps.specs.fields import DISCRIMINATORS, Location
 
-Location = tuple[str | int, ...]
-"""Keys and indices that lead to a value."""
 
-DISCRIMINATORS = ("name", "source")
-"""Fields that choose a variant: an overlay that chooses another one replaces the value instead of merging into it."""
+class _Loader(yaml.SafeLoader):
+    """Safe, and with numbers as YAML 1.2 has them: `1e-3` is one, not a text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Document:
 
     data: dict[str, Any]
     places: dict[Location, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    """What is wrong with its text; the values are what could be read all the same."""
 
     def place(self, location: Location) -> str | None:
         """Where the value at `location`, or its nearest ancestor, was written; None if nowhere."""
@@ -43,47 +50,85 @@ class Document:
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML file of one mapping, safely.
+    """Read a YAML file of one mapping, safely. An empty file is an empty mapping.
 
     Raises:
-        SpecError: The file cannot be read, is not YAML, repeats a key or is not a mapping.
+        SpecError: The file cannot be read, is not YAML or is not a mapping.
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([f"{path}: cannot be read: {error}"]) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise SpecError([f"{where}: is not YAML: {getattr(error, 'problem', error)}"]) from error
-    places: dict[Location, str] = {}
-    problems: list[str] = []
-    constructor = yaml.SafeLoader("")
+        raise SpecError([f"{where}: is not YAML: {_yaml_problem(error)}"]) from error
+    if root is None:
+        return Document({}, {(): f"{path}:1"})
+    reader = _Reader(lambda node: f"{path}:{node.start_mark.line + 1}")
+    data = reader.read(root, ())
+    if not isinstance(data, dict):
+        found = "a list" if isinstance(data, list) else repr(data)
+        raise SpecError([*reader.problems, f"{path}:1: must be a mapping of fields to values, found {found}"])
+    return Document(data, reader.places, tuple(reader.problems))
 
-    def walk(node: yaml.Node, location: Location) -> Any:
-        places[location] = f"{path}:{node.start_mark.line + 1}"
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    return f"{problem}; indent with spaces, not tabs" if r"'\t'" in problem else problem
+
+
+class _Reader:
+    """Turns YAML nodes into plain values, and notes places and problems."""
+
+    def __init__(self, place: Callable[[yaml.Node], str]) -> None:
+        self.places: dict[Location, str] = {}
+        self.problems: list[str] = []
+        self._place = place
+        self._seen: set[int] = set()
+        self._constructor = _Loader("")
+
+    def read(self, node: yaml.Node, location: Location) -> Any:
+        """The value of a node."""
+        self.places[location] = self._place(node)
+        if id(node) in self._seen:
+            # A file of nested aliases can stand for more values than memory holds, or contain itself.
+            self._problem(node, location, "an alias (*) stands for another value; write the value out")
+            return None
+        self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            result: dict[str, Any] = {}
-            for key_node, value_node in node.value:
-                key = str(key_node.value)
-                if key in result:
-                    problems.append(f"{path}:{key_node.start_mark.line + 1}: {key!r} is there twice")
-                result[key] = walk(value_node, (*location, key))
-            return result
+            return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode):
-            return [walk(item, (*location, index)) for index, item in enumerate(node.value)]
+            return [self.read(item, (*location, index)) for index, item in enumerate(node.value)]
         try:
-            return constructor.construct_object(node, deep=True)
+            return self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
         except (yaml.YAMLError, ValueError) as error:
-            problems.append(f"{places[location]}: {error}")
+            self._problem(node, location, getattr(error, "problem", None) or str(error))
             return None
 
-    data = {} if root is None else walk(root, ())
-    if not isinstance(data, dict):
-        problems.append(f"{path}: must be a mapping of keys to values")
-    if problems:
-        raise SpecError(problems)
-    return Document(data, places)
+    def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        lines: dict[str, str] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem(key_node, location, "a field's name must be a word")
+                continue
+            key = str(key_node.value)
+            if key in result:
+                self._problem(key_node, (*location, key), f"is there twice, first at {lines[key]}")
+            lines.setdefault(key, self._place(key_node))
+            result[key] = self.read(value_node, (*location, key))
+            self.places[(*location, key)] = self._place(key_node)
+        return result
+
+    def _problem(self, node: yaml.Node, location: Location, text: str) -> None:
+        self.problems.append(": ".join(part for part in (self._place(node), dotted(location), text) if part))
+
+
+def dotted(location: Location) -> str:
+    """`a.b[0].c`, as messages name a field."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in location)
+    return text.removeprefix(".")
 
 
 def overlay(base: Document, top: Document) -> Document:
@@ -93,14 +138,13 @@ def overlay(base: Document, top: Document) -> Document:
     for key, value in top.data.items():
         location: Location = (key,)
         old = data.get(key)
+        data[key] = value
+        above = top.at(key)
         if isinstance(value, Mapping) and isinstance(old, dict) and not _changes_variant(old, value):
-            merged = overlay(base.at(key), top.at(key))
-        else:
-            places = {at: place for at, place in places.items() if at[:1] != location}
-            merged = Document(value, top.at(key).places) if isinstance(value, dict) else None
-        data[key] = value if merged is None else merged.data
-        if merged is not None:
-            places.update({(*location, *at): place for at, place in merged.places.items()})
+            above = overlay(base.at(key), above)
+            data[key] = above.data
+        places = {at: place for at, place in places.items() if at[:1] != location}
+        places.update({(*location, *at): place for at, place in above.places.items()})
         if (place := top.place(location)) is not None:
             places[location] = place
     return Document(data, places)
@@ -126,15 +170,19 @@ def assignment(text: str) -> Document:
     Raises:
         SpecError: There is no `=`, a key is empty, or the value is not YAML.
     """
+    place = f"--set {text}"
     path, equals, value = text.partition("=")
-    keys = path.strip().split(".")
+    keys = tuple(key.strip() for key in path.split("."))
     if not equals or not all(keys):
-        raise SpecError([f"--set {text}: write it as path.to.field=value"])
+        raise SpecError([f"{place}: write it as path.to.field=value"])
     try:
-        data: Any = yaml.safe_load(value)
+        root = yaml.compose(value, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise SpecError([f"--set {text}: the value is not YAML: {error}"]) from error
-    places = {tuple(keys): f"--set {text}"}
+        raise SpecError([f"{place}: the value is not YAML: {_yaml_problem(error)}"]) from error
+    reader = _Reader(lambda node: place)
+    data: Any = None if root is None else reader.read(root, keys)
+    if reader.problems:
+        raise SpecError(reader.problems)
     for key in reversed(keys):
         data = {key: data}
-    return Document(data, places)
+    return Document(data, {keys[: length + 1]: place for length in range(len(keys))} | reader.places)

@@ -2,9 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.fields import has_path
+from rdc_sweeps.specs.run import RunSpec
 
 Metric = Literal["mIoU", "aErr", "mErr"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -14,12 +16,16 @@ Selection = Literal["last", "best-validation", "best-test"]
 """Which epoch's test metrics a run reports."""
 
 
+PrintedNumber = Annotated[str, StringConstraints(pattern=r"^[-+]?[0-9]+(\.[0-9]+)?$")]
+"""A number as the paper prints it: a text, so that it keeps its digits."""
+
+
 class Published(Spec):
     """A row's published numbers, as printed (strings keep their digits); null where the paper has none."""
 
-    mIoU: str | None = None
-    aErr: str | None = None
-    mErr: str | None = None
+    mIoU: PrintedNumber | None = None  # noqa: N815 (the metrics are called that)
+    aErr: PrintedNumber | None = None  # noqa: N815
+    mErr: PrintedNumber | None = None  # noqa: N815
 
 
 class RowSpec(Spec):
@@ -53,7 +59,7 @@ class TableSpec(Spec):
             raise ValueError(f"rows: {name!r} is there more than once")
         for row in self.rows:
             if row.baseline is not None and row.baseline not in ids:
-                raise ValueError(f"rows: {row.id}: baseline {row.baseline!r} is not a row; rows are {', '.join(ids)}")
+                raise ValueError(f"rows: {row.id}: baseline {row.baseline!r} is not a row; there are: {', '.join(ids)}")
         return self
 
 
@@ -64,6 +70,15 @@ class Overlay(Spec):
         default_factory=dict, description="Dotted paths and the value (or list of values) they must have."
     )
     set: dict[str, Any]
+
+    @field_validator("when")
+    @classmethod
+    def _paths_exist(cls, when: dict[str, Any]) -> dict[str, Any]:
+        # A condition on a field that no run has would silently never hold.
+        for path in when:
+            if not has_path(RunSpec, path.split(".")):
+                raise ValueError(f"no run has a field {path!r}")
+        return when
 
 
 class ProfileSpec(Spec):

@@ -1,38 +1,37 @@
 """Metrics of a network on a split, and pictures of what it predicts."""
 
 import torch
-from accelerate import Accelerator
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.models.network import MultiTaskNetwork
-from rdc_sweeps.tracking.panels import prediction_panel
 from rdc_sweeps.training.observers import Panel
+from rdc_sweeps.tracking.panels import prediction_panel
 from rdc_sweeps.training.records import Metrics
 
 
 @torch.no_grad()
 def evaluate(
-    network: MultiTaskNetwork, batches: EvaluationBatches, accelerator: Accelerator, panels: int = 0
+    network: MultiTaskNetwork, batches: EvaluationBatches, meter: MultiTaskMeter, device: torch.device, panels: int = 0
 ) -> tuple[Metrics, list[Panel]]:
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
     Args:
         network: Is evaluated in float32 and in evaluation mode.
         batches: The split; labels that its mask withholds do not count.
-        accelerator: The device.
+        meter: A fresh meter.
+        device: Where the network is.
         panels: How many images are drawn.
     """
     network.eval()
-    dataset = batches.dataset
-    meter = MultiTaskMeter(dataset.tasks, len(dataset.classes))
     pictures: list[Panel] = []
     for batch in batches:
-        view = batch.to(accelerator.device).views[0]
+        view = batch.to(device).views[0]
         predictions = network(view.image)
         meter.update(predictions, view.labels)
-        for position in range(min(len(batch.rows), panels - len(pictures))):
+        for position in range(min(len(batch), panels - len(pictures))):
             truth = {task: label[position] for task, label in view.labels.items()}
             predicted = {task: prediction[position] for task, prediction in predictions.items()}
-            pictures.append((f"image {int(batch.rows[position])}", prediction_panel(view.image[position], truth, predicted)))
+            title = f"image {int(batch.rows[position])}"
+            pictures.append((title, prediction_panel(view.image[position], truth, predicted)))
     return meter.compute(), pictures

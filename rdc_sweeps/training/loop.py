@@ -1,13 +1,16 @@
 """The training loop: one run from its spec to its history of epochs, resumable at any step.
 
-Order, augmentation and noise are functions of (seed, epoch, step), learning rates of the epoch; what else a step depends
-on is in the checkpoint. So a run that was stopped and resumed ends as one that was not, bit for bit on the same CPU.
+Order, augmentation and noise are functions of (seed, epoch, step), learning rates of the epoch; what else a step
+depends on is in the checkpoint. So a run that was stopped and resumed ends as one that was not, bit for bit on the
+same CPU.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +21,21 @@ from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.errors import DivergenceError
+from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
-from rdc_sweeps.training.observers import Observer
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import Observer, Panel
+from rdc_sweeps.training.records import EpochRecord, Metrics
 from rdc_sweeps.training.schedules import learning_rate
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
 """How many test images are drawn after each epoch."""
+
+EVALUATION_BATCH = 16
+"""Images at once in an evaluation; no metric depends on it."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,12 @@ class _Loop:
             world=self.accelerator.num_processes,
             workers=settings.workers,
         )
-        size = spec.training.batch_size
-        self.test = EvaluationBatches(data.splits.test, None, size)
-        self.validation = (
-            EvaluationBatches(data.splits.validation, data.validation_mask, size) if len(data.splits.validation) else None
+        self.images = len(data.splits.train)
+        self.test = EvaluationBatches(data.splits.test, batch_size=EVALUATION_BATCH, workers=settings.workers)
+        self.validation = EvaluationBatches(
+            data.splits.validation, data.validation_mask, batch_size=EVALUATION_BATCH, workers=settings.workers
         )
+        self.meter = partial(MultiTaskMeter, spec.dataset.tasks, len(spec.dataset.classes))
         self.learner: Learner = build_learner(spec, settings)
         networks, film = self.learner.parameter_groups()
         groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
@@ -123,14 +131,14 @@ class _Loop:
 
     def _training(self, *, finished: bool) -> Training:
         parameters = sum(parameter.numel() for parameter in self.learner.network.parameters())
-        return Training(self.history, finished, self.seconds, parameters, len(self.batches.dataset))
+        return Training(self.history, finished, self.seconds, parameters, self.images)
 
     def _train_epoch(self, stop: Callable[[], bool]) -> bool:
         """Train the rest of the epoch; False if it was stopped before its end."""
         self.wrapped.train()
         rates = self._set_learning_rates()
         per_epoch = self.batches.steps_per_epoch
-        with self.batches.epoch(self.epoch, start_step=self.step) as batches:
+        with closing(self.batches.epoch(self.epoch, start_step=self.step)) as batches:
             for batch in batches:
                 if stop():
                     return False
@@ -178,16 +186,17 @@ class _Loop:
         )
 
     def _evaluate(self) -> None:
-        test, panels = evaluate(self.learner.network, self.test, self.accelerator, panels=PANELS)
-        validation = (
-            evaluate(self.learner.network, self.validation, self.accelerator)[0] if self.validation is not None else None
-        )
+        test, panels = self._metrics(self.test, PANELS)
+        validation = self._metrics(self.validation)[0] if len(self.validation) else None
         losses = {name: value / self.batches.steps_per_epoch for name, value in self.sums.items()}
         record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation)
         self.history.append(record)
         last_step = (self.epoch + 1) * self.batches.steps_per_epoch - 1
         for observer in self.observers:
             observer.evaluated(record, last_step, panels)
+
+    def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[Metrics, list[Panel]]:
+        return evaluate(self.learner.network, batches, self.meter(), self.accelerator.device, panels)
 
     def _save(self) -> None:
         if not self.accelerator.is_main_process:

@@ -1,6 +1,6 @@
 """What a training reports: epochs, and the epoch that each selection rule chooses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -34,18 +34,14 @@ def select(history: Sequence[EpochRecord], rule: str) -> EpochRecord | None:
     if rule == "last":
         return history[-1]
     splits = [record.test if rule == "best-test" else record.validation for record in history]
-    reference = _comparable(splits[-1])
+    # A relative gain over nothing, or over zero, does not exist.
+    reference = {name: value for name in COMPARED if (value := (splits[-1] or {}).get(name))}
     if not reference:
         return None
 
-    def gain(index: int) -> float:
-        metrics = _comparable(splits[index])
-        shared = {name: value for name, value in reference.items() if name in metrics}
-        return delta_m({name: metrics[name] for name in shared}, shared) if shared else -float("inf")
+    def gain(metrics: Metrics | None) -> float:
+        measured = {name: value for name in reference if (value := (metrics or {}).get(name)) is not None}
+        return delta_m(measured, reference) if len(measured) == len(reference) else -float("inf")
 
-    return history[max(range(len(history)), key=lambda index: (gain(index), -index))]
-
-
-def _comparable(metrics: Mapping[str, float | None] | None) -> dict[str, float]:
-    """Metrics that relative gains can be counted in: measured, and not zero."""
-    return {name: value for name in COMPARED if (value := (metrics or {}).get(name))}
+    gains = [gain(metrics) for metrics in splits]
+    return history[gains.index(max(gains))]

@@ -14,7 +14,8 @@ from rdc_sweeps.data.splits import Splits, open_splits
 from rdc_sweeps.methods.base import Method
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.models.network import MultiTaskNetwork, build_network
-from rdc_sweeps.regions.sources import RegionGenerator, region_generator
+from rdc_sweeps.regions.generator import RegionGenerator
+from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.regions import RegionSource, SemanticRegions
@@ -36,7 +37,7 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
     The validation split is held out of the training images, so the setting's withheld labels stay withheld there too.
     """
     splits = open_splits(spec.dataset, root=dataset_root(spec, settings), cache=settings.cache_root)
-    mask = label_mask(spec.labels, spec.dataset, splits.training_rows, root=settings.label_settings_root)
+    mask = label_mask(spec.labels, spec.dataset, splits.rows, root=settings.label_settings_root)
     return TrainingData(splits, mask[splits.train_rows], mask[splits.validation_rows])
 
 
@@ -61,9 +62,7 @@ def open_generator(source: RegionSource, settings: Settings, device: str) -> tup
     return generator, RegionStore(settings.cache_root / "regions", generator.key)
 
 
-def region_reader(
-    spec: RunSpec, data: TrainingData, settings: Settings
-) -> Callable[[int], NDArray[np.int32]] | None:
+def region_reader(spec: RunSpec, data: TrainingData, settings: Settings) -> Callable[[int], NDArray[np.int32]] | None:
     """Region map by position in the training split; None if the run needs none."""
     source = stored_regions(spec)
     if source is None:

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+from rdc_sweeps.dispatch.plan import plan
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Failure, Result, Status
+from rdc_sweeps.specs.catalogue import Catalogue, Run
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def runs(seeds: tuple[int, ...] = (0,)) -> list[Run]:
+    return Catalogue(EXPERIMENTS).runs("table3", "demo", rows=["one-patch-vector"], seeds=seeds)
+
+
+def mark(root: Path, run: Run, state: str) -> None:
+    directory = RunDirectory(root, run.id)
+    directory.write_spec(run.spec)
+    directory.write_status(Status.of_this_process("training"))
+    if state == "failed":
+        directory.write_failure(Failure(cause="disk full", traceback="", time=0, host=""))
+    if state == "done":
+        directory.write_result(
+            Result(run=run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu")
+        )
+
+
+def decided(root: Path, **options: bool) -> tuple[str, str]:
+    (one,) = plan(runs(), root, **options)
+    return one.state, one.action
+
+
+def test_new_runs_are_trained_once_however_often_they_are_asked_for(tmp_path: Path) -> None:
+    planned = plan(runs() + runs((0, 1)), tmp_path)
+    assert [(one.run.spec.seed, one.state, one.action, one.reason) for one in planned] == [
+        (0, "planned", "train", "new"),
+        (1, "planned", "train", "new"),
+    ]
+
+
+def test_done_runs_are_skipped_unless_rerun(tmp_path: Path) -> None:
+    mark(tmp_path, runs()[0], "done")
+    assert decided(tmp_path) == ("done", "skip")
+    assert decided(tmp_path, rerun=True) == ("done", "train")
+
+
+def test_failed_runs_wait_for_retry_failed_and_say_why(tmp_path: Path) -> None:
+    mark(tmp_path, runs()[0], "failed")
+    (one,) = plan(runs(), tmp_path)
+    assert one.action == "skip"
+    assert "disk full" in one.reason
+    assert decided(tmp_path, retry_failed=True) == ("failed", "train")
+
+
+def test_interrupted_runs_go_on_from_their_checkpoint(tmp_path: Path) -> None:
+    mark(tmp_path, runs()[0], "preempted")
+    assert decided(tmp_path) == ("preempted", "train")
+    checkpoint = RunDirectory(tmp_path, runs()[0].id).checkpoint
+    checkpoint.parent.mkdir()
+    checkpoint.touch()
+    assert decided(tmp_path) == ("preempted", "resume")
+
+
+def test_a_run_in_work_is_left_alone_even_by_rerun(tmp_path: Path) -> None:
+    run = runs()[0]
+    mark(tmp_path, run, "preempted")
+    with RunDirectory(tmp_path, run.id).lock():
+        assert decided(tmp_path, rerun=True) == ("running", "skip")
+
+
+def test_steps_are_epochs_times_whole_batches(tmp_path: Path) -> None:
+    spec = runs()[0].spec
+    (one,) = plan(runs(), tmp_path)
+    assert one.steps == spec.training.epochs * (spec.dataset.training_count // spec.training.batch_size)

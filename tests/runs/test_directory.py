@@ -1,0 +1,109 @@
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.errors import RunLockedError, SpecError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Failure, Origin, Result, Status
+from rdc_sweeps.specs.run import RunSpec, run_id
+
+SPEC = RunSpec()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path, run_id(SPEC))
+
+
+def result(directory: RunDirectory) -> Result:
+    return Result(run=directory.id, selected={}, epochs=1, images=1, parameters=1, seconds=1.0, device="cpu")
+
+
+def hold_lock(root: Path, identity: str, ready: object) -> None:
+    with RunDirectory(root, identity).lock():
+        ready.set()  # type: ignore[attr-defined]
+        time.sleep(600)
+
+
+def test_a_run_without_a_directory_is_planned_and_stays_without(directory: RunDirectory) -> None:
+    assert directory.state() == "planned"
+    assert directory.status() is None
+    assert not directory.folder.exists()
+
+
+def test_states_follow_from_the_files(directory: RunDirectory) -> None:
+    directory.write_spec(SPEC)
+    assert directory.state() == "planned"
+    directory.write_status(Status.of_this_process("training"))
+    assert directory.state() == "preempted"
+    directory.write_failure(Failure(cause="a", traceback="b", time=0, host="c"))
+    assert directory.state() == "failed"
+    directory.forget_failure()
+    assert directory.state() == "preempted"
+    with directory.lock():
+        assert directory.state() == "running"
+    directory.write_result(result(directory))
+    assert directory.state() == "done"
+
+
+def test_the_spec_survives_the_round_trip(directory: RunDirectory) -> None:
+    directory.write_spec(SPEC)
+    assert directory.read_spec() == SPEC
+    assert run_id(directory.read_spec()) == directory.id
+
+
+def test_the_first_table_to_ask_is_remembered(directory: RunDirectory) -> None:
+    directory.write_origin(Origin(table="table1", row="a", profile="demo"))
+    directory.write_origin(Origin(table="table3", row="b", profile="demo"))
+    assert directory.origin() == Origin(table="table1", row="a", profile="demo")
+
+
+def test_two_holders_exclude_each_other(directory: RunDirectory) -> None:
+    directory.write_status(Status.of_this_process("training"))
+    with directory.lock(), pytest.raises(RunLockedError, match=f"process {os.getpid()}"), directory.lock():
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_free(directory: RunDirectory) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold_lock, args=(directory.root, directory.id, ready))
+    process.start()
+    assert ready.wait(60)
+    assert directory.state() == "running"
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    with directory.lock():
+        pass
+
+
+def test_setting_aside_keeps_everything(directory: RunDirectory) -> None:
+    directory.write_spec(SPEC)
+    directory.write_result(result(directory))
+    target = directory.set_aside()
+    assert target is not None
+    assert (target / "result.json").exists()
+    assert directory.state() == "planned"
+    assert directory.set_aside() is None
+
+
+def test_a_run_that_is_worked_on_is_not_set_aside(directory: RunDirectory) -> None:
+    with directory.lock(), pytest.raises(RunLockedError):
+        directory.set_aside()
+
+
+def test_a_damaged_result_is_an_error_that_names_the_file(directory: RunDirectory) -> None:
+    directory.write_spec(SPEC)
+    (directory.folder / "result.json").write_text('{"run": 1')
+    with pytest.raises(SpecError, match=r"result\.json: is damaged.*--rerun"):
+        directory.result()
+
+
+def test_a_missing_run_is_an_error(directory: RunDirectory) -> None:
+    with pytest.raises(SpecError, match="no such run"):
+        directory.read_spec()

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from rdc_sweeps.errors import CheckpointError
+from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
+
+
+def test_nothing_is_there_at_first(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "last.pt", "a") is None
+
+
+def test_values_survive_the_round_trip(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "last.pt", "a", {"epoch": 3, "weights": torch.arange(3), "sums": {"loss": 0.1}})
+    state = load_checkpoint(tmp_path / "last.pt", "a")
+    assert state is not None
+    assert (state["epoch"], state["weights"].tolist(), state["sums"]) == (3, [0, 1, 2], {"loss": 0.1})
+
+
+def test_another_runs_checkpoint_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "last.pt", "a", {})
+    with pytest.raises(CheckpointError, match="belongs to run a, not b; train from the beginning with --rerun"):
+        load_checkpoint(tmp_path / "last.pt", "b")
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK", b"not a checkpoint at all"])
+def test_a_damaged_checkpoint_is_an_error_that_names_it(tmp_path: Path, damage: bytes) -> None:
+    (tmp_path / "last.pt").write_bytes(damage)
+    with pytest.raises(CheckpointError, match=r"last\.pt: cannot be read.*--rerun"):
+        load_checkpoint(tmp_path / "last.pt", "a")
+
+
+def test_a_truncated_checkpoint_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, "a", {"weights": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(path, "a")
+
+
+def test_a_file_with_code_in_it_is_not_run(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (str(tmp_path / "owned"),))
+
+    torch.save({"format": 1, "run": "a", "x": Evil()}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError):
+        load_checkpoint(tmp_path / "last.pt", "a")
+    assert not (tmp_path / "owned").exists()

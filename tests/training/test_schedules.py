@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from rdc_sweeps.specs.training import (
+    ConstantSchedule,
+    CosineRestartsSchedule,
+    CosineSchedule,
+    ScheduleSpec,
+    StepSchedule,
+)
+from rdc_sweeps.training.schedules import learning_rate
+
+EPOCHS = 20
+
+
+def torch_rates(make: type, **options: float) -> list[float]:
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=5e-4)
+    scheduler = make(optimizer, **options)
+    rates = []
+    for _ in range(EPOCHS):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("spec", "reference"),
+    [
+        (
+            CosineRestartsSchedule(period=10, minimum=1e-6),
+            torch_rates(torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, T_0=10, eta_min=1e-6),
+        ),
+        (StepSchedule(period=10, factor=0.5), torch_rates(torch.optim.lr_scheduler.StepLR, step_size=10, gamma=0.5)),
+        (
+            CosineSchedule(minimum=1e-6),
+            torch_rates(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=EPOCHS, eta_min=1e-6),
+        ),
+        (ConstantSchedule(), [5e-4] * EPOCHS),
+    ],
+)
+def test_rates_equal_the_schedulers_of_torch(spec: ScheduleSpec, reference: list[float]) -> None:
+    rates = [learning_rate(5e-4, spec, epoch, EPOCHS) for epoch in range(EPOCHS)]
+    assert rates == pytest.approx(reference, rel=1e-9)
