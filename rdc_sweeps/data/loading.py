@@ -5,6 +5,7 @@ the same whatever the number of workers or processes, and after a resume.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,20 +71,17 @@ class TrainingBatches:
 
     def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from `start_step` on; closing the iterator early is safe."""
-        order = self._order(epoch)
-        share = self._batch_size // self._world
-
-        def load(step: int) -> Batch:
-            first = step * self._batch_size + self._rank * share
-            return self._batch(epoch, order[first : first + share])
-
+        load = partial(self._batch, epoch, self._order(epoch))
         return prefetched(load, range(start_step, self.steps_per_epoch), self._workers)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_ORDER, self._seed, epoch))))
         return generator.permutation(len(self._dataset))
 
-    def _batch(self, epoch: int, rows: NDArray[np.int64]) -> Batch:
+    def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> Batch:
+        share = self._batch_size // self._world
+        first = step * self._batch_size + self._rank * share
+        rows = order[first : first + share]
         samples = []
         for row in rows.tolist():
             entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, row))

@@ -3,8 +3,10 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 T = TypeVar("T")
@@ -26,22 +28,45 @@ def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Iterator
         Exception: Whatever `load` raises, where its result would have come.
     """
     if workers > 0:
-        yield from DataLoader(
-            _Loaded(load), batch_size=None, sampler=steps, num_workers=workers, prefetch_factor=_AHEAD
-        )
-    else:
-        yield from _threaded(load, steps)
+        return _from_processes(load, steps, workers)
+    return _from_thread(load, steps)
 
 
-class _Loaded(Dataset[T], Generic[T]):
+@dataclass(frozen=True)
+class _Failure:
+    """An exception on its way from a worker process."""
+
+    error: Exception
+
+
+class _Loaded(Dataset[T | _Failure], Generic[T]):
     def __init__(self, load: Callable[[int], T]) -> None:
         self._load = load
 
-    def __getitem__(self, step: int) -> T:
-        return self._load(step)
+    def __getitem__(self, step: int) -> T | _Failure:
+        try:
+            return self._load(step)
+        except Exception as error:
+            return _Failure(error)
 
 
-def _threaded(load: Callable[[int], T], steps: range) -> Iterator[T]:
+def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Iterator[T]:
+    # With a generator of its own, the loader leaves torch's global random state alone.
+    loader = DataLoader(
+        _Loaded(load),
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        prefetch_factor=_AHEAD,
+        generator=torch.Generator(),
+    )
+    for result in loader:
+        if isinstance(result, _Failure):
+            raise result.error
+        yield result
+
+
+def _from_thread(load: Callable[[int], T], steps: range) -> Iterator[T]:
     results: queue.Queue[object] = queue.Queue(maxsize=_AHEAD)
     stopped = threading.Event()
     failure: list[BaseException] = []

@@ -1,0 +1,158 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.augmentation import augment
+from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.specs.training import AugmentationSpec
+
+HEIGHT, WIDTH = 32, 64
+Ids = NDArray[np.int32]
+
+
+def numbered_scene() -> tuple[Scene, Ids]:
+    """A scene in which every array tells the number of its pixel."""
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    number = (rows * WIDTH + columns).astype(np.int32)
+    angle = number / number.max() * np.pi
+    image = np.stack([(rows + 0.5) / HEIGHT, (columns + 0.5) / WIDTH, np.full(number.shape, 0.5)], axis=2)
+    scene = Scene(
+        image=image.astype(np.float32),
+        semantic=(number % 13).astype(np.int16),
+        depth=(number + 1).astype(np.float32),
+        normal=np.stack([np.cos(angle), np.sin(angle), np.zeros(angle.shape)], axis=2).astype(np.float32),
+    )
+    return scene, number
+
+
+def zoom_of(view: Scene, numbers: Ids) -> float:
+    assert view.depth is not None
+    return float(((numbers + 1) / view.depth).mean())
+
+
+specs = st.builds(
+    AugmentationSpec,
+    scales=st.lists(st.floats(1, 3), min_size=1, max_size=4).map(tuple),
+    views=st.sampled_from([1, 2]),
+    flip=st.booleans(),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(spec=specs, seed=st.integers(0, 2**32))
+def test_image_labels_and_regions_stay_together(spec: AugmentationSpec, seed: int) -> None:
+    scene, number = numbered_scene()
+    views = augment(scene, number, spec, np.random.default_rng(seed))
+    assert len(views) == spec.views
+    for view, regions in views:
+        assert regions is not None
+        assert view.semantic is not None
+        assert view.depth is not None
+        assert view.normal is not None
+        assert view.image.shape == (HEIGHT, WIDTH, 3)
+        assert regions.dtype == np.int32
+        np.testing.assert_array_equal(view.semantic, regions % 13)
+        zoom = zoom_of(view, regions)
+        assert 1 - 1e-5 <= zoom <= 9 + 1e-5
+        np.testing.assert_allclose(view.depth * zoom, regions + 1, rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(view.normal, axis=-1), 1, atol=1e-6)
+        rows, columns = regions // WIDTH, regions % WIDTH
+        # The image is interpolated, labels are those of the nearest pixel: they agree to half a pixel.
+        assert np.abs(view.image[..., 0] * HEIGHT - rows - 0.5).max() <= 0.5 + 1e-4
+        assert np.abs(view.image[..., 1] * WIDTH - columns - 0.5).max() <= 0.5 + 1e-4
+        mirrored = columns[0, 0] > columns[0, -1]
+        assert spec.flip or not mirrored
+        expected = np.cos(regions / number.max() * np.pi) * (-1 if mirrored else 1)
+        np.testing.assert_allclose(view.normal[..., 0], expected, atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**32), flip=st.booleans())
+def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
+    scene, number = numbered_scene()
+    spec = AugmentationSpec(scales=(1.2, 1.5), flip=flip)
+    (first, first_ids), (second, second_ids) = augment(scene, number, spec, np.random.default_rng(seed))
+    assert first_ids is not None
+    assert second_ids is not None
+    for outer, inner in ((first_ids // WIDTH, second_ids // WIDTH), (first_ids % WIDTH, second_ids % WIDTH)):
+        assert outer.min() <= inner.min()
+        assert inner.max() <= outer.max()
+        assert np.sign(int(outer[-1, -1]) - int(outer[0, 0])) == np.sign(int(inner[-1, -1]) - int(inner[0, 0]))
+    assert zoom_of(second, second_ids) / zoom_of(first, first_ids) == pytest.approx(1.2, rel=1e-4) or zoom_of(
+        second, second_ids
+    ) / zoom_of(first, first_ids) == pytest.approx(1.5, rel=1e-4)
+
+
+def test_the_crop_has_the_size_of_its_zoom() -> None:
+    scene, number = numbered_scene()
+    view, regions = augment(scene, number, AugmentationSpec(scales=(2.0,), views=1), np.random.default_rng(0))[0]
+    assert regions is not None
+    assert zoom_of(view, regions) == pytest.approx(2)
+    assert np.ptp(regions // WIDTH) in (HEIGHT // 2 - 1, HEIGHT // 2)
+    assert np.ptp(regions % WIDTH) in (WIDTH // 2 - 1, WIDTH // 2)
+
+
+def test_scale_1_leaves_the_scene_as_it_is() -> None:
+    scene, number = numbered_scene()
+    for view, regions in augment(scene, number, AugmentationSpec(scales=(1.0,)), np.random.default_rng(0)):
+        np.testing.assert_array_equal(view.image, scene.image)
+        np.testing.assert_array_equal(view.depth, scene.depth)
+        np.testing.assert_array_equal(view.normal, scene.normal)
+        np.testing.assert_array_equal(regions, number)
+
+
+def test_invalid_pixels_stay_invalid_and_void() -> None:
+    scene, _ = numbered_scene()
+    assert scene.semantic is not None
+    assert scene.depth is not None
+    assert scene.normal is not None
+    holes = np.random.default_rng(1).random((HEIGHT, WIDTH)) < 0.3
+    scene.semantic[holes] = -1
+    scene.depth[holes] = 0
+    scene.normal[holes] = 0
+    for view, _ in augment(scene, None, AugmentationSpec(scales=(1.2, 1.5)), np.random.default_rng(0)):
+        assert view.semantic is not None
+        assert view.depth is not None
+        assert view.normal is not None
+        gone = view.semantic == -1
+        assert gone.any()
+        np.testing.assert_array_equal(view.depth == 0, gone)
+        np.testing.assert_array_equal((view.normal == 0).all(axis=-1), gone)
+
+
+def test_views_do_not_depend_on_what_is_withheld() -> None:
+    scene, number = numbered_scene()
+    spec = AugmentationSpec(flip=True)
+    for seed in range(10):
+        whole = augment(scene, number, spec, np.random.default_rng(seed))
+        bare = augment(Scene(scene.image, depth=scene.depth), None, spec, np.random.default_rng(seed))
+        for (view, _), (other, regions) in zip(whole, bare, strict=True):
+            assert regions is None
+            assert other.semantic is None
+            assert other.normal is None
+            np.testing.assert_array_equal(view.image, other.image)
+            np.testing.assert_array_equal(view.depth, other.depth)
+
+
+def test_all_scales_and_both_sides_occur() -> None:
+    scene, number = numbered_scene()
+    zooms, mirrored = set(), set()
+    for seed in range(60):
+        view, regions = augment(scene, number, AugmentationSpec(flip=True, views=1), np.random.default_rng(seed))[0]
+        assert regions is not None
+        zooms.add(round(zoom_of(view, regions), 3))
+        mirrored.add(bool(regions[0, 0] > regions[0, -1]))
+    assert zooms == {1.0, 1.2, 1.5}
+    assert mirrored == {False, True}
+
+
+def test_the_scene_itself_is_not_changed() -> None:
+    scene, number = numbered_scene()
+    before, _ = numbered_scene()
+    for seed in range(5):
+        for view, _ in augment(scene, number, AugmentationSpec(flip=True), np.random.default_rng(seed)):
+            view.image[:] = 0
+    np.testing.assert_array_equal(scene.image, before.image)
+    np.testing.assert_array_equal(scene.normal, before.normal)

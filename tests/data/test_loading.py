@@ -1,0 +1,234 @@
+import multiprocessing
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
+from rdc_sweeps.data.mtan import MtanFolder, open_mtan
+from rdc_sweeps.data.nyuv2 import LAYOUT
+from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.errors import DataError, UsageError
+from rdc_sweeps.specs.base import Size, Task
+from rdc_sweeps.specs.training import AugmentationSpec
+
+WriteMtan = Callable[..., Path]
+SIZE: Size = (32, 64)
+
+
+class Numbered:
+    """Scenes whose pixels all are their index; counts what is read."""
+
+    tasks: tuple[Task, ...] = ("semantic", "depth", "normal")
+    classes: tuple[str, ...] = ("a", "b")
+    size: Size = (4, 8)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        return np.full((*self.size, 3), index / 1000, dtype=np.float32)
+
+    def scene(self, index: int, tasks: Any) -> Scene:
+        return Scene(self.image(index), depth=np.full(self.size, index + 1, np.float32) if "depth" in tasks else None)
+
+
+def training(count: int = 10, batch_size: int = 4, **options: Any) -> TrainingBatches:
+    mask = np.ones((count, 3), dtype=np.bool_)
+    options = {"seed": 3, "batch_size": batch_size, **options}
+    return TrainingBatches(Numbered(count), mask, None, AugmentationSpec(), **options)
+
+
+def rows_of(batches: TrainingBatches, epoch: int, start_step: int = 0) -> list[list[int]]:
+    return [batch.rows.tolist() for batch in batches.epoch(epoch, start_step)]
+
+
+def opened(root: Path) -> MtanFolder:
+    return open_mtan(root / "train", LAYOUT, SIZE, "SETTING")
+
+
+def the_same(first: Batch, second: Batch) -> bool:
+    pairs = [(first.rows, second.rows), (first.granted, second.granted)]
+    for one, other in zip(first.views, second.views, strict=True):
+        pairs.append((one.image, other.image))
+        pairs += [(one.labels[task], other.labels[task]) for task in one.labels]
+        if one.regions is not None and other.regions is not None:
+            pairs.append((one.regions, other.regions))
+    return all(torch.equal(one, other) for one, other in pairs)
+
+
+def test_a_batch_has_the_documented_shapes(write_mtan: WriteMtan) -> None:
+    dataset = opened(write_mtan())
+    mask = np.ones((6, 3), dtype=np.bool_)
+    regions = {index: np.full(SIZE, index, dtype=np.int32) for index in range(6)}
+    batches = TrainingBatches(dataset, mask, regions.__getitem__, AugmentationSpec(), seed=0, batch_size=4)
+    (batch,) = list(batches.epoch(0))
+    assert len(batch) == 4
+    assert batch.granted.shape == (4, 3)
+    assert batch.granted.dtype == torch.bool
+    assert len(batch.views) == 2
+    for view in batch.views:
+        assert view.image.shape == (4, 3, 32, 64)
+        assert view.image.dtype == torch.float32
+        semantic, depth, normal = (view.labels[task] for task in dataset.tasks)
+        assert (semantic.shape, semantic.dtype) == ((4, 32, 64), torch.int64)
+        assert (depth.shape, depth.dtype) == ((4, 1, 32, 64), torch.float32)
+        assert (normal.shape, normal.dtype) == ((4, 3, 32, 64), torch.float32)
+        assert view.regions is not None
+        assert (view.regions.shape, view.regions.dtype) == ((4, 32, 64), torch.int32)
+        assert view.regions[:, 0, 0].tolist() == batch.rows.tolist()
+    moved = batch.to("cpu")
+    assert the_same(batch, moved)
+
+
+def test_withheld_labels_are_void_and_never_read(write_mtan: WriteMtan) -> None:
+    root = write_mtan()
+    dataset = opened(root)
+    mask = np.zeros((6, 3), dtype=np.bool_)
+    mask[np.arange(6), [0, 1, 2, 0, 1, 2]] = True
+
+    def loaded() -> list[Batch]:
+        batches = TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=3)
+        return [*batches.epoch(0), *EvaluationBatches(dataset, mask, batch_size=4)]
+
+    before = loaded()
+    for index, row in enumerate(mask):
+        for name, granted in zip(("label", "depth", "normal"), row, strict=True):
+            path = root / "train" / name / f"{index}.npy"
+            if not granted and index % 2:
+                path.write_bytes(b"garbage")
+            elif not granted:
+                path.unlink()
+    after = loaded()
+    assert all(the_same(one, other) for one, other in zip(before, after, strict=True))
+    for batch in after:
+        for view in batch.views:
+            for position, row in enumerate(batch.rows.tolist()):
+                empty = {"semantic": -1, "depth": 0, "normal": 0}
+                for column, task in enumerate(dataset.tasks):
+                    label = view.labels[task][position]
+                    assert (label == empty[task]).all() != mask[row, column]
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(1, 40), batch_size=st.integers(1, 12), epoch=st.integers(0, 100), seed=st.integers(0, 2**40))
+def test_an_epoch_has_every_row_at_most_once_in_full_batches(
+    count: int, batch_size: int, epoch: int, seed: int
+) -> None:
+    batches = training(count, batch_size, seed=seed)
+    rows = rows_of(batches, epoch)
+    assert len(rows) == batches.steps_per_epoch == max(1, count // batch_size)
+    assert {len(batch) for batch in rows} == {min(batch_size, count)}
+    flat = [row for batch in rows for row in batch]
+    assert len(set(flat)) == len(flat)
+    assert set(flat) <= set(range(count))
+
+
+def test_the_order_is_a_function_of_seed_and_epoch() -> None:
+    assert rows_of(training(30), 2) == rows_of(training(30), 2)
+    assert rows_of(training(30), 2) != rows_of(training(30), 3)
+    assert rows_of(training(30), 2) != rows_of(training(30, seed=4), 2)
+
+
+def test_a_resumed_epoch_goes_on_where_it_stopped() -> None:
+    whole = list(training(20).epoch(1))
+    rest = list(training(20).epoch(1, start_step=3))
+    assert len(rest) == 2
+    assert all(the_same(one, other) for one, other in zip(whole[3:], rest, strict=True))
+    assert list(training(20).epoch(1, start_step=5)) == []
+
+
+def test_augmentation_is_a_function_of_seed_epoch_and_row(write_mtan: WriteMtan) -> None:
+    dataset = opened(write_mtan())
+    mask = np.ones((6, 3), dtype=np.bool_)
+
+    def images(batch_size: int, epoch: int) -> dict[int, torch.Tensor]:
+        batches = TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=batch_size)
+        return {
+            row: image
+            for batch in batches.epoch(epoch)
+            for row, image in zip(batch.rows.tolist(), batch.views[1].image, strict=True)
+        }
+
+    one, other, later = images(2, 0), images(3, 0), images(3, 1)
+    assert all(torch.equal(one[row], other[row]) for row in range(6))
+    assert not all(torch.equal(one[row], later[row]) for row in range(6))
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_processes_share_each_batch(world: int) -> None:
+    together = rows_of(training(22, 8), 5)
+    shares = [rows_of(training(22, 8, rank=rank, world=world), 5) for rank in range(world)]
+    assert [[row for share in shares for row in share[step]] for step in range(2)] == together
+
+
+def test_a_batch_that_cannot_be_shared_is_an_error() -> None:
+    with pytest.raises(UsageError, match=r"training.batch_size: 10 images cannot be shared evenly by 4 processes"):
+        training(50, 10, world=4)
+
+
+def test_the_mask_must_be_that_of_the_data_set() -> None:
+    with pytest.raises(UsageError, match=r"label mask: shape \(4, 3\), but the data set has 5 images and 3 tasks"):
+        EvaluationBatches(Numbered(5), np.ones((4, 3), dtype=np.bool_), batch_size=2)
+
+
+def test_evaluation_sees_all_images_in_order() -> None:
+    batches = EvaluationBatches(Numbered(7), batch_size=3)
+    assert len(batches) == 3
+    assert [batch.rows.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
+    (view,) = next(iter(batches)).views
+    assert view.image[2, 0, 0, 0] == pytest.approx(0.002)
+    assert view.labels["depth"][2, 0, 0, 0] == 3
+    assert list(EvaluationBatches(Numbered(0), batch_size=3)) == []
+
+
+def test_workers_change_nothing(write_mtan: WriteMtan) -> None:
+    dataset = opened(write_mtan())
+    mask = np.ones((6, 3), dtype=np.bool_)
+    state = torch.get_rng_state()
+    alone, helped = (
+        list(TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=2, workers=n).epoch(1))
+        for n in (0, 2)
+    )
+    assert all(the_same(one, other) for one, other in zip(alone, helped, strict=True))
+    # Neither draws from the generator that initialisation and noise draw from.
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_errors_surface_where_the_batch_would_have_come(write_mtan: WriteMtan, workers: int) -> None:
+    root = write_mtan()
+    dataset = opened(root)
+    (root / "train/depth/3.npy").write_bytes(b"")
+    batches = EvaluationBatches(dataset, batch_size=1, workers=workers)
+    iterator = iter(batches)
+    seen = [next(iterator).rows.tolist() for _ in range(3)]
+    assert seen == [[0], [1], [2]]
+    with pytest.raises(DataError, match=r"^[^\n]*depth/3\.npy: truncated"):
+        next(iterator)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_stopping_early_leaves_nothing_running(workers: int) -> None:
+    before = threading.active_count()
+    batches = training(40, 2, workers=workers)
+    for batch in batches.epoch(0):
+        assert len(batch) == 2
+        break
+    iterator = batches.epoch(1)
+    next(iterator)
+    iterator.close()  # type: ignore[attr-defined]
+    del iterator
+    assert threading.active_count() == before
+    assert not multiprocessing.active_children()
