@@ -8,7 +8,7 @@ from rich.console import Console
 data = Console(soft_wrap=False)
 """What a user asked for."""
 
-messages = Console(stderr=True)
+messages = Console(stderr=True, soft_wrap=True)
 """Everything else."""
 
 

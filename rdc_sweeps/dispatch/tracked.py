@@ -8,8 +8,8 @@ from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.tracking.mode import resolve_mode
-from rdc_sweeps.tracking.tracker import Panel as TrackedPanel
-from rdc_sweeps.tracking.tracker import WandbTracker
+from rdc_sweeps.tracking.wandb import Panel as TrackedPanel
+from rdc_sweeps.tracking.wandb import WandbTracker
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
 

@@ -25,9 +25,9 @@ from pydantic import BaseModel, ValidationError
 from rdc_sweeps.errors import RunLockedError, SpecError
 from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.runs.records import Failure, Origin, Result, Status
-from rdc_sweeps.specs.catalogue import build
 from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.validation import build
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 State = Literal["planned", "running", "preempted", "failed", "done"]

@@ -66,6 +66,7 @@ class Recorder:
         """Bring all lines to disk."""
         if self._lines is not None:
             self._lines.close()
+            self._lines = None
 
     def _write(self, line: Mapping[str, object]) -> None:
         assert self._lines is not None  # training begins with started()

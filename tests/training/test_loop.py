@@ -1,0 +1,198 @@
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rdc_sweeps.data.splits import open_splits
+from rdc_sweeps.dispatch.prepare import build_missing_regions
+from rdc_sweeps.errors import DivergenceError
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.training.checkpoints import load_checkpoint
+from rdc_sweeps.training.loop import Training, train
+from rdc_sweeps.training.observers import Panel
+from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.setup import open_data
+
+from .small import small_run
+
+METHODS: dict[str, dict[str, Any]] = {
+    "gaussian": {},
+    "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
+    "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "supervised": {"method": {"name": "supervised"}},
+}
+
+
+class Notes:
+    """An observer that keeps everything."""
+
+    def __init__(self) -> None:
+        self.starts: list[tuple[int, int, int]] = []
+        self.steps: list[tuple[int, dict[str, float]]] = []
+        self.panels: list[Panel] = []
+
+    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+        self.starts.append((step, epochs, steps_per_epoch))
+
+    def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
+        self.steps.append((step, dict(values)))
+
+    def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
+        self.panels += panels
+
+
+def run(
+    spec: RunSpec, settings: Settings, folder: Path, stop_after: int | None = None, notes: Notes | None = None
+) -> tuple[Training, dict[str, Any]]:
+    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    notes = notes or Notes()
+    begun = len(notes.steps)
+    training = train(
+        spec,
+        settings,
+        folder / "last.pt",
+        [notes],
+        lambda: stop_after is not None and len(notes.steps) - begun >= stop_after,
+    )
+    state = load_checkpoint(folder / "last.pt", run_id(spec))
+    assert state is not None
+    return training, state
+
+
+def assert_same(a: Any, b: Any) -> None:
+    """Bit for bit, through nested containers."""
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b)
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key])
+    elif isinstance(a, list):
+        for one, other in zip(a, b, strict=True):
+            assert_same(one, other)
+    else:
+        assert a == b
+
+
+@pytest.mark.parametrize("changes", METHODS.values(), ids=METHODS.keys())
+def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
+    changes: dict[str, Any], settings: Settings, tmp_path: Path
+) -> None:
+    spec = small_run(changes)
+    notes = Notes()
+    whole, state = run(spec, settings, tmp_path / "whole", notes=notes)
+    resumed_notes = Notes()
+    stopped, _ = run(spec, settings, tmp_path / "parts", stop_after=1, notes=resumed_notes)
+    assert not stopped.finished
+    stopped, _ = run(spec, settings, tmp_path / "parts", stop_after=2, notes=resumed_notes)
+    assert not stopped.finished
+    resumed, resumed_state = run(spec, settings, tmp_path / "parts", notes=resumed_notes)
+    assert resumed.finished
+    assert resumed.history == whole.history
+    assert resumed_notes.steps == notes.steps
+    assert [start[0] for start in resumed_notes.starts] == [0, 1, 3]
+    for part in ("learner", "optimizer", "history"):
+        assert_same(state[part], resumed_state[part])
+
+
+def test_every_epoch_is_evaluated_on_test_and_validation(settings: Settings, tmp_path: Path) -> None:
+    notes = Notes()
+    training, _ = run(small_run(), settings, tmp_path, notes=notes)
+    assert [record.epoch for record in training.history] == [0, 1]
+    for record in training.history:
+        assert record.validation is not None
+        assert set(record.test) == set(record.validation) >= {"mIoU", "aErr", "mErr", "mErr_released"}
+        assert all(value is None or np.isfinite(value) for value in record.test.values())
+    title, picture = notes.panels[0]
+    assert title == "image 0"
+    assert picture.dtype == np.uint8
+    assert {name for _, values in notes.steps for name in values} >= {
+        "loss", "loss/semantic", "loss/depth", "loss/normal", "loss/contrast", "contrast/accuracy", "gradient_norm",
+        "learning_rate/network", "learning_rate/film",
+    }  # fmt: skip
+
+
+def test_the_contrast_changes_what_the_network_learns(settings: Settings, tmp_path: Path) -> None:
+    def after_three_steps(weight: float) -> dict[str, torch.Tensor]:
+        spec = small_run({"method": {"weight": weight}})
+        learner: dict[str, torch.Tensor] = run(spec, settings, tmp_path / str(weight), stop_after=3)[1]["learner"]
+        return learner
+
+    without, small, large = (after_three_steps(weight) for weight in (0.0, 0.01, 0.5))
+    trained = [name for name in without if name.endswith("weight") and "backbone" in name]
+    assert trained
+    for other in (small, large):
+        differing = sum(not torch.equal(without[name], other[name]) for name in trained)
+        assert differing > 0.9 * len(trained)
+    mapping = [name for name in without if name.startswith("method.mapping") and name.endswith("conv.weight")]
+    assert all(not torch.equal(without[name], large[name]) for name in mapping)
+
+
+@pytest.mark.parametrize("setting", ["onelabel", "randomlabels"])
+def test_withheld_labels_have_no_influence_whatever_they_hold(
+    setting: str, settings: Settings, tmp_path: Path
+) -> None:
+    source = small_run({"labels": {"setting": setting}})
+    clean = tmp_path / "clean"
+    mask = write_as_nyuv2(source, settings, clean)
+    assert 0 < mask.sum() < mask.size
+    garbage = tmp_path / "garbage"
+    shutil.copytree(clean, garbage)
+    generator = np.random.default_rng(0)
+    for row, column in np.argwhere(~mask):
+        path = garbage / "train" / ("label", "depth", "normal")[column] / f"{row}.npy"
+        array = np.load(path)
+        np.save(path, generator.uniform(-1e9, 1e9, array.shape).astype(array.dtype))
+    spec = small_run(
+        {
+            "labels": {"setting": setting},
+            "dataset": {"name": "nyuv2", "size": [64, 96], "validation_images": 4, "test_images": 4},
+        }
+    )
+    results = {}
+    for name, root in (("clean", clean), ("garbage", garbage)):
+        results[name] = run(spec, settings.model_copy(update={"nyuv2_root": root}), tmp_path / f"run {name}")
+    assert results["clean"][0].history == results["garbage"][0].history
+    for part in ("learner", "optimizer"):
+        assert_same(results["clean"][1][part], results["garbage"][1][part])
+
+
+def write_as_nyuv2(spec: RunSpec, settings: Settings, root: Path) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Write the rooms of a run in the layout of NYU-V2; returns which labels the setting grants to each row."""
+    splits = open_splits(spec.dataset, root=None, cache=settings.cache_root)
+    data = open_data(spec, settings)
+    mask = np.concatenate([data.train_mask, data.validation_mask])
+    for split, parts in (("train", [splits.train, splits.validation]), ("val", [splits.test])):
+        scenes = [part.scene(index, part.tasks) for part in parts for index in range(len(part))]
+        for folder in ("image", "label", "depth", "normal"):
+            (root / split / folder).mkdir(parents=True)
+        for row, scene in enumerate(scenes):
+            assert scene.depth is not None
+            np.save(root / split / "image" / f"{row}.npy", scene.image)
+            np.save(root / split / "label" / f"{row}.npy", scene.semantic)
+            np.save(root / split / "depth" / f"{row}.npy", scene.depth[..., None])
+            np.save(root / split / "normal" / f"{row}.npy", scene.normal)
+    return mask
+
+
+def test_divergence_stops_the_run_with_a_diagnosis_and_keeps_the_checkpoint(
+    settings: Settings, tmp_path: Path
+) -> None:
+    spec = small_run({"training": {"network": {"learning_rate": 1e18}, "epochs": 4}})
+    with pytest.raises(DivergenceError, match=r"epoch \d, step \d, not finite: .*learning_rate"):
+        run(spec, settings, tmp_path)
+    state = load_checkpoint(tmp_path / "last.pt", run_id(spec))
+    if state is not None:  # from an epoch before
+        assert all(torch.isfinite(value).all() for value in state["learner"].values() if value.is_floating_point())
+
+
+def test_the_ramp_begins_at_nothing(settings: Settings, tmp_path: Path) -> None:
+    ramped = run(small_run({"method": {"ramp_epochs": 2}}), settings, tmp_path / "a", stop_after=1)[1]
+    without = run(small_run({"method": {"weight": 0.0}}), settings, tmp_path / "b", stop_after=1)[1]
+    network = [name for name in without["learner"] if name.startswith("network")]
+    assert all(torch.equal(ramped["learner"][name], without["learner"][name]) for name in network)
