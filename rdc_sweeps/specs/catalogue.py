@@ -2,19 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from rdc_sweeps.errors import SpecError, UsageError
-from rdc_sweeps.specs.document import DISCRIMINATORS, Document, assignment, lookup, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, lookup, overlay, read_document
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.table import ProfileSpec, RowSpec, TableSpec
+from rdc_sweeps.specs.validation import build, suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
+Kind = Literal["table", "profile"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Catalogue:
             UsageError: There is no such table.
             SpecError: Its file has problems.
         """
-        return self._load("table", self._tables, name, TableSpec)[0]
+        return self._valid("table", name, TableSpec)
 
     def profile(self, name: str) -> ProfileSpec:
         """One profile.
@@ -75,16 +76,32 @@ class Catalogue:
             UsageError: There is no such profile.
             SpecError: Its file has problems.
         """
-        return self._load("profile", self._profiles, name, ProfileSpec)[0]
+        return self._valid("profile", name, ProfileSpec)
 
-    def _load(self, kind: str, files: dict[str, Path], name: str, model: type[Model]) -> tuple[Model, Document]:
+    def _valid(self, kind: Kind, name: str, model: type[Model]) -> Model:
+        _, spec, problems = self._read(kind, name, model)
+        if spec is None or problems:
+            raise SpecError(problems)
+        return spec
+
+    def _read(self, kind: Kind, name: str, model: type[Model]) -> tuple[Document, Model | None, list[str]]:
+        """A file's values, its spec if it is one, and its problems."""
+        files = self._tables if kind == "table" else self._profiles
         if name not in files:
             raise UsageError(unknown(kind, name, files))
-        document = read_document(files[name])
-        spec = build(model, document)
-        if getattr(spec, kind) != name:
-            raise SpecError([f"{document.place((kind,))}: {kind}: must be the file's name {name!r}"])
-        return spec, document
+        try:
+            document = read_document(files[name])
+        except SpecError as error:
+            return Document({}), None, error.problems
+        problems: list[str] = []
+        spec = None
+        try:
+            spec = build(model, document)
+        except SpecError as error:
+            problems += error.problems
+        if (found := document.data.get(kind)) not in {None, name} and isinstance(found, str):
+            problems.append(f"{document.place((kind,))}: {kind}: must be the file's name {name!r}, found {found!r}")
+        return document, spec, problems
 
     def runs(
         self,
@@ -108,33 +125,37 @@ class Catalogue:
             UsageError: A name that does not exist.
             SpecError: All problems of all rows, together.
         """
-        table_spec, table_document = self._load("table", self._tables, table, TableSpec)
-        profile_spec, profile_document = self._load("profile", self._profiles, profile, ProfileSpec)
-        for row in rows:
-            if row not in {known.id for known in table_spec.rows}:
-                raise UsageError(unknown(f"row of {table}", row, [known.id for known in table_spec.rows]))
-        assignments = [assignment(text) for text in settings]
+        table_document, table_spec, problems = self._read("table", table, TableSpec)
+        profile_document, profile_spec, of_profile = self._read("profile", profile, ProfileSpec)
+        assignments, of_settings = _assignments(settings)
+        problems = problems + of_profile + of_settings
+        if table_spec is not None:
+            _check_rows(table_spec, rows)
         runs: list[Run] = []
-        problems: list[str] = []
-        for index, row_spec in enumerate(table_spec.rows):
-            if rows and row_spec.id not in rows:
+        # Rows are checked even if there are problems already: all are to be said at once.
+        for index, row in _mappings(table_document, "rows"):
+            if (rows and row.get("id") not in rows) or not isinstance(row.get("spec", {}), dict):
                 continue
             document = overlay(table_document.at("defaults"), table_document.at("rows", index, "spec"))
-            for number, layer in enumerate(profile_spec.overlays):
-                if _matches(document, layer.when):
+            for number, layer in _mappings(profile_document, "overlays"):
+                if _matches(document, layer.get("when")):
                     document = overlay(document, profile_document.at("overlays", number, "set"))
             for one in assignments:
                 document = overlay(document, one)
+            # What no single field is to blame for is said of the row.
+            place = table_document.place(("rows", index))
             try:
-                spec = build(RunSpec, document, subject=f"{table}/{row_spec.id}")
+                spec = build(RunSpec, Document(document.data, document.places | {(): f"{place}: {row.get('id')}"}))
             except SpecError as error:
                 problems += error.problems
                 continue
-            fixed = (spec.seed,) if "seed" in document.data else profile_spec.seeds
-            runs += [
-                Run(table_spec, row_spec, profile_spec, spec.model_copy(update={"seed": seed}), tuple(settings))
-                for seed in (fixed if seeds is None else seeds)
-            ]
+            if table_spec is not None and profile_spec is not None:
+                own = (spec.seed,) if "seed" in document.data else profile_spec.seeds
+                runs += [
+                    Run(table_spec, table_spec.rows[index], profile_spec, seeded, tuple(settings))
+                    for seed in (own if seeds is None else seeds)
+                    if (seeded := spec.model_copy(update={"seed": seed}))
+                ]
         if problems:
             raise SpecError(list(dict.fromkeys(problems)))
         return runs
@@ -151,11 +172,44 @@ class Catalogue:
         return list(dict.fromkeys(found))
 
 
-def _matches(document: Document, when: dict[str, Any]) -> bool:
+def _check_rows(table: TableSpec, rows: Sequence[str]) -> None:
+    known = [row.id for row in table.rows]
+    for row in rows:
+        if row not in known:
+            raise UsageError(unknown(f"row of {table.table}", row, known))
+
+
+def _assignments(settings: Sequence[str]) -> tuple[list[Document], list[str]]:
+    documents, problems = [], []
+    for text in settings:
+        try:
+            documents.append(assignment(text))
+        except SpecError as error:
+            problems += error.problems
+    return documents, problems
+
+
+def _mappings(document: Document, key: str) -> list[tuple[int, dict[str, Any]]]:
+    """The items of a list of mappings, with their indices; a file with problems may hold something else."""
+    items = document.data.get(key)
+    return [
+        (index, item) for index, item in enumerate(items if isinstance(items, list) else []) if isinstance(item, dict)
+    ]
+
+
+def _matches(document: Document, when: Any) -> bool:
+    """Whether a run has these values, be they written or defaults."""
+    if not isinstance(when, dict):
+        return True
+    try:
+        data = RunSpec.model_validate(document.data).model_dump(mode="json")
+    except ValidationError:
+        data = document.data
+
     def fits(found: Any, wanted: Any) -> bool:
         return found in wanted if isinstance(wanted, list) else found == wanted
 
-    return all(fits(lookup(document.data, path), wanted) for path, wanted in when.items())
+    return all(fits(lookup(data, path), wanted) for path, wanted in when.items())
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

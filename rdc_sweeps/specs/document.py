@@ -74,7 +74,9 @@ def read_document(path: Path) -> Document:
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
-    problem = getattr(error, "problem", None) or " ".join(str(error).split())
+    problem = str(getattr(error, "problem", None) or " ".join(str(error).split()))
+    if problem.startswith("but ") and (context := getattr(error, "context", None)):
+        problem = f"{context}, {problem}"
     return f"{problem}; indent with spaces, not tabs" if r"'\t'" in problem else problem
 
 
@@ -101,7 +103,7 @@ class _Reader:
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, index)) for index, item in enumerate(node.value)]
         try:
-            return self._constructor.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
             self._problem(node, location, getattr(error, "problem", None) or str(error))
             return None

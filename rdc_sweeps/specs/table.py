@@ -1,8 +1,8 @@
 """A table of the paper: its rows, their published numbers, and the overlays that make their specs."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.fields import has_path
@@ -52,15 +52,16 @@ class TableSpec(Spec):
     defaults: dict[str, Any] = Field(default_factory=dict, description="What all rows share.")
     rows: tuple[RowSpec, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _rows_fit(self) -> Self:
-        ids = [row.id for row in self.rows]
-        for name in sorted({name for name in ids if ids.count(name) > 1}):
-            raise ValueError(f"rows: {name!r} is there more than once")
-        for row in self.rows:
-            if row.baseline is not None and row.baseline not in ids:
-                raise ValueError(f"rows: {row.id}: baseline {row.baseline!r} is not a row; there are: {', '.join(ids)}")
-        return self
+    @field_validator("rows")
+    @classmethod
+    def _rows_fit(cls, rows: tuple[RowSpec, ...]) -> tuple[RowSpec, ...]:
+        ids = [row.id for row in rows]
+        problems = [f"{name!r} is there more than once" for name in dict.fromkeys(ids) if ids.count(name) > 1]
+        baselines = dict.fromkeys(row.baseline for row in rows if row.baseline is not None)
+        problems += [f"there is no row {name!r} to be a baseline" for name in baselines if name not in ids]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return rows
 
 
 class Overlay(Spec):

@@ -1,0 +1,69 @@
+"""Finding one's way in specs by their annotations: which fields there are, and where a validation error points."""
+
+from collections.abc import Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+Location = tuple[str | int, ...]
+"""Keys and indices that lead to a value."""
+
+DISCRIMINATORS = ("name", "source")
+"""Fields that choose a variant of a union."""
+
+
+def variants(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The specs that a field may hold: several for a union, none for a plain value."""
+    if get_origin(annotation) is Annotated:
+        return variants(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(found for member in get_args(annotation) for found in variants(member))
+    return (annotation,) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ()
+
+
+def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[BaseModel] | None]:
+    """Where a validation error points in the file: pydantic's location without what it inserts for unions.
+
+    Returns:
+        The location, and the spec that the last key is a field of (None inside free mappings and lists).
+    """
+    node: Any = model
+    owner: type[BaseModel] | None = None
+    written: list[str | int] = []
+    for key in location:
+        found = variants(node)
+        chosen = next((variant for variant in found if key in tags(variant)), None) if len(found) > 1 else None
+        if chosen is not None:
+            node = chosen
+        elif found:
+            owner = found[0]
+            field = owner.model_fields.get(str(key))
+            node = field.annotation if field else Any
+            written.append(key)
+        elif get_origin(node) in (tuple, list):
+            node, owner = get_args(node)[0], None
+            written.append(key)
+        elif node is Any or get_origin(node) is dict:
+            node, owner = Any, None
+            written.append(key)
+        # What is left is the name of a plain type in a union of plain types.
+    return tuple(written), owner
+
+
+def tags(variant: type[BaseModel]) -> list[Any]:
+    """What chooses this variant of a union."""
+    return [variant.model_fields[name].default for name in DISCRIMINATORS if name in variant.model_fields]
+
+
+def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:
+    """Whether some variant of a spec has a field at a path."""
+    nodes: tuple[type[BaseModel], ...] = (model,)
+    for index, key in enumerate(keys):
+        fields = [node.model_fields[key].annotation for node in nodes if key in node.model_fields]
+        if not fields:
+            return False
+        nodes = tuple(variant for annotation in fields for variant in variants(annotation))
+        if not nodes:
+            return index == len(keys) - 1
+    return True

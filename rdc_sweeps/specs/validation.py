@@ -1,0 +1,121 @@
+"""Documents to specs, with every problem said where it was written."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.specs.document import Document, dotted
+from rdc_sweeps.specs.fields import Location, locate, tags, variants
+
+Model = TypeVar("Model", bound=BaseModel)
+
+WRONG_KINDS = {
+    "model_type": "must be a mapping of fields",
+    "model_attributes_type": "must be a mapping of fields",
+    "dict_type": "must be a mapping of fields",
+    "tuple_type": "must be a list",
+    "string_type": "must be text (quoted, if it is a number)",
+}
+"""Our words for pydantic's, by its error type."""
+
+
+def build(model: type[Model], document: Document) -> Model:
+    """Validate a document as a spec.
+
+    Raises:
+        SpecError: Every problem, each with where it was written, the field, what was found and what is valid.
+    """
+    problems = list(document.problems)
+    try:
+        spec = model.model_validate(document.data)
+    except ValidationError as error:
+        raise SpecError(problems + _problems(model, document, error)) from error
+    for location in _truth_values(document.data, spec.model_dump(mode="json"), ()):
+        problems.append(f"{document.place(location)}: {dotted(location)}: must not be a truth value")
+    if problems:
+        raise SpecError(problems)
+    return spec
+
+
+def _truth_values(written: Any, read: Any, location: Location) -> Iterator[Location]:
+    """Where true or false was taken for a number: pydantic reads `epochs: true` as 1."""
+    if isinstance(written, bool) and not isinstance(read, bool):
+        yield location
+    elif isinstance(written, dict):
+        for key, value in written.items():
+            yield from _truth_values(value, read[key], (*location, key))
+    elif isinstance(written, list):
+        for index, value in enumerate(written):
+            yield from _truth_values(value, read[index], (*location, index))
+
+
+def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[str]:
+    messages: dict[Location, list[str]] = {}
+    found: dict[Location, str] = {}
+    for problem in error.errors(include_url=False):
+        location, owner = locate(model, problem["loc"])
+        context = problem.get("ctx", {})
+        if problem["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            location = (*location, context["discriminator"].strip("'"))
+        messages.setdefault(location, []).append(_message(problem, context, owner))
+        if _shows_value(problem):
+            found[location] = f", found {_short(problem['input'])}"
+    return [
+        ": ".join(part for part in (document.place(location), dotted(location), _joined(texts)) if part)
+        + found.get(location, "")
+        for location, texts in messages.items()
+    ]
+
+
+def _message(problem: ErrorDetails, context: Mapping[str, Any], owner: type[BaseModel] | None) -> str:
+    kind, text = problem["type"], problem["msg"]
+    if kind == "extra_forbidden" and owner is not None:
+        return f"there is no such field{suggestion(str(problem['loc'][-1]), owner.model_fields)}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "union_tag_not_found":
+        field = owner.model_fields.get(str(problem["loc"][-1])) if owner else None
+        known = [tag for variant in variants(field.annotation if field else None) for tag in tags(variant)]
+        return f"is missing; it chooses one of {', '.join(known)}"
+    if kind == "union_tag_invalid":
+        known = [name.strip("' ") for name in context["expected_tags"].split(",")]
+        return f"there is no {context['tag']!r}{suggestion(str(context['tag']), known)}"
+    if kind == "literal_error":
+        close = get_close_matches(
+            str(problem["input"]), context["expected"].replace("'", "").replace(" or ", ", ").split(", "), n=1
+        )
+        return f"must be {context['expected']}" + (f" (perhaps {close[0]!r})" if close else "")
+    if kind in WRONG_KINDS:
+        return WRONG_KINDS[kind]
+    text = text.removeprefix("Value error, ").partition(", unable to parse")[0]
+    return re.sub("^(Input|String|List|Tuple) should ", "must ", text)
+
+
+def _shows_value(problem: ErrorDetails) -> bool:
+    return problem["type"] not in {
+        "extra_forbidden", "missing", "union_tag_not_found", "union_tag_invalid", "value_error",
+    }  # fmt: skip
+
+
+def _joined(texts: Iterable[str]) -> str:
+    """What each member of a union wants, as one sentence."""
+    first, *others = dict.fromkeys(texts)
+    return " or ".join([first, *(text.removeprefix("must be ") for text in others)])
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """What was perhaps meant, and what there is."""
+    names = list(known)
+    close = get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{hint} There are: {', '.join(names)}"
