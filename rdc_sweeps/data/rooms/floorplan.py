@@ -132,7 +132,7 @@ class Room:
             (pieces.WALL, pieces.WALL, pieces.CEILING, pieces.FLOOR, pieces.WALL, pieces.WALL),
             (wall, wall, materials.ceiling(dice), materials.floor(dice), accent, wall),
         )
-        lamp = (self.width * dice.between(0.35, 0.65), self.height - 0.25, self.depth * dice.between(0.3, 0.6))
+        lamp = (self.width * dice.between(0.35, 0.65), self.height - 0.12, self.depth * dice.between(0.3, 0.6))
         return FurnishedRoom(
             joined(shell, quads_of(self._boxes)),
             self._camera,

@@ -58,9 +58,13 @@ def bed(dice: Dice) -> Piece:
     return Piece(width + 0.06, depth + 0.02, head, boxes)
 
 
-def sofa(dice: Dice) -> Piece:
-    """A sofa or an armchair with cushions."""
-    seats = dice.whole(1, 3)
+def armchair(dice: Dice) -> Piece:
+    """A sofa for one."""
+    return sofa(dice, 1)
+
+
+def sofa(dice: Dice, seats: int) -> Piece:
+    """A sofa with cushions."""
     width, depth, seat = 0.66 * seats + 0.4, dice.between(0.85, 1.0), dice.between(0.4, 0.46)
     half, back = width / 2, dice.between(0.75, 0.95)
     cloth, arm = materials.fabric(dice), dice.between(0.14, 0.2)
@@ -107,9 +111,9 @@ def table(dice: Dice, width: float, depth: float, height: float) -> Piece:
     legs = top if dice.chance(0.7) else materials.plain(dice, (0.0, 0.2), (0.05, 0.6))
     boxes = [block(TABLE, top, (-half, half), (height - 0.04, height), (0, depth))]
     boxes += _legs(TABLE, legs, half - 0.03, depth - 0.03, height - 0.04, dice.between(0.04, 0.08))
-    for _ in range(dice.whole(0, 3)):
+    for _ in range(dice.whole(1, 4)):
         x, z = dice.between(-half + 0.2, half - 0.2), dice.between(0.18, depth - 0.18)
-        boxes += thing(dice, x, height, z)
+        boxes += dice.choice((thing, thing, pile_of_books))(dice, x, height, z)
     return Piece(width, depth, height, boxes)
 
 
@@ -150,7 +154,7 @@ def sideboard(dice: Dice) -> Piece:
     piece = cabinet(dice, dice.between(0.8, 1.6), dice.between(0.4, 0.5), dice.between(0.55, 0.95))
     boxes, half = list(piece.boxes), piece.width / 2
     for x in (-half + 0.2, 0.0, half - 0.2):
-        if dice.chance(0.6):
+        if dice.chance(0.75):
             make = dice.choice((thing, thing, pile_of_books))
             boxes += make(dice, x, piece.height, 0.22)
     return Piece(piece.width, piece.depth, piece.height, boxes)

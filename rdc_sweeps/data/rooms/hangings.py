@@ -3,7 +3,7 @@
 from rdc_sweeps.data.rooms import materials
 from rdc_sweeps.data.rooms.boxes import Material, Pattern
 from rdc_sweeps.data.rooms.dice import Dice
-from rdc_sweeps.data.rooms.furniture import PICTURE, TV, WALL, WINDOW, Piece, block
+from rdc_sweeps.data.rooms.furniture import BOOKS, FURNITURE, OBJECTS, PICTURE, TV, WALL, WINDOW, Piece, block, thing
 
 
 def flat_screen(dice: Dice) -> Piece:
@@ -53,6 +53,36 @@ def picture(dice: Dice) -> Piece:
             ),
         ],
     )
+
+
+def mirror(dice: Dice) -> Piece:
+    """A mirror; what it shows is left to the light."""
+    width, height = dice.between(0.35, 0.7), dice.between(0.5, 1.0)
+    half, frame, pale = width / 2, materials.wood(dice), dice.between(0.45, 0.7)
+    glass = Material(Pattern.SCREEN, (0.3, 0.32, 0.34), (pale, 1.03 * pale, 1.08 * pale))
+    return Piece(
+        width,
+        0.03,
+        height,
+        [
+            block(OBJECTS, frame, (-half, half), (0, height), (0, 0.02)),
+            block(OBJECTS, glass, (-half + 0.03, half - 0.03), (0.03, height - 0.03), (0.02, 0.025)),
+        ],
+    )
+
+
+def shelf(dice: Dice) -> Piece:
+    """A board with books and things."""
+    width, depth = dice.between(0.7, 1.2), dice.between(0.2, 0.26)
+    half, high = width / 2, dice.between(0.2, 0.28)
+    split = dice.between(-0.2, 0.2) * width
+    boxes = [
+        block(FURNITURE, materials.wood(dice), (-half, half), (0, 0.03), (0, depth)),
+        block(BOOKS, materials.spines(dice), (-half + 0.02, split), (0.03, 0.03 + high), (0.02, depth - 0.03)),
+    ]
+    boxes += thing(dice, split + 0.25 * (half - split), 0.03, depth / 2, 0.3)
+    boxes += thing(dice, split + 0.7 * (half - split), 0.03, depth / 2, 0.3)
+    return Piece(width, depth, 0.36, boxes)
 
 
 def door(dice: Dice) -> Piece:

@@ -17,9 +17,11 @@ def furnished(dice: Dice) -> FurnishedRoom:
     extent = (dice.between(2.8, 4.8), dice.between(2.4, 2.9), dice.between(3.0, 5.4))
     width, _, depth = extent
     eye = np.array([width * dice.between(0.25, 0.75), dice.between(1.15, 1.75), dice.between(0.25, 0.6)])
-    target = np.array([width * dice.between(0.2, 0.8), dice.between(0.35, 1.35), depth * dice.between(0.65, 1.0)])
+    target = np.array([width * dice.between(0.2, 0.8), dice.between(0.15, 1.25), depth * dice.between(0.65, 1.0)])
     room = Room(dice, extent, looking(eye, target, dice.between(-0.05, 0.05)))
-    dice.choice((_bedroom, _bedroom, _living_room, _living_room, _dining_room, _study))(room)
+    dice.choice((_bedroom, _bedroom, _living_room, _living_room, _living_room, _dining_room, _dining_room, _study))(
+        room
+    )
     _decorate(room)
     return room.finished()
 
@@ -41,7 +43,7 @@ def _bedroom(room: Room) -> None:
 
 
 def _living_room(room: Room) -> None:
-    dice, piece = room.dice, pieces.sofa(room.dice)
+    dice, piece = room.dice, pieces.sofa(room.dice, room.dice.whole(2, 3))
     spot = room.stand(piece)
     if spot is not None and dice.chance(0.75):
         wall, along = spot
@@ -52,7 +54,7 @@ def _living_room(room: Room) -> None:
     if dice.chance(0.6):
         room.stand(pieces.bookcase(dice))
     if dice.chance(0.5):
-        room.stand(pieces.sofa(dice))
+        room.stand(pieces.armchair(dice))
     if dice.chance(0.5):
         room.stand(pieces.sideboard(dice))
 
@@ -84,7 +86,7 @@ def _study(room: Room) -> None:
     if dice.chance(0.5):
         _seated_desk(room)
     if dice.chance(0.5):
-        room.stand(pieces.sofa(dice))
+        room.stand(pieces.sofa(dice, dice.whole(1, 3)))
     if dice.chance(0.5):
         room.stand(pieces.cabinet(dice, dice.between(0.5, 1.0), 0.45, dice.between(0.8, 1.4)))
 
@@ -101,19 +103,25 @@ def _seated_desk(room: Room) -> None:
 
 
 def _decorate(room: Room) -> None:
-    """Windows, pictures, a door, a rug and what lies about."""
+    """One more piece, windows, pictures, a door, a rug and what lies about."""
     dice = room.dice
+    for _ in range(dice.whole(1, 2)):
+        room.stand(dice.choice((pieces.sideboard, pieces.bookcase, pieces.armchair, pieces.sideboard))(dice))
     for _ in range(dice.whole(0, 2)):
         wall = room.hang(hangings.window(dice), dice.between(0.85, 1.05))
         if wall is not None:
             room.let_in_daylight(wall)
     if dice.chance(0.4):
         room.hang(hangings.door(dice), 0.0)
-    for _ in range(dice.whole(1, 4)):
+    for _ in range(dice.whole(1, 3)):
         room.hang(hangings.picture(dice), dice.between(1.2, 1.6))
     if dice.chance(0.12):
         room.hang(hangings.flat_screen(dice), dice.between(1.0, 1.3))
-    for _ in range(dice.whole(0, 2)):
+    if dice.chance(0.35):
+        room.hang(hangings.shelf(dice), dice.between(1.25, 1.55))
+    if dice.chance(0.25):
+        room.hang(hangings.mirror(dice), dice.between(0.9, 1.3))
+    for _ in range(dice.whole(1, 3)):
         room.stand(pieces.carton(dice))
     if dice.chance(0.3):
         room.stand(pieces.floor_lamp(dice))

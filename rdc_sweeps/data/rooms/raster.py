@@ -14,7 +14,7 @@ from rdc_sweeps.specs.base import Size
 
 _FOCAL = 519.0 / 480.0
 """Focal length in image heights, that of the Kinect of NYU-V2."""
-_OVERLAP = 1e-6
+_OVERLAP = 1e-5
 """Rectangles are this much larger (relative) when hit, so that no gap shows where two of them meet."""
 _NEAR = 0.02
 
@@ -40,7 +40,7 @@ class Hits:
         quad: (H, W) index of the rectangle.
         depth: (H, W) float32 metres along the optical axis.
         u, v: (H, W) float32 place on the rectangle.
-        rays: (H, W, 3) float32 directions of length 1 along the optical axis, in the camera's frame.
+        rays: (3, H, W) float32 directions of length 1 along the optical axis, in the camera's frame.
     """
 
     quad: NDArray[np.int32]
@@ -92,12 +92,13 @@ def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
         np.copyto(target, w, where=hit)
         np.copyto(quad[top:bottom, left:right], number, where=hit)
 
-    rays = np.empty((*size, 3), dtype=np.float32)
-    rays[..., 0], rays[..., 1], rays[..., 2] = xs, ys[:, None], 1
-    forms = linear[quad]
-    seen = forms[..., 0] * rays[..., 0:1] + forms[..., 1] * rays[..., 1:2] + forms[..., 2]
-    depth = np.float32(1) / seen[..., 2]
-    return Hits(facing.astype(np.int32)[quad], depth, seen[..., 0] * depth, seen[..., 1] * depth, rays)
+    rays = np.empty((3, *size), dtype=np.float32)
+    rays[0], rays[1], rays[2] = xs, ys[:, None], 1
+    across_u, down_u, at_u, across_v, down_v, at_v, across_w, down_w, at_w = linear.reshape(-1, 9).T.take(quad, axis=1)
+    depth = np.float32(1) / (across_w * rays[0] + down_w * rays[1] + at_w)
+    u = (across_u * rays[0] + down_u * rays[1] + at_u) * depth
+    v = (across_v * rays[0] + down_v * rays[1] + at_v) * depth
+    return Hits(facing.astype(np.int32)[quad], depth, u, v, rays)
 
 
 def _windows(

@@ -16,7 +16,6 @@ GENERATOR_VERSION = 1
 """Raised whenever the same seed and index give another scene."""
 
 Floats = NDArray[np.float32]
-_PATTERNS = tuple(Pattern)
 
 
 def render(seed: int, index: int, size: Size) -> Scene:
@@ -35,110 +34,109 @@ def render(seed: int, index: int, size: Size) -> Scene:
 
 def _picture(room: FurnishedRoom, hits: Hits, dice: Dice, generator: np.random.Generator) -> Floats:
     """What a camera makes of the light: exposure, white balance, blur, noise; (H, W, 3) in [0, 1]."""
-    light = _albedo(room.quads, hits) * _light(room, hits, dice)[..., None]
-    tint = np.array([dice.between(0.94, 1.08), 1.0, dice.between(0.9, 1.06)], dtype=np.float32)
-    exposure = np.float32(dice.between(0.2, 0.36) / max(float(light.mean()), 1e-3))
-    light *= tint * exposure
+    light = _albedo(room.quads, hits)
+    light *= _light(room, hits, dice)
+    tint = np.array([dice.between(0.95, 1.06), 1.0, dice.between(0.92, 1.05)], dtype=np.float32)
+    light *= (tint * np.float32(dice.between(0.2, 0.36) / max(float(light.mean()), 1e-3)))[:, None, None]
     # A square root stands in for sRGB's transfer curve, and the shoulder keeps highlights from clipping hard.
-    image = np.sqrt(light / (1 + np.float32(0.25) * light))
-    image = _blurred(image)
+    image = _blurred(np.sqrt(light / (1 + np.float32(0.25) * light)))
     image += np.float32(dice.between(0.005, 0.018)) * generator.standard_normal(image.shape, dtype=np.float32)
-    np.clip(image, 0, 1, out=image)
-    return image
+    return np.ascontiguousarray(np.clip(image, 0, 1).transpose(1, 2, 0))
 
 
 def _albedo(quads: Quads, hits: Hits) -> Floats:
-    """Colour (H, W, 3) of the surface at every pixel."""
+    """Colour (3, H, W) of the surface at every pixel."""
     across = np.linalg.norm(quads.across, axis=1).astype(np.float32)
     down = np.linalg.norm(quads.down, axis=1).astype(np.float32)
-    material = quads.material
-    pattern = np.array([m.pattern for m in quads.materials], dtype=np.int8)[material]
-    colour = np.array([m.colour for m in quads.materials], dtype=np.float32)[material]
-    second = np.array([m.second for m in quads.materials], dtype=np.float32)[material]
-    period = np.array([m.period for m in quads.materials], dtype=np.float32)[material]
+    pattern = np.array([m.pattern for m in quads.materials], dtype=np.int8)[quads.material]
+    colour = np.array([m.colour for m in quads.materials], dtype=np.float32)[quads.material].T
+    second = np.array([m.second for m in quads.materials], dtype=np.float32)[quads.material].T
+    period = np.array([m.period for m in quads.materials], dtype=np.float32)[quads.material]
 
-    flat = hits.quad.ravel()
-    u, v = hits.u.ravel(), hits.v.ravel()
-    albedo = np.empty((flat.size, 3), dtype=np.float32)
+    flat, u, v = hits.quad.ravel(), hits.u.ravel(), hits.v.ravel()
+    albedo = np.empty((3, flat.size), dtype=np.float32)
     seen = pattern[flat]
     for kind in np.flatnonzero(np.bincount(seen)).tolist():
         pixels = np.flatnonzero(seen == kind)
-        quad = flat[pixels]
-        at_u, at_v = u[pixels], v[pixels]
-        albedo[pixels] = colour_of(
-            _PATTERNS[kind],
-            Places(
-                u=at_u,
-                v=at_v,
-                s=at_u * across[quad],
-                t=at_v * down[quad],
-                colour=colour[quad],
-                second=second[quad],
-                period=period[quad],
-                offset=quad.astype(np.int64) * 37,
-            ),
+        quad, at_u, at_v = flat[pixels], u[pixels], v[pixels]
+        places = Places(
+            u=at_u,
+            v=at_v,
+            s=at_u * across[quad],
+            t=at_v * down[quad],
+            colour=colour.take(quad, axis=1),
+            second=second.take(quad, axis=1),
+            period=period[quad],
+            offset=quad.astype(np.int64) * 37,
         )
-    return albedo.reshape(*hits.quad.shape, 3)
+        albedo[:, pixels] = colour_of(Pattern(kind), places)
+    return albedo.reshape(3, *hits.quad.shape)
 
 
 def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
-    """Light (H, W) that falls on every pixel: ambient with soft corners, a lamp, daylight and shadows on the floor."""
-    normal = room.quads.normal.astype(np.float32)[hits.quad]
-    place = (hits.rays * hits.depth[..., None]) @ room.camera.axes.astype(np.float32)
-    place += room.camera.position.astype(np.float32)
+    """Light (3, H, W) that falls on every pixel: ambient that fades in corners, a lamp with shadows, daylight."""
+    normals = room.quads.normal.astype(np.float32)
+    normal = normals.T.take(hits.quad, axis=1)
+    place = np.tensordot(room.camera.axes.astype(np.float32).T, hits.rays * hits.depth, axes=1)
+    place += room.camera.position.astype(np.float32)[:, None, None]
 
-    corners = np.float32(1)
-    light = np.float32(0.36) + np.float32(0.06) * normal[..., 1]
+    corners = np.ones(hits.depth.shape, dtype=np.float32)
     for axis, length in enumerate(room.extent):
-        from_wall = np.minimum(place[..., axis], np.float32(length) - place[..., axis])
-        facing = 1 - np.abs(normal[..., axis])
-        corners = corners * (1 - np.float32(0.4) * facing * np.exp(from_wall * np.float32(-4)))
-    light *= corners
+        from_wall = np.minimum(place[axis], np.float32(length) - place[axis])
+        facing = 1 - np.abs(normal[axis])
+        corners *= 1 - np.float32(0.4) * facing * np.exp(from_wall * np.float32(-4))
+    ambient = (np.float32(0.34) + np.float32(0.06) * normal[1]) * corners
 
-    to_lamp = room.lamp - place
-    square = np.einsum("hwc,hwc->hw", to_lamp, to_lamp)
-    incident = np.einsum("hwc,hwc->hw", to_lamp, normal) / np.sqrt(square)
-    np.maximum(incident, 0, out=incident)
-    incident *= _lit(place, room)
-    light += np.float32(dice.between(0.7, 1.4)) * corners * incident / (1 + np.float32(0.2) * square)
-    if room.daylight.any():
-        light += np.float32(dice.between(0.15, 0.4)) * np.maximum(normal @ room.daylight, 0)
+    to_lamp = room.lamp[:, None, None] - place
+    square = np.square(to_lamp).sum(axis=0)
+    incident = np.maximum((to_lamp * normal).sum(axis=0), 0) / np.sqrt(square)
+    strength = np.float32(dice.between(0.8, 1.5)) * _lit(place, room)
+    lamp = strength * incident * corners / (1 + np.float32(0.2) * square)
+
+    facing_day = np.float32(dice.between(0.15, 0.45)) * np.maximum(normals @ room.daylight, 0)
+    ambient += facing_day[hits.quad]
     # Windows shine by themselves.
-    light[_is_outdoors(room.quads)[hits.quad]] = np.float32(dice.between(0.8, 1.4))
-
+    outdoors = np.array([m.pattern is Pattern.OUTDOORS for m in room.quads.materials])[room.quads.material][hits.quad]
+    ambient[outdoors] = np.float32(dice.between(0.8, 1.4))
+    lamp[outdoors] = 0
+    warm = np.array([1.1, 1.0, dice.between(0.7, 0.95)], dtype=np.float32)
+    cool = np.array([0.95, 1.0, dice.between(1.0, 1.12)], dtype=np.float32)
+    light: Floats = warm[:, None, None] * lamp + cool[:, None, None] * ambient
     return light
 
 
-def _is_outdoors(quads: Quads) -> NDArray[np.bool_]:
-    pattern = np.array([m.pattern is Pattern.OUTDOORS for m in quads.materials])
-    return pattern[quads.material]
-
-
 def _lit(place: Floats, room: FurnishedRoom) -> Floats:
-    """Share (H, W) of the lamp that large boxes leave to every place, on a grid of every other pixel."""
-    grid = place[::2, ::2]
-    points = np.ascontiguousarray(grid.reshape(-1, 3).T)
-    share = np.ones(points.shape[1], dtype=np.float32)
-    for box, rotation in zip(room.blockers, rotations(room.blockers).astype(np.float32), strict=True):
-        half, centre = np.array(box.half, dtype=np.float32), np.array(box.centre, dtype=np.float32)
-        to_box = rotation.T / half[:, None]
+    """Share (H, W) of the lamp that large boxes leave to every place, found for every other pixel."""
+    grid = place[:, ::2, ::2]
+    # The lamp hangs above all boxes, so a box only shades what is lower than its top.
+    upwards = np.argsort(grid[1], axis=None)
+    points = grid.reshape(3, -1)[:, upwards]
+    tops = [box.centre[1] + (box.half[1] if box.tilt == 0 else max(box.half)) for box in room.blockers]
+    lower = np.searchsorted(points[1], np.array(tops, dtype=np.float32)).tolist()
+    share = np.ones(len(upwards), dtype=np.float32)
+    for box, rotation, count in zip(room.blockers, rotations(room.blockers), lower, strict=True):
+        to_box = (rotation.T / np.array(box.half)[:, None]).astype(np.float32)
+        centre = np.array(box.centre, dtype=np.float32)
         # Along the way from the point (0) to the lamp (1), which part is inside of the box?
-        start = to_box @ (points - centre[:, None])
+        start = to_box @ points[:, :count]
+        start -= (to_box @ centre)[:, None]
         way = (to_box @ (room.lamp - centre))[:, None] - start
         scale = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
         middle, reach = start * scale, np.abs(scale)
         enters = np.maximum(-(middle + reach).min(axis=0), np.float32(0.002))
         leaves = np.minimum((reach - middle).min(axis=0), 1)
         # A way that only grazes the box counts in part, which makes the shadow's edge soft.
-        share *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(25), 0, 1)
-    whole = np.repeat(np.repeat(share.reshape(grid.shape[:2]), 2, axis=0), 2, axis=1)
-    return whole[: place.shape[0], : place.shape[1]]
+        share[:count] *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(25), 0, 1)
+    placed = np.empty_like(share)
+    placed[upwards] = share
+    whole = placed.reshape(grid.shape[1:]).repeat(2, axis=0).repeat(2, axis=1)
+    return whole[: place.shape[1], : place.shape[2]]
 
 
 def _blurred(image: Floats) -> Floats:
-    """The camera's point spread: a binomial filter of three pixels each way."""
-    for axis in (0, 1):
-        side = np.take(image, [0, *range(image.shape[axis] - 1)], axis=axis)
-        other = np.take(image, [*range(1, image.shape[axis]), image.shape[axis] - 1], axis=axis)
-        image = np.float32(0.7) * image + np.float32(0.15) * (side + other)
+    """The camera's point spread over three pixels each way; (3, H, W)."""
+    for axis in (1, 2):
+        padded = np.pad(image, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
+        before, after = padded.take(range(image.shape[axis]), axis), padded.take(range(2, image.shape[axis] + 2), axis)
+        image = np.float32(0.7) * image + np.float32(0.15) * (before + after)
     return image

@@ -21,7 +21,7 @@ class Places:
     Attributes:
         u, v: (N,) in [0, 1] across and down the surface.
         s, t: (N,) the same in metres.
-        colour, second: (N, 3) the material's colours.
+        colour, second: (3, N) the material's colours.
         period: (N,) metres.
         offset: (N,) int, another one for each surface.
     """
@@ -43,19 +43,19 @@ class Places:
         return values
 
     def mixed(self, share: Floats) -> Floats:
-        """(N, 3) between the two colours: 0 is the first."""
-        mixed: Floats = self.colour + (self.second - self.colour) * share[:, None]
+        """(3, N) between the two colours: 0 is the first."""
+        mixed: Floats = self.colour + (self.second - self.colour) * share
         return mixed
 
 
 def _plain(at: Places) -> Floats:
-    return at.colour * (1 + np.float32(0.02) * at.noise())[:, None]
+    return at.colour * (1 + np.float32(0.02) * at.noise())
 
 
 def _wood(at: Places) -> Floats:
     rings = at.s / at.period + np.float32(0.35) * at.noise(0.6, 0.08)
     grain = np.float32(0.5) + np.float32(0.5) * np.sin(np.float32(2 * np.pi) * rings)
-    return at.mixed(grain) * (1 + np.float32(0.06) * at.noise(3, 0.3))[:, None]
+    return at.mixed(grain) * (1 + np.float32(0.06) * at.noise(3, 0.3))
 
 
 def _planks(at: Places) -> Floats:
@@ -64,7 +64,7 @@ def _planks(at: Places) -> Floats:
     tint = _scattered(row + 57 * np.floor(shifted), at.offset)
     gap = (np.abs(at.s / at.period - row - np.float32(0.5)) > np.float32(0.46)).astype(np.float32)
     shade: Floats = (1 - np.float32(0.35) * gap) * (1 + np.float32(0.08) * at.noise(1.5, 0.15))
-    return at.mixed(tint) * shade[:, None]
+    return at.mixed(tint) * shade
 
 
 def _tiles(at: Places) -> Floats:
@@ -72,35 +72,33 @@ def _tiles(at: Places) -> Floats:
     column, line = np.floor(x), np.floor(y)
     joint = np.maximum(np.abs(x - column - np.float32(0.5)), np.abs(y - line - np.float32(0.5))) > np.float32(0.465)
     tint = np.float32(0.12) * _scattered(column + 57 * line, at.offset)
-    return at.mixed(np.where(joint, np.float32(1), tint)) * (1 + np.float32(0.04) * at.noise())[:, None]
+    return at.mixed(np.where(joint, np.float32(1), tint)) * (1 + np.float32(0.04) * at.noise())
 
 
 def _stripes(at: Places) -> Floats:
     wave = np.sin(np.float32(2 * np.pi) * at.s / at.period)
-    return (
-        at.mixed(np.clip(np.float32(0.5) + np.float32(1.5) * wave, 0, 1)) * (1 + np.float32(0.03) * at.noise())[:, None]
-    )
+    return at.mixed(np.clip(np.float32(0.5) + np.float32(1.5) * wave, 0, 1)) * (1 + np.float32(0.03) * at.noise())
 
 
 def _plaid(at: Places) -> Floats:
     across = np.mod(at.s / at.period, 1) < np.float32(0.4)
     down = np.mod(at.t / at.period, 1) < np.float32(0.4)
     share = np.float32(0.5) * (across.astype(np.float32) + down.astype(np.float32))
-    return at.mixed(share) * (1 + np.float32(0.05) * at.noise(2, 2))[:, None]
+    return at.mixed(share) * (1 + np.float32(0.05) * at.noise(2, 2))
 
 
 def _pile(at: Places) -> Floats:
     share = np.clip(np.float32(0.4) + np.float32(0.3) * at.noise(0.7, 0.7), 0, 1)
-    return at.mixed(share) * (1 + np.float32(0.1) * at.noise(5, 5))[:, None]
+    return at.mixed(share) * (1 + np.float32(0.1) * at.noise(5, 5))
 
 
 def _painting(at: Places) -> Floats:
     land = (at.v - np.float32(0.55) + np.float32(0.12) * at.noise(0.8, 0.1) > 0).astype(np.float32)
     fields = _scattered(np.floor(at.u * 4) + 57 * np.floor(at.v * 3), at.offset)
     share = np.where(at.offset % 2 == 0, land, fields)
-    colour = at.mixed(share) * (1 + np.float32(0.2) * at.noise(1.2, 1.2))[:, None]
+    colour = at.mixed(share) * (1 + np.float32(0.2) * at.noise(1.2, 1.2))
     margin = np.maximum(np.abs(at.u - np.float32(0.5)), np.abs(at.v - np.float32(0.5))) > np.float32(0.42)
-    colour[margin] = np.float32(0.8)
+    colour[:, margin] = np.float32(0.8)
     return colour
 
 
@@ -108,15 +106,13 @@ def _spines(at: Places) -> Floats:
     place = at.s / at.period + np.float32(0.25) * np.sin(np.float32(9.7) * at.s / at.period)
     book = np.floor(place)
     tone, tall = _scattered(book, at.offset), _scattered(book, at.offset + 101)
-    hue = (np.float32(6.283) * _scattered(book, at.offset + 211))[:, None]
-    phase = np.array([0.0, 2.1, 4.2], dtype=np.float32)
-    colour: Floats = (np.float32(0.06) + np.float32(0.4) * tone * tone)[:, None] * (
-        1 + np.float32(0.6) * np.sin(hue + phase)
-    )
+    hue = np.float32(6.283) * _scattered(book, at.offset + 211)
+    phase = np.array([[0.0], [2.1], [4.2]], dtype=np.float32)
+    colour: Floats = (np.float32(0.06) + np.float32(0.4) * tone * tone) * (1 + np.float32(0.45) * np.sin(hue + phase))
     dark = (at.v < np.float32(0.25) * tall) | (place - book > np.float32(0.88))
     band = np.abs(at.v - np.float32(0.45)) < np.float32(0.04)
-    colour[band] = np.float32(0.6) * colour[band] + np.float32(0.25)
-    colour[dark] *= np.float32(0.25)
+    colour[:, band] = np.float32(0.6) * colour[:, band] + np.float32(0.25)
+    colour[:, dark] *= np.float32(0.25)
     return colour
 
 
@@ -127,13 +123,13 @@ def _screen(at: Places) -> Floats:
 
 
 def _outdoors(at: Places) -> Floats:
-    sky = np.array([0.75, 0.9, 1.1], dtype=np.float32) * (np.float32(1.5) - np.float32(0.4) * at.v)[:, None]
+    sky = np.array([[0.75], [0.9], [1.1]], dtype=np.float32) * (np.float32(1.5) - np.float32(0.4) * at.v)
     skyline = at.v - np.float32(0.62) + np.float32(0.06) * at.noise(0.5, 0.01)
-    green = at.second * (np.float32(1.2) + np.float32(0.4) * at.noise())[:, None]
-    colour = np.where((skyline > 0)[:, None], green, sky)
+    green = at.second * (np.float32(1.2) + np.float32(0.4) * at.noise())
+    colour = np.where((skyline > 0), green, sky)
     cross = np.minimum(np.abs(at.u - np.float32(0.5)) * at.s / np.maximum(at.u, np.float32(1e-3)), 1)
     bar = (cross < np.float32(0.02)) | (np.abs(at.v - np.float32(0.4)) < np.float32(0.012))
-    return np.where(bar[:, None], at.colour, colour)
+    return np.where(bar, at.colour, colour)
 
 
 _PATTERNS: dict[Pattern, Callable[[Places], Floats]] = {
@@ -152,7 +148,7 @@ _PATTERNS: dict[Pattern, Callable[[Places], Floats]] = {
 
 
 def colour_of(pattern: Pattern, at: Places) -> Floats:
-    """Linear RGB (N, 3) of a pattern."""
+    """Linear RGB (3, N) of a pattern."""
     return np.maximum(_PATTERNS[pattern](at), 0)
 
 
