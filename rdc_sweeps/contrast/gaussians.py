@@ -1,0 +1,151 @@
+"""Region features to Gaussians (eq. 2): moments per region, regularised covariance."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rdc_sweeps.contrast.moments import check_features, region_moments
+from rdc_sweeps.contrast.precision import full_precision, promote
+from rdc_sweeps.contrast.regions import RegionIndex, index_regions
+from rdc_sweeps.errors import UsageError
+
+Shrinkage = float | Literal["oas"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Gaussians:
+    """A batch of R Gaussians in d dimensions.
+
+    Attributes:
+        mean: Tensor (..., R, d).
+        covariance: Tensor (..., R, d, d), symmetric positive semi-definite.
+        counts: Tensor (..., R), pixels behind each; all 1 if not given.
+        valid: Tensor (..., R) bool, False for padding and regions left out; all True if not given.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+    counts: Tensor = None  # type: ignore[assignment]
+    valid: Tensor = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.mean.dim() < 2 or self.covariance.shape != (*self.mean.shape, self.mean.shape[-1]):
+            raise UsageError(
+                f"Gaussians need mean (..., R, d) and covariance (..., R, d, d), "
+                f"not {tuple(self.mean.shape)} and {tuple(self.covariance.shape)}"
+            )
+        rows = self.mean.shape[:-1]
+        for name, fill in (("counts", 1), ("valid", True)):
+            value = getattr(self, name)
+            if value is None:
+                object.__setattr__(self, name, torch.full(rows, fill, device=self.mean.device))
+            elif value.shape != rows:
+                raise UsageError(f"Gaussians need {name} {tuple(rows)}, not {tuple(value.shape)}")
+
+    @property
+    def channels(self) -> int:
+        """The dimension d."""
+        return self.mean.shape[-1]
+
+
+def check_pair(a: Gaussians, b: Gaussians) -> None:
+    """Raise UsageError unless two batches of Gaussians can be compared."""
+    if a.channels != b.channels or a.mean.shape[:-2] != b.mean.shape[:-2]:
+        raise UsageError(
+            f"the Gaussians to compare must agree in batch shape and channels, "
+            f"not {tuple(a.mean.shape)} and {tuple(b.mean.shape)}"
+        )
+
+
+def check_regularisation(shrinkage: Shrinkage, ridge: float, min_pixels: int) -> None:
+    """Raise UsageError for regularisation fields out of range."""
+    if isinstance(shrinkage, str) and shrinkage != "oas":
+        raise UsageError(f'shrinkage must be a number in [0, 1] or "oas", not {shrinkage!r}')
+    if not isinstance(shrinkage, str) and not 0 <= shrinkage <= 1:
+        raise UsageError(f'shrinkage must be in [0, 1] or "oas", not {shrinkage}')
+    if not 0 <= ridge < float("inf"):
+        raise UsageError(f"ridge must be a finite number of at least 0, not {ridge}")
+    if min_pixels < 1:
+        raise UsageError(f"min_pixels must be at least 1, not {min_pixels}")
+
+
+def region_gaussians(
+    features: Tensor,
+    regions: Tensor | RegionIndex,
+    *,
+    shrinkage: Shrinkage = 0.1,
+    ridge: float = 1e-3,
+    min_pixels: int = 2,
+    max_regions: int | None = None,
+) -> Gaussians:
+    """Model the features of every region as a Gaussian (eq. 2), without a loop over regions.
+
+    The covariance S (denominator n - 1) is regularised to (1 - alpha) S + (alpha + ridge) (tr S / d) I, plus a floor at
+    the rounding error of the moments themselves, so that a constant region keeps a finite gradient.
+
+    Args:
+        features: Tensor (B, d, h, w), floating. A map coarser than the regions is resampled bilinearly to their size.
+        regions: Tensor (B, H, W) of region ids, negative for no region; or a RegionIndex, to index an image once.
+        shrinkage: alpha in [0, 1], or "oas" for the closed form of Chen et al. 2010 (oracle approximating shrinkage).
+        ridge: Added to the diagonal, relative to the mean variance tr S / d.
+        min_pixels: Regions with fewer pixels are not valid.
+        max_regions: See `index_regions`; ignored for a RegionIndex.
+
+    Returns:
+        Gaussians with mean (B, R, d) and covariance (B, R, d, d) in float32, or float64 for float64 features.
+        Rows that are not valid hold the standard normal and pass no gradient.
+
+    Raises:
+        UsageError: A shape does not fit or a field is out of range.
+    """
+    check_regularisation(shrinkage, ridge, min_pixels)
+    index = regions if isinstance(regions, RegionIndex) else index_regions(regions, max_regions)
+    check_features(features, index)
+    with full_precision(features):
+        (features,) = promote(features)
+        mean, covariance = region_moments(features, index)
+        covariance = regularise(mean, covariance, index.counts, shrinkage, ridge)
+        valid = index.counts >= min_pixels
+        identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
+        return Gaussians(
+            mean=torch.where(valid[..., None], mean, 0.0),
+            covariance=torch.where(valid[..., None, None], covariance, identity),
+            counts=index.counts,
+            valid=valid,
+        )
+
+
+def regularise(mean: Tensor, covariance: Tensor, counts: Tensor, shrinkage: Shrinkage, ridge: float) -> Tensor:
+    """Covariance (..., R, d, d) shrunk to its mean variance, with a relative ridge and a floor at rounding error."""
+    channels = covariance.shape[-1]
+    limits = torch.finfo(covariance.dtype)
+    variance = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)
+    alpha = oas_shrinkage(covariance, counts) if isinstance(shrinkage, str) else shrinkage
+    floor = limits.eps * variance + (limits.eps * mean).square().mean(-1) + limits.tiny**0.5
+    diagonal = (alpha + ridge) * variance + floor
+    keep = (1 - alpha)[..., None, None] if isinstance(alpha, Tensor) else 1 - alpha
+    identity = torch.eye(channels, dtype=covariance.dtype, device=covariance.device)
+    regularised: Tensor = keep * covariance + diagonal[..., None, None] * identity
+    return regularised
+
+
+def oas_shrinkage(covariance: Tensor, counts: Tensor) -> Tensor:
+    """Oracle approximating shrinkage (..., R) in closed form (Chen, Wiesel, Eldar, Hero 2010), differentiable.
+
+    Uses the ratio tr(S^2) / tr(S)^2 only, so it does not depend on the scale; a constant region gets 1.
+    """
+    channels = covariance.shape[-1]
+    samples = counts.to(covariance.dtype).clamp_min(1)
+    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+    known = trace > torch.finfo(covariance.dtype).tiny ** 0.5
+    unit = covariance / torch.where(known, trace, 1.0)[..., None, None]
+    purity = unit.square().sum((-2, -1))
+    numerator = (1 - 2 / channels) * purity + 1
+    denominator = (samples + 1 - 2 / channels) * (purity - 1 / channels)
+    # The ratio exceeds 1, and has a pole, where the covariance is nearly a multiple of the identity.
+    inside = known & (denominator > numerator)
+    return torch.where(inside, numerator / torch.where(inside, denominator, 1.0), 1.0)

@@ -1,0 +1,116 @@
+"""The region-wise contrastive loss L_RC (eq. 6) of predictions against labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
+from rdc_sweeps.contrast.infonce import info_nce
+from rdc_sweeps.contrast.kl import kl_divergence
+from rdc_sweeps.contrast.moments import check_features, region_means
+from rdc_sweeps.contrast.outcome import ContrastOutcome
+from rdc_sweeps.contrast.pixels import pixel_contrast
+from rdc_sweeps.contrast.precision import full_precision
+from rdc_sweeps.contrast.regions import RegionIndex, index_regions
+from rdc_sweeps.contrast.strategies import GaussianContrast, Negatives, PixelContrast, Strategy, VectorContrast
+from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
+from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
+from rdc_sweeps.errors import UsageError
+
+
+def region_contrast(
+    prediction_features: Tensor,
+    label_features: Tensor,
+    regions: Tensor | RegionIndex,
+    strategy: Strategy,
+    *,
+    max_regions: int | None = None,
+    generator: torch.Generator | None = None,
+) -> ContrastOutcome:
+    """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
+
+    Every region of either task is an anchor; its positive is the same region of the other task, its negatives the
+    other regions of the same image. Runs in float32 (float64 for float64 features) also under autocast, and never
+    waits for the device if the regions are a RegionIndex or `max_regions` is given.
+
+    Args:
+        prediction_features: Tensor (N, d, h, w), of the task without label.
+        label_features: Tensor (N, d, h, w), of the labelled task. Detach either side to keep its gradient out.
+        regions: Tensor (N, H, W) of region ids, or a RegionIndex of N items: with several task pairs per image, index
+            the images once and `select` the image of each item.
+        strategy: A GaussianContrast, VectorContrast or PixelContrast.
+        max_regions: See `index_regions`; ignored for a RegionIndex.
+        generator: Draws the pixels of a sampled PixelContrast; the default generator if not given.
+
+    Raises:
+        UsageError: A shape does not fit.
+    """
+    if prediction_features.shape != label_features.shape:
+        raise UsageError(
+            f"prediction and label features must have one shape, not {tuple(prediction_features.shape)} "
+            f"and {tuple(label_features.shape)}"
+        )
+    index = regions if isinstance(regions, RegionIndex) else index_regions(regions, max_regions)
+    check_features(prediction_features, index)
+    check_features(label_features, index)
+    with full_precision(prediction_features):
+        if isinstance(strategy, PixelContrast):
+            return pixel_contrast(prediction_features, label_features, index, strategy, generator)
+        valid = index.counts >= strategy.min_pixels
+        sides = (prediction_features, label_features)
+        if isinstance(strategy, VectorContrast):
+            distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), strategy)
+        else:
+            distances = _gaussian_distances([_gaussians(side, index, strategy) for side in sides], strategy)
+        return _contrast(distances, valid, strategy.negatives, strategy.temperature)
+
+
+def _vector_distances(vectors: Tensor, strategy: VectorContrast) -> Tensor:
+    distance = cosine_distance if strategy.distance == "cosine" else squared_euclidean
+    return distance(vectors, vectors)
+
+
+def _gaussians(features: Tensor, index: RegionIndex, strategy: GaussianContrast) -> Gaussians:
+    return region_gaussians(
+        features, index, shrinkage=strategy.shrinkage, ridge=strategy.ridge, min_pixels=strategy.min_pixels
+    )
+
+
+def _gaussian_distances(sides: list[Gaussians], strategy: GaussianContrast) -> Tensor:
+    both = Gaussians(
+        mean=torch.cat([side.mean for side in sides], 1),
+        covariance=torch.cat([side.covariance for side in sides], 1),
+        counts=torch.cat([side.counts for side in sides], 1),
+        valid=torch.cat([side.valid for side in sides], 1),
+    )
+    if strategy.distance == "wasserstein":
+        return wasserstein2_squared(both, method=strategy.method)
+    return kl_divergence(both, both, direction=strategy.direction, diagonal=strategy.diagonal)
+
+
+def _contrast(distances: Tensor, valid: Tensor, negatives: Negatives, temperature: float) -> ContrastOutcome:
+    """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
+    rows = valid.shape[1]
+    same_region = torch.eye(rows, dtype=torch.bool, device=valid.device).repeat(2, 2)
+    task = torch.arange(2 * rows, device=valid.device) >= rows
+    other_task = task[:, None] != task
+    usable = valid.repeat(1, 2)
+    pairs = usable[:, :, None] & usable[:, None, :]
+    positive_pairs = pairs & (same_region & other_task)
+    negative_pairs = pairs & ~same_region & (other_task if negatives == "other" else True)
+    per_anchor = info_nce(distances, positive_pairs, negative_pairs, temperature)
+
+    regions = valid.sum(1)
+    anchors = (2 * regions).clamp_min(1)
+    known = distances.detach()
+    positive = torch.where(positive_pairs, known, 0.0).sum(2)
+    nearest = positive < torch.where(negative_pairs, known, torch.inf).amin(2)
+    number = negative_pairs.sum((1, 2)).clamp_min(1)
+    return ContrastOutcome.of(
+        losses=per_anchor.sum(1) / anchors,
+        regions=regions,
+        positive=positive.sum(1) / anchors,
+        negative=torch.where(negative_pairs, known, 0.0).sum((1, 2)) / number,
+        nearest=(nearest & usable).sum(1) / anchors,
+    )

@@ -1,0 +1,201 @@
+"""Pixel contrast in bounded memory: every pixel against every pixel of other regions, tile by tile."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rdc_sweeps.contrast.infonce import contrast_terms
+from rdc_sweeps.contrast.moments import at_region_size
+from rdc_sweeps.contrast.outcome import ContrastOutcome
+from rdc_sweeps.contrast.precision import promote
+from rdc_sweeps.contrast.regions import RegionIndex
+from rdc_sweeps.contrast.strategies import PixelContrast
+from rdc_sweeps.contrast.vectors import unit_vectors
+
+TILE_BYTES = {"cpu": 2**22}
+"""Bytes of one tile of similarities, and about what the pixel contrast needs beyond its inputs and their gradients."""
+OTHER_TILE_BYTES = 2**27
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pixels:
+    """Pixels taking part: place in the image (N, P), row (N, P; -1 for none), and pixels each stands for (N, P)."""
+
+    places: Tensor
+    rows: Tensor
+    weights: Tensor
+
+
+def pixel_contrast(
+    prediction_features: Tensor,
+    label_features: Tensor,
+    index: RegionIndex,
+    strategy: PixelContrast,
+    generator: torch.Generator | None = None,
+) -> ContrastOutcome:
+    """Pixel-to-pixel contrast of two tasks: eq. 3, 4 and 6 with the pixels of both tasks as anchors.
+
+    Exact, it uses all pixels of all valid regions in tiles of bounded size. Sampled, it draws `pixels_per_region`
+    pixels of each region without replacement; each stands for (pixels of its region) / (pixels drawn), as anchor and as
+    negative. The average over anchors and the sum over negatives of eq. 3 are then unbiased, while the loss, a concave
+    function of that sum, is in expectation at most the exact one, and equal in the limit of a large sample.
+    """
+    valid = index.counts >= strategy.min_pixels
+    number = strategy.pixels_per_region
+    pixels = _all(index, valid) if number is None else _draw(index, valid, number, generator)
+    first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
+    distance, factors = _similarity(first, second, strategy)
+    log_weights = None if number is None else pixels.weights.log()
+    taking_part = pixels.rows >= 0
+    anchor_weights = taking_part * pixels.weights
+
+    per_anchor, nearest, totals = [], [], []
+    positive = torch.where(taking_part, distance, 0.0)
+    for own, other in ((0, 1), (1, 0)):
+        against = (0, 1) if strategy.negatives == "both" else (other,)
+        queries, keys = factors[own][0], torch.cat([factors[side][1] for side in against], 1)
+        key_rows, key_weights = (t.repeat(1, len(against)) for t in (pixels.rows, anchor_weights))
+        biases = None if log_weights is None else log_weights.repeat(1, len(against))
+        competition, top = OtherRegions.apply(queries, keys, pixels.rows, key_rows, biases)
+        per_anchor.append(contrast_terms(-positive / strategy.temperature, competition))
+        nearest.append(-positive.detach() / strategy.temperature > top)
+        with torch.no_grad():
+            totals.append(_negative_logits(queries, keys, pixels.rows, key_rows, anchor_weights, key_weights))
+
+    share = anchor_weights / anchor_weights.sum(1, keepdim=True).clamp_min(1)
+    total, negatives = (torch.stack(parts).sum(0) for parts in zip(*totals, strict=True))
+    return ContrastOutcome.of(
+        losses=(torch.stack(per_anchor).mean(0) * share).sum(1),
+        regions=valid.sum(1),
+        positive=(positive * share).sum(1),
+        negative=-strategy.temperature * total / negatives.clamp_min(1),
+        nearest=(torch.stack(nearest).to(share.dtype).mean(0) * share).sum(1),
+    )
+
+
+def _all(index: RegionIndex, valid: Tensor) -> _Pixels:
+    """Every pixel of every valid region, each standing for itself."""
+    rows = index.rows.flatten(1)
+    known = (rows >= 0) & valid.gather(1, rows.clamp_min(0))
+    places = torch.arange(rows.shape[1], device=rows.device).expand_as(rows)
+    return _Pixels(places, torch.where(known, rows, -1), torch.ones(rows.shape, device=rows.device))
+
+
+def _draw(index: RegionIndex, valid: Tensor, number: int, generator: torch.Generator | None) -> _Pixels:
+    """`number` pixels of every valid region (all, if it has fewer), drawn uniformly without replacement."""
+    rows = index.rows.flatten(1)
+    capacity = index.counts.shape[1]
+    noise = torch.rand(rows.shape, generator=generator, dtype=torch.float64, device=rows.device)
+    shuffled = torch.where(rows < 0, capacity, rows) + noise
+    places = shuffled.argsort(1)  # region after region, each in random order, then the pixels without region
+    row = rows.gather(1, places)
+    start = (index.counts.cumsum(1) - index.counts).gather(1, row.clamp_min(0))
+    rank = torch.arange(rows.shape[1], device=rows.device) - start
+    chosen = (row >= 0) & (rank < number) & valid.gather(1, row.clamp_min(0))
+    # The chosen ones to the front: at most `number` of each region, which bounds the sample without looking at it.
+    first = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : capacity * number]
+    places, row, chosen = (t.gather(1, first) for t in (places, row, chosen))
+    counts = index.counts.gather(1, row.clamp_min(0))
+    weights = torch.where(chosen, counts / counts.clamp(1, number), 1.0)
+    return _Pixels(places, torch.where(chosen, row, -1), weights)
+
+
+def _at(features: Tensor, index: RegionIndex, places: Tensor) -> Tensor:
+    """Features (N, P, d) at places (N, P) of features (N, d, h, w) resampled to the regions' size."""
+    fine = at_region_size(features, index).flatten(2).mT
+    return fine.gather(1, places[..., None].expand(-1, -1, fine.shape[-1]))
+
+
+def _similarity(first: Tensor, second: Tensor, strategy: PixelContrast) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Distances (N, P) of equal places, and per side queries and keys (N, P, k) whose products are -D / tau."""
+    tau = strategy.temperature
+    if strategy.distance == "dot":
+        return -(first * second).sum(-1), [(side / tau, side) for side in (first, second)]
+    one = torch.ones_like(first[..., :1])
+    if strategy.distance == "cosine":
+        units = [unit_vectors(side) for side in (first, second)]
+        return 1 - (units[0] * units[1]).sum(-1), [
+            (torch.cat([unit, -one], -1) / tau, torch.cat([unit, one], -1)) for unit in units
+        ]
+    middle = torch.cat([first, second], 1).detach().mean(1, keepdim=True)  # near the origin, squares cancel least
+    factors = []
+    for side in (first - middle, second - middle):
+        square = side.square().sum(-1, keepdim=True)
+        factors.append((torch.cat([2 * side, -square, -one], -1) / tau, torch.cat([side, one, square], -1)))
+    return (first - second).square().sum(-1), factors
+
+
+def _negative_logits(
+    queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, query_weights: Tensor, key_weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Weighted sum (N,) of the similarities of different regions, and the sum of weights, from sums per region."""
+    capacity = query_rows.shape[1] + 1
+
+    def sums(values: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+        weighted = weights[..., None] * torch.cat([values, torch.ones_like(values[..., :1])], -1)
+        total = values.new_zeros(values.shape[0], capacity, weighted.shape[-1])
+        return total.scatter_add(1, (rows + 1)[..., None].expand_as(weighted), weighted)[:, 1:]
+
+    left, right = sums(queries, query_rows, query_weights), sums(keys, key_rows, key_weights)
+    different = left.sum(1) * right.sum(1) - (left * right).sum(1)
+    return different[:, :-1].sum(-1), different[:, -1]
+
+
+class OtherRegions(torch.autograd.Function):
+    """log sum exp of each query's similarity with all keys of other regions, without the matrix of similarities.
+
+    `apply(queries (N, A, k), keys (N, C, k), query_rows (N, A), key_rows (N, C), biases (N, C) or None)` gives the
+    logarithm (N, A), with `biases` added to the similarities, and the largest similarity (N, A), without. A key with a
+    negative row takes no part. Tiles are computed again in the backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, biases: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The logarithm (N, A) and the largest similarity (N, A)."""
+        lowest = torch.finfo(queries.dtype).min
+        total, top = torch.empty_like(queries[..., 0]), torch.empty_like(queries[..., 0])
+        for item, part in _tiles(queries, keys):
+            tile = _tile(queries, keys, query_rows, key_rows, item, part)
+            largest = tile.amax(1).clamp_min(lowest)
+            top[item, part] = largest
+            if biases is not None:
+                largest = tile.add_(biases[item]).amax(1).clamp_min(lowest)
+            summed = tile.sub_(largest[:, None]).exp_().sum(1)
+            total[item, part] = torch.where(summed > 0, summed.log() + largest, lowest)
+        ctx.save_for_backward(queries, keys, query_rows, key_rows, biases, total)
+        ctx.mark_non_differentiable(top)
+        return total, top
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, weights: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients with respect to queries and keys."""
+        queries, keys, query_rows, key_rows, biases, total = ctx.saved_tensors
+        query_gradient, key_gradient = torch.zeros_like(queries), torch.zeros_like(keys)
+        for item, part in _tiles(queries, keys):
+            tile = _tile(queries, keys, query_rows, key_rows, item, part)
+            if biases is not None:
+                tile.add_(biases[item])
+            tile.sub_(total[item, part, None]).exp_().mul_(weights[item, part, None])
+            torch.mm(tile, keys[item], out=query_gradient[item, part])
+            key_gradient[item].addmm_(tile.mT, queries[item, part])
+        return query_gradient, key_gradient, None, None, None
+
+
+def _tiles(queries: Tensor, keys: Tensor) -> list[tuple[int, slice]]:
+    budget = TILE_BYTES.get(queries.device.type, OTHER_TILE_BYTES)
+    size = max(budget // max(keys.shape[1] * keys.element_size(), 1), 1)
+    starts = range(0, queries.shape[1], size)
+    return [(item, slice(start, start + size)) for item in range(queries.shape[0]) for start in starts]
+
+
+def _tile(queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, item: int, part: slice) -> Tensor:
+    """Similarities (a, C) of one tile, minus infinity where the key is of the query's region or of none."""
+    excluded = (query_rows[item, part, None] == key_rows[item]).logical_or_(key_rows[item] < 0)
+    return (queries[item, part] @ keys[item].mT).masked_fill_(excluded, -torch.inf)

@@ -1,0 +1,108 @@
+"""The squared 2-Wasserstein distance between Gaussians (eq. 5), for all pairs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
+from rdc_sweeps.contrast.gaussians import Gaussians, check_pair
+from rdc_sweeps.contrast.polar import NuclearNorms
+from rdc_sweeps.contrast.precision import full_precision, promote
+from rdc_sweeps.errors import UsageError
+
+RootMethod = Literal["polar", "svdvals", "eigvalsh"]
+
+
+def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, method: RootMethod = "polar") -> Tensor:
+    """Squared 2-Wasserstein distance of all pairs: |mu_a - mu_b|^2 + tr Sa + tr Sb - 2 tr (Sa Sb)^(1/2) (eq. 5).
+
+    Args:
+        a: Gaussians with mean (..., Ra, d).
+        b: Gaussians with mean (..., Rb, d); without it, the distances of `a` to itself, each pair computed once.
+        method: How the last term is found. It is the nuclear norm of La^T Lb with Cholesky factors L.
+            "polar": Newton-Schulz iteration on the polar factor, to rounding; matrix products only, no host
+            synchronisation. "svdvals" of La^T Lb and "eigvalsh" of La^T Sb La: decompositions, which wait for the
+            device on CUDA.
+
+    Returns:
+        Tensor (..., Ra, Rb), not negative. Entries of rows that are not valid are finite but mean nothing.
+
+    Raises:
+        UsageError: The dimensions differ or the method is unknown.
+    """
+    if method not in ("polar", "svdvals", "eigvalsh"):
+        raise UsageError(f'method must be "polar", "svdvals" or "eigvalsh", not {method!r}')
+    other = a if b is None else b
+    check_pair(a, other)
+    with full_precision(a.mean):
+        mean_a, mean_b, covariance_a, covariance_b = promote(a.mean, other.mean, a.covariance, other.covariance)
+        trace_a, trace_b = (c.diagonal(dim1=-2, dim2=-1).sum(-1) for c in (covariance_a, covariance_b))
+        means = torch.cdist(mean_a, mean_b, compute_mode="donot_use_mm_for_euclid_dist").square()
+        factor_a, scale_a = unit_factor(covariance_a)
+        factor_b, scale_b = (factor_a, scale_a) if b is None else unit_factor(covariance_b)
+        if method == "polar":
+            roots = _polar_roots(factor_a, factor_b, a.valid, other.valid, symmetric=b is None)
+        else:
+            products = factor_a.mT[..., :, None, :, :] @ factor_b[..., None, :, :, :]
+            if method == "svdvals":
+                roots = torch.linalg.svdvals(products).sum(-1)
+            else:
+                roots = safe_root(torch.linalg.eigvalsh(products @ products.mT)).sum(-1)
+        cross = scale_a[..., :, None] * scale_b[..., None, :] * roots
+        return (means + trace_a[..., :, None] + trace_b[..., None, :] - 2 * cross).clamp_min(0.0)
+
+
+def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: Tensor, *, symmetric: bool) -> Tensor:
+    """Nuclear norms (..., Ra, Rb) of left^T right for unit factors; 1 where a row meets itself or is not valid."""
+    shape = (*left.shape[:-2], right.shape[-3])
+    left, right = (f.reshape(-1, *f.shape[-3:]) for f in (left, right))
+    items, rows, columns = left.shape[0], left.shape[1], right.shape[1]
+    item, row, column = _pairs(valid_left.reshape(items, rows), valid_right.reshape(items, columns), symmetric)
+    first, second = item * rows + row, item * columns + column
+    factors = left.flatten(0, 1)
+    if not symmetric:
+        second = second + items * rows
+        factors = torch.cat([factors, right.flatten(0, 1)])
+    with torch.no_grad():
+        norms, reach = _spectral_range(factors, first, second)
+    values = NuclearNorms.apply(factors, first, second, norms, reach)
+    roots = left.new_ones(items, rows, columns).index_put((item, row, column), values)
+    if symmetric:
+        roots = roots.index_put((item, column, row), values)
+    return roots.reshape(shape)
+
+
+def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Item, row and column (P,) of the pairs to compute: of valid rows on a CPU, of all rows elsewhere.
+
+    Counting the valid pairs on a GPU would make the host wait for it.
+    """
+    (items, rows), columns, device = valid_left.shape, valid_right.shape[1], valid_left.device
+    if device.type == "cpu":
+        wanted = valid_left[:, :, None] & valid_right[:, None, :]
+        item, row, column = (wanted.triu(1) if symmetric else wanted).nonzero(as_tuple=True)
+        return item, row, column
+    if symmetric:
+        row, column = torch.triu_indices(rows, rows, 1, device=device)
+    else:
+        row, column = torch.cartesian_prod(*(torch.arange(n, device=device) for n in (rows, columns))).unbind(1)
+    item = torch.arange(items, device=device)[:, None].expand(-1, len(row)).reshape(-1)
+    return item, row.repeat(items), column.repeat(items)
+
+
+def _spectral_range(factors: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, list[float]]:
+    """Upper bounds (P,) of the products' norms, and per pair the smallest singular value relative to it."""
+    squares = factors @ factors.mT
+    largest = spectral_bound(squares).sqrt()
+    # Upper bounds must stay so when rounded: unit factors have an inner product good to a few eps, absolutely.
+    inner = (squares[first] * squares[second]).sum((1, 2)) + 16 * torch.finfo(factors.dtype).eps
+    norms = 1.0001 * torch.minimum(largest[first] * largest[second], inner.sqrt())
+    if factors.device.type != "cpu":
+        return norms, []
+    identity = torch.eye(factors.shape[-1], dtype=factors.dtype)
+    inverse = torch.linalg.solve_triangular(factors, identity, upper=False)
+    smallest = spectral_bound(inverse.mT @ inverse).rsqrt()
+    return norms, (smallest[first] * smallest[second] / norms).tolist()
