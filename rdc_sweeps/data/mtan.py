@@ -127,12 +127,13 @@ def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> Mta
             "\n".join(f"{folder / name}: no such folder; a split has {', '.join(layout.folders)}" for name in missing)
         )
     names = {name: {path.name for path in (folder / name).glob("[!.]*.npy")} for name in layout.folders}
-    count = max(len(found) for found in names.values())
+    count = max(sum(path.removesuffix(".npy").isdecimal() for path in found) for found in names.values())
     if not count:
-        raise DataError(f"{folder}: holds no .npy files; write the data set there, or set {setting}")
+        raise DataError(f"{folder}: holds no files 0.npy, 1.npy, ...; write the data set there, or set {setting}")
     expected = {f"{index}.npy" for index in range(count)}
     problems = [
-        f"{folder / name}: {len(found)} files where another folder has {count}; " + _difference(expected, found)
+        f"{folder / name}: must hold 0.npy to {count - 1}.npy like the other folders, holds {len(found)} files; "
+        + _difference(expected, found)
         for name, found in names.items()
         if found != expected
     ]
@@ -152,7 +153,7 @@ def _difference(expected: set[str], found: set[str]) -> str:
         parts.append(f"add {_some(missing)}")
     if extra:
         parts.append(f"remove or rename {_some(extra)}")
-    return " and ".join(parts) + f" (files are 0.npy to {len(expected) - 1}.npy in every folder)"
+    return " and ".join(parts)
 
 
 def _by_number(name: str) -> tuple[int, str]:

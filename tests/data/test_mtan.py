@@ -145,14 +145,14 @@ def test_all_missing_folders_are_named(write_mtan: WriteMtan) -> None:
 
 
 def test_an_empty_split_is_an_error(write_mtan: WriteMtan) -> None:
-    with pytest.raises(DataError, match=r"train: holds no .npy files"):
+    with pytest.raises(DataError, match=r"train: holds no files 0\.npy"):
         opened(write_mtan(train=0))
 
 
 def test_a_missing_file_of_one_folder_is_named(write_mtan: WriteMtan) -> None:
     root = write_mtan()
     (root / "train/depth/2.npy").unlink()
-    with pytest.raises(DataError, match=r"depth: 5 files where another folder has 6; add 2\.npy"):
+    with pytest.raises(DataError, match=r"depth: must hold 0\.npy to 5\.npy .*, holds 5 files; add 2\.npy$"):
         opened(root)
 
 
@@ -160,6 +160,21 @@ def test_a_file_of_another_name_is_named(write_mtan: WriteMtan) -> None:
     root = write_mtan()
     (root / "train/label/5.npy").rename(root / "train/label/five.npy")
     with pytest.raises(DataError, match=r"label: .* add 5\.npy and remove or rename five\.npy"):
+        opened(root)
+
+
+def test_a_stray_file_is_only_wrong_where_it_is(write_mtan: WriteMtan) -> None:
+    root = write_mtan()
+    (root / "train/image/0 (copy).npy").write_bytes(b"")
+    with pytest.raises(DataError, match=r"^\S*image: .* remove or rename 0 \(copy\)\.npy$"):
+        opened(root)
+
+
+def test_a_gap_in_all_folders_is_an_error(write_mtan: WriteMtan) -> None:
+    root = write_mtan()
+    for folder in LAYOUT.folders:
+        (root / "train" / folder / "2.npy").unlink()
+    with pytest.raises(DataError, match=r"image: must hold 0\.npy to 4\.npy .* add 2\.npy and remove or rename 5\.npy"):
         opened(root)
 
 
