@@ -6,10 +6,10 @@ import os
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import NamedTuple
@@ -70,13 +70,14 @@ def build_regions(
     rows = [(start + i) % total for i in range(total)]
     job = _Job(images, generator, store)
     built = reused = without = 0
-    outcomes = _in_processes(job, rows, workers) if workers else (_build(job, row) for row in rows)
-    for done, outcome in enumerate(outcomes, start=1):
-        built += outcome.built
-        reused += not outcome.built
-        without += not outcome.has_regions
-        if progress:
-            progress(done, total)
+    # Closed, so that workers are told to stop as soon as an interrupt or error comes out of `progress`.
+    with closing(_in_processes(job, rows, workers) if workers else _here(job, rows)) as outcomes:
+        for done, outcome in enumerate(outcomes, start=1):
+            built += outcome.built
+            reused += not outcome.built
+            without += not outcome.has_regions
+            if progress:
+                progress(done, total)
     if without:
         logger.warning("%s: %d of %d images have no region at all", store.folder, without, total)
     return BuildReport(built, reused, without)
@@ -97,11 +98,16 @@ def _build(job: _Job, row: int) -> _Outcome:
     return _Outcome(built, bool((regions >= 0).any()))
 
 
+def _here(job: _Job, rows: list[int]) -> Generator[_Outcome, None, None]:
+    for row in rows:
+        yield _build(job, row)
+
+
 _job: _Job
 """The job of a worker process, received once rather than with every row."""
 
 
-def _in_processes(job: _Job, rows: list[int], workers: int) -> Iterator[_Outcome]:
+def _in_processes(job: _Job, rows: list[int], workers: int) -> Generator[_Outcome, None, None]:
     # Spawned, since forking a process that runs torch's or OpenMP's threads may deadlock the child.
     context = multiprocessing.get_context("spawn")
     with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (job,)) as pool:

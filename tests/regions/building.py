@@ -5,6 +5,7 @@ Each map takes SECONDS, so that a test can kill or outrun the build.
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -55,6 +56,7 @@ class Crash(Brightness):
 
 def main() -> None:
     """Build, with a line on stdout after each image."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Which a background job has not.
     root, count, workers, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
     generator = Brightness(seconds) if seconds >= 0 else Crash()
     report = build_regions(
