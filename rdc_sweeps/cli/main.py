@@ -1,8 +1,8 @@
 """The `rdc-sweep` command: its groups, and how errors become exit codes."""
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from rdc_sweeps.cli import experiments, regions, reports, runs
@@ -10,6 +10,9 @@ from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError
 
 INTERRUPTED = 130
+
+# Typer brings its own copy of click and exports only some of its exceptions; this is the base of all usage errors.
+CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
     help="Train, track and report the tables of Region-aware Distribution Contrast.",
@@ -26,19 +29,17 @@ def main() -> None:
     """Run the command line; ends the process."""
     try:
         code = app(standalone_mode=False)
-    except click.UsageError as error:
+    except CommandLineError as error:
         error.show()
         code = error.exit_code
-    except click.exceptions.Abort:
-        code = INTERRUPTED
-    except click.exceptions.Exit as end:
-        code = end.exit_code
-    except KeyboardInterrupt:
-        messages.print("interrupted")
+    except (KeyboardInterrupt, typer.Abort):
+        messages.print("interrupted; what was done is kept")
         code = INTERRUPTED
     except RdcError as error:
-        messages.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        messages.print(f"error: {error}", style="red", highlight=False, markup=False)
         code = error.exit_code
     except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Nothing more may be written, not even at exit.
+        sys.stdout = None  # type: ignore[assignment]
         code = 1
     sys.exit(code or 0)

@@ -1,13 +1,11 @@
 """The local sweep as a user sees it: preparation, the live board, what came out."""
 
-import torch
-
 from rdc_sweeps.cli.board import board
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.progress import preparation_progress
 from rdc_sweeps.dispatch.local import run_locally, slots
-from rdc_sweeps.dispatch.plan import Planned
-from rdc_sweeps.dispatch.prepare import build_missing_regions, check, enter
+from rdc_sweeps.dispatch.plan import Planned, enter
+from rdc_sweeps.dispatch.preparation import prepare
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
@@ -25,19 +23,17 @@ def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> lis
     failed_before = [one.run.id for one in skipped if one.state == "failed"]
     if not todo:
         return failed_before
-    gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
     with preparation_progress() as progress:
-        check([one.run for one in todo], settings)
-        build_missing_regions([one.run.spec for one in todo], settings, "cuda" if gpus else "cpu", progress)
+        gpus = prepare([one.run for one in todo], settings, progress)
     for one in todo:
-        enter(one.run, settings, rerun=rerun, retry=one.state == "failed")
+        enter(one, settings.root, rerun=rerun)
     at_once = slots(len(todo), settings, gpus)
     where = f"{gpus} GPUs" if gpus else "the CPU"
     messages.print(
         f"training {len(todo)} runs on {where}: {at_once.runs} at once, {at_once.threads} threads each", highlight=False
     )
     with board([one.run for one in todo], settings.root) as watch:
-        run_locally([one.run.id for one in todo], settings, gpus=gpus, watch=watch)
+        run_locally([one.run.id for one in todo], settings, at_once, gpus=gpus, watch=watch)
     directories = {one.run.id: RunDirectory(settings.root, one.run.id) for one in todo}
     unfinished = []
     for one in todo:

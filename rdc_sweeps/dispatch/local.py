@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from rdc_sweeps.settings import Settings
 
@@ -36,17 +36,27 @@ def slots(count: int, settings: Settings, gpus: int) -> Slots:
     return Slots(runs, settings.threads or max(1, cores // runs))
 
 
+def warm_context() -> ForkServerContext:
+    """Makes processes that are forked from one server, which imports torch and all else once."""
+    # Read when a library starts its thread pool; workers set their own number afterwards.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rdc_sweeps.dispatch.worker", "rdc_sweeps.dispatch.requirements"])
+    return context
+
+
 def run_locally(
-    run_ids: Sequence[str], settings: Settings, *, gpus: int, watch: Callable[[], None], interval: float = 0.2
+    run_ids: Sequence[str], settings: Settings, chosen: Slots, *, gpus: int, watch: Callable[[], None], interval: float = 0.2
 ) -> dict[str, int]:
     """Work through the runs, several at once.
 
-    The processes are forked from one server that has imported torch once. Interrupted (KeyboardInterrupt), it asks all
+    Interrupted (KeyboardInterrupt), it asks all
     of them to stop at the next step with a checkpoint, waits for that, and raises again.
 
     Args:
         run_ids: Runs whose directories have specs.
-        settings: For the workers; `threads` and devices are set per slot.
+        settings: For the workers.
+        chosen: How many at once, and their threads.
         gpus: GPUs of this machine to spread over; 0 for the CPU.
         watch: Is called every `interval` seconds.
         interval: Seconds between looks at the processes.
@@ -54,11 +64,7 @@ def run_locally(
     Returns:
         Exit code of each run's process (see `dispatch.worker`); negative is the signal that killed it.
     """
-    chosen = slots(len(run_ids), settings, gpus)
-    # Read when a library starts its thread pool, so it has to be there before the server imports anything.
-    os.environ["OMP_NUM_THREADS"] = str(chosen.threads)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rdc_sweeps.dispatch.worker"])
+    context = warm_context()
     worker_settings = settings.model_copy(update={"threads": chosen.threads})
     waiting = list(run_ids)
     active: dict[int, tuple[str, ForkServerProcess]] = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.run import RunSpec
 
@@ -63,3 +64,14 @@ def training_steps(spec: RunSpec) -> int:
     """Optimiser steps of a training; an incomplete last batch is dropped."""
     per_epoch = max(1, spec.dataset.training_count // spec.training.batch_size)
     return spec.training.epochs * per_epoch
+
+
+def enter(planned: Planned, root: Path, *, rerun: bool) -> None:
+    """Make a run's directory ready for a worker: its spec, its origin, and no old result or failure in the way."""
+    run = planned.run
+    directory = RunDirectory(root, run.id)
+    if rerun:
+        directory.set_aside()
+    directory.forget_failure()
+    directory.write_spec(run.spec)
+    directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))

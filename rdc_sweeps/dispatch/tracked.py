@@ -8,7 +8,6 @@ from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.tracking.mode import resolve_mode
-from rdc_sweeps.tracking.wandb import Panel as TrackedPanel
 from rdc_sweeps.tracking.wandb import WandbTracker
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
@@ -47,7 +46,7 @@ class TrackingObserver:
         for split, metrics in (("test", record.test), ("validation", record.validation or {})):
             values.update({f"{split}/{name}": value for name, value in metrics.items() if value is not None})
         self.tracker.log_epoch(record.epoch, step, values)
-        self.tracker.log_panels(record.epoch, step, [TrackedPanel(title, image) for title, image in panels])
+        self.tracker.log_panels(record.epoch, step, panels)
 
     def summarise(self, result: Result) -> None:
         """The chosen epochs' test metrics as the W&B run's summary."""

@@ -1,5 +1,6 @@
 """One run in one process: lock, train, record, track; whatever happens, the run directory says what."""
 
+import json
 import logging
 import os
 import signal
@@ -56,7 +57,7 @@ class _Worker:
         tracking: TrackingObserver | None = None
         try:
             spec = self.directory.read_spec()
-            torch.set_num_threads(self.settings.threads or torch.get_num_threads())
+            torch.set_num_threads(self._threads())
             write_json(self.directory.environment, describe_environment())
             tracking = TrackingObserver(self.directory, spec, self.settings)
             training = train(
@@ -77,6 +78,12 @@ class _Worker:
                 tracking.finish("failed")
             return FAILED
         return DONE
+
+    def _threads(self) -> int:
+        """CPU threads: a resumed run keeps the number it began with, for sums in another order round differently."""
+        if self.directory.checkpoint.exists() and self.directory.environment.exists():
+            return int(json.loads(self.directory.environment.read_text(encoding="utf-8"))["threads"])
+        return self.settings.threads or torch.get_num_threads()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop.set()

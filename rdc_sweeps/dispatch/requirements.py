@@ -1,14 +1,13 @@
 """What must be there before a run may start: data, label settings, weights, checkpoints, region maps."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 
+from rdc_sweeps.dispatch.preparation import Progress
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint
-from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.regions import SamRegions
@@ -18,16 +17,9 @@ from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 Check = Callable[[], object]
 """Raises an `RdcError` if something is not as it must be."""
 
-Progress = Callable[[str, int, int], None]
-"""What is being made, how many are done, how many there are."""
-
 
 class PreparationError(RdcError):
     """Runs that cannot start; all reasons, each with the rows that it concerns."""
-
-    def __init__(self, problems: Mapping[str, list[str]]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(f"{problem}\n  needed by {', '.join(rows)}" for problem, rows in problems.items()))
 
 
 def check(runs: Iterable[Run], settings: Settings) -> None:
@@ -68,7 +60,9 @@ def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) ->
             except RdcError as error:
                 problems.setdefault(str(error), []).append(run.title)
     if problems:
-        raise PreparationError(problems)
+        raise PreparationError(
+            "\n".join(f"{problem}\n  needed by {', '.join(rows)}" for problem, rows in problems.items())
+        )
 
 
 def build_missing_regions(
@@ -83,14 +77,3 @@ def build_missing_regions(
         images = open_data(spec, settings).splits.train
         reports[title] = build_regions(images, generator, store, progress=partial(progress, title))
     return reports
-
-
-def enter(run: Run, settings: Settings, *, rerun: bool, retry: bool) -> None:
-    """Make a run's directory ready for a worker: its spec, its origin, and no old result or failure in the way."""
-    directory = RunDirectory(settings.root, run.id)
-    if rerun:
-        directory.set_aside()
-    if retry:
-        directory.forget_failure()
-    directory.write_spec(run.spec)
-    directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))
