@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rdc_sweeps.data.rooms.dataset import Rooms
-from rdc_sweeps.data.rooms.render import render
+from rdc_sweeps.data.rooms.render import GENERATOR_VERSION, render
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NYU_CLASSES
@@ -43,6 +43,18 @@ def test_a_scene_depends_on_seed_and_index_alone() -> None:
     assert digest(render(3, 17, SIZE)) == digest(render(3, 17, SIZE))
     assert digest(render(3, 17, SIZE)) != digest(render(3, 18, SIZE))
     assert digest(render(3, 17, SIZE)) != digest(render(4, 17, SIZE))
+
+
+def test_the_generator_has_the_version_of_its_scenes() -> None:
+    # Whoever changes what is rendered raises GENERATOR_VERSION, or caches would mix scenes, and mends this test.
+    scene = render(0, 1, SIZE)
+    assert scene.semantic is not None
+    assert scene.depth is not None
+    counts = np.bincount(scene.semantic.ravel(), minlength=13)
+    assert GENERATOR_VERSION == 2
+    np.testing.assert_allclose(counts, [0, 37, 0, 682, 3188, 1380, 593, 133, 0, 363, 189, 3328, 2395], atol=5)
+    assert scene.depth.mean() == pytest.approx(2.702, abs=2e-3)
+    assert scene.image.mean() == pytest.approx(0.449, abs=2e-3)
 
 
 def test_another_process_renders_the_same() -> None:
@@ -116,6 +128,8 @@ def test_depth_and_normals_describe_the_same_surfaces(scenes: list[Scene]) -> No
         assert (step < 1e-3).mean() > 0.85
         floor = scene.semantic == NYU_CLASSES.index("floor")
         if floor.sum() > 50:
+            # y points down, so the floor's normal has a negative one.
+            assert scene.normal[floor, 1].mean() < -0.5
             # All but the edges of a rug lie within its thickness.
             assert (np.abs(offset[floor] - np.median(offset[floor])) < 0.02).mean() > 0.97
 

@@ -1,20 +1,20 @@
 """The `rooms` data set: scenes that are rendered when first asked for, and kept on disk in MTAN's layout."""
 
+import uuid
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rdc_sweeps.data.mtan import MtanFolder, MtanLayout
+from rdc_sweeps.data.mtan import MtanFolder
+from rdc_sweeps.data.nyuv2 import LAYOUT
 from rdc_sweeps.data.rooms.render import GENERATOR_VERSION, render
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.files import write_atomically
 from rdc_sweeps.specs.base import Size, Task
-from rdc_sweeps.specs.dataset import NYU_CLASSES, RoomsSpec
+from rdc_sweeps.specs.dataset import RoomsSpec
 
-LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"})
 FIRST_TEST_INDEX = 2**32
 """Scenes from here on are test images, so that a larger training split leaves the test images as they are."""
 
@@ -72,12 +72,29 @@ class Rooms:
         for name, array in {LAYOUT.image: np.round(scene.image * 255).astype(np.uint8), **labels}.items():
             target = self._stored.folder / name / f"{number}.npy"
             try:
-                write_atomically(target, partial(np.save, arr=array))
+                _write(target, array)
             except OSError as error:
                 raise DataError(
                     f"{target}: cannot be written ({error}); free space or allow writing there, "
                     "or set RDC_SWEEP_CACHE_ROOT to another folder"
                 ) from error
+
+
+def _write(target: Path, array: NDArray[np.generic]) -> None:
+    """Write an array whole or not at all.
+
+    Unlike a run's files it is not forced to disk, which would take a quarter of the time: what a crash of the machine
+    cuts short is rendered again.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with part.open("xb") as file:
+            np.save(file, array)
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def open_rooms(spec: RoomsSpec, root: Path | None, cache: Path) -> tuple[Rooms, Rooms]:

@@ -181,9 +181,9 @@ class Room:
 
 
 def _casts_shadow(box: Box) -> bool:
-    """Large boxes in the room do; what hangs flat on a wall or lies on the floor does not."""
+    """Large boxes do; boards, what hangs flat on a wall and what lies on the floor do not."""
     small, middle, large = sorted(box.half)
-    return middle * large > 0.03 and small > 0.009 and box.label not in (pieces.PICTURE, pieces.WINDOW, pieces.WALL)
+    return middle * large > 0.04 and small > 0.018 and box.label not in (pieces.PICTURE, pieces.WINDOW, pieces.WALL)
 
 
 def _meet(first: Rectangle, second: Rectangle) -> bool:

@@ -74,22 +74,20 @@ def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
     facing, origin, across, down = facing[visible], origin[visible], across[visible], down[visible]
     linear = np.linalg.inv(np.stack([across, down, origin], axis=2)).astype(np.float32)
 
-    grown = linear.copy()
-    grown[:, :2] += np.float32(_OVERLAP) * linear[:, 2:]
-    grown[:, 2] *= np.float32(1 + 2 * _OVERLAP)
-    horizontal = grown[:, :, 0:1] * xs
-    vertical = grown[:, :, 1:2] * ys + grown[:, :, 2:3]
+    # Distances from the four edges, none negative inside, and 1/z.
+    u, v, w = linear.swapaxes(0, 1)
+    slack = np.float32(_OVERLAP) * w
+    forms = np.stack([u + slack, v + slack, w + slack - u, w + slack - v, w], axis=1)
+    horizontal = forms[:, :, 0:1] * xs
+    vertical = forms[:, :, 1:2] * ys + forms[:, :, 2:3]
     nearest = np.full(size, np.float32(1e-6))
     quad = np.full(size, -1, dtype=np.int32)
     for number, (top, bottom, left, right) in enumerate(windows[visible].tolist()):
         over = horizontal[number, :, None, left:right] + vertical[number, :, top:bottom, None]
-        u, v, w = over
-        inside = np.minimum(u, v)
-        np.minimum(inside, w - np.maximum(u, v), out=inside)
-        hit = inside >= 0
         target = nearest[top:bottom, left:right]
-        hit &= w > target
-        np.copyto(target, w, where=hit)
+        hit = np.minimum.reduce(over[:4]) >= 0
+        hit &= over[4] > target
+        np.copyto(target, over[4], where=hit)
         np.copyto(quad[top:bottom, left:right], number, where=hit)
 
     rays = np.empty((3, *size), dtype=np.float32)

@@ -39,7 +39,7 @@ class Places:
         """Fractal noise (N,) of unit variance at these places; larger factors are finer."""
         x = (self.s * np.float32(across * _TEXELS_PER_METRE)).astype(np.int64) + self.offset
         y = (self.t * np.float32(down * _TEXELS_PER_METRE)).astype(np.int64) + 3 * self.offset
-        values: Floats = _fractal()[y & (_SIDE - 1), x & (_SIDE - 1)]
+        values: Floats = _fractal().take((y & (_SIDE - 1)) * _SIDE + (x & (_SIDE - 1)))
         return values
 
     def mixed(self, share: Floats) -> Floats:
