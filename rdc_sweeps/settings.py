@@ -1,14 +1,17 @@
 """Where things are on this machine and how runs are carried out: nothing here changes a result.
 
 Flags win over `RDC_SWEEP_*` variables, these over `rdc-sweep.toml` in the project (the working folder or one above
-it), that over `rdc-sweep/config.toml` in the XDG configuration folder, that over the defaults.
+it), that over `rdc-sweep/config.toml` in the XDG configuration folder, that over the defaults. Folders in a file are
+relative to that file, others to the working folder.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rdc_sweeps.errors import UsageError
@@ -63,12 +66,37 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, project file, user file: in this order."""
-        files = [path for path in (project_file(), _xdg("XDG_CONFIG_HOME", ".config") / "config.toml") if path]
-        return (
-            init_settings,
-            env_settings,
-            *(TomlConfigSettingsSource(settings_cls, path) for path in files if path.is_file()),
-        )
+        return (init_settings, env_settings, *(_FileSource(settings_cls, path) for path in settings_files()))
+
+
+class _FileSource(TomlConfigSettingsSource):
+    """A TOML file whose relative folders are relative to it, wherever the command is run."""
+
+    def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
+        self.path = path
+        try:
+            super().__init__(settings_cls, path)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{path}: is not TOML: {error}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """The file's values."""
+        return {name: self._resolved(name, value) for name, value in super().__call__().items()}
+
+    def _resolved(self, name: str, value: Any) -> Any:
+        field = Settings.model_fields.get(name)
+        is_folder = field is not None and _mentions_path(field.annotation) and isinstance(value, str)
+        return self.path.parent / Path(value).expanduser() if is_folder else value
+
+
+def _mentions_path(annotation: Any) -> bool:
+    return annotation is Path or any(map(_mentions_path, get_args(annotation)))
+
+
+def settings_files() -> list[Path]:
+    """The files that there are, the stronger first."""
+    candidates = (project_file(), _xdg("XDG_CONFIG_HOME", ".config") / "config.toml")
+    return [path for path in candidates if path is not None and path.is_file()]
 
 
 def project_file() -> Path | None:
@@ -84,21 +112,38 @@ def load_settings(**flags: Any) -> Settings:
         UsageError: A value that does not fit, a field that does not exist, or a damaged file.
     """
     misspelt = sorted(
-        name for name in os.environ if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
+        name
+        for name in os.environ
+        if name.startswith(PREFIX) and name[len(PREFIX) :].lower() not in Settings.model_fields
     )
     if misspelt:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
         raise UsageError(f"{', '.join(misspelt)}: no such setting in the environment. There are: {known}")
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})
+        return Settings(**given)
     except ValidationError as error:
-        lines = [
-            f"setting {'.'.join(map(str, problem['loc']))}: {problem['msg']}, found {problem['input']!r}"
-            for problem in error.errors(include_url=False)
-        ]
-        raise UsageError("\n".join(lines)) from error
-    except ValueError as error:  # a TOML file that does not parse
-        raise UsageError(f"{project_file() or 'config.toml'}: {error}") from error
+        raise UsageError("\n".join(_problem(problem, given) for problem in error.errors(include_url=False))) from error
+
+
+def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:
+    """A setting that does not fit: where it was set, what was found, what is valid."""
+    name = str(problem["loc"][0])
+    message = problem["msg"].replace("Input should be", "must be", 1).partition(", unable to")[0]
+    if problem["type"] == "extra_forbidden":
+        message = f"there is no such setting. There are: {', '.join(Settings.model_fields)}"
+    else:
+        message += f", found {problem['input']!r}"
+    return f"{_origin(name, flags)}: {name}: {message}"
+
+
+def _origin(name: str, flags: Mapping[str, Any]) -> str:
+    variable = PREFIX + name.upper()
+    if name in flags:
+        return f"--{name.replace('_', '-')}"
+    if os.environ.get(variable):
+        return variable
+    return next((str(path) for path in settings_files() if name in _FileSource(Settings, path)()), "settings")
 
 
 def experiments_folder(settings: Settings) -> Path:

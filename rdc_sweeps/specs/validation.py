@@ -35,8 +35,10 @@ def build(model: type[Model], document: Document) -> Model:
         spec = model.model_validate(document.data)
     except ValidationError as error:
         raise SpecError(problems + _problems(model, document, error)) from error
-    for location in _truth_values(document.data, spec.model_dump(mode="json"), ()):
-        problems.append(f"{document.place(location)}: {dotted(location)}: must not be a truth value")
+    problems += [
+        f"{document.place(location)}: {dotted(location)}: must not be a truth value"
+        for location in _truth_values(document.data, spec.model_dump(mode="json"), ())
+    ]
     if problems:
         raise SpecError(problems)
     return spec
@@ -92,8 +94,9 @@ def _message(problem: ErrorDetails, context: Mapping[str, Any], owner: type[Base
         return f"must be {context['expected']}" + (f" (perhaps {close[0]!r})" if close else "")
     if kind in WRONG_KINDS:
         return WRONG_KINDS[kind]
-    text = text.removeprefix("Value error, ").partition(", unable to parse")[0]
-    return re.sub("^(Input|String|List|Tuple) should ", "must ", text)
+    text = text.removeprefix("Value error, ")
+    text = re.sub("^(Input|String|List|Tuple) should ", "must ", text)
+    return re.sub("( after validation, not|, unable to) .*", "", text)
 
 
 def _shows_value(problem: ErrorDetails) -> bool:
