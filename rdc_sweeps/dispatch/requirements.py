@@ -7,10 +7,9 @@ from rdc_sweeps.dispatch.preparation import Progress
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.regions.build import BuildReport, build_regions
-from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint
+from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
-from rdc_sweeps.specs.regions import SamRegions
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 
@@ -46,8 +45,8 @@ def check_regions(runs: Iterable[Run], settings: Settings) -> None:
 def _region_checks(spec: RunSpec, settings: Settings) -> list[Check]:
     source = stored_regions(spec)
     checks: list[Check] = [lambda: open_data(spec, settings)]
-    if isinstance(source, SamRegions):
-        checks.append(lambda: check_sam_checkpoint(source, settings.weights_root))
+    if source is not None:
+        checks.append(lambda: region_generator(source, weights_root=settings.weights_root, device="cpu"))
     return checks
 
 

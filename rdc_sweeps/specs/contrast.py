@@ -29,7 +29,7 @@ class PixelContrast(ContrastBase):
 
     name: Literal["pixel"] = "pixel"
     distance: Literal["dot", "cosine", "squared_euclidean"] = "dot"
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(5.4, gt=0)
     pixels_per_region: int | None = Field(
         16, ge=1, description="How many pixels of a region are drawn at most each step; null for all of them."
     )

@@ -39,7 +39,7 @@ class SuperpixelRegions(Spec):
 
     source: Literal["superpixel"] = "superpixel"
     segments: int = Field(60, ge=1, description="About how many regions an image gets.")
-    compactness: float = Field(10.0, gt=0, description="Larger is squarer, smaller follows colour more.")
+    compactness: float = Field(20.0, gt=0, description="Larger is squarer, smaller follows colour more.")
     sigma: float = Field(1.0, ge=0, description="Gaussian smoothing before segmentation, pixels.")
 
 

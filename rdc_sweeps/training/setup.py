@@ -15,10 +15,11 @@ from rdc_sweeps.methods.base import Method
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.models.network import MultiTaskNetwork, build_network
 from rdc_sweeps.regions.generator import RegionGenerator
-from rdc_sweeps.regions.sources import region_generator
+from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
-from rdc_sweeps.specs.regions import RegionSource, SemanticRegions
+from rdc_sweeps.specs.method import RegionContrast
+from rdc_sweeps.specs.regions import RegionExtraction, RegionSource
 from rdc_sweeps.specs.run import RunSpec
 
 
@@ -49,11 +50,10 @@ def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
 
 def stored_regions(spec: RunSpec) -> RegionSource | None:
     """The source whose region maps a run reads from the store; None if it needs none from there."""
-    extraction = getattr(spec.method, "extraction", None)
-    if extraction is None or extraction.name != "region" or isinstance(extraction.regions, SemanticRegions):
+    method = spec.method
+    if not isinstance(method, RegionContrast) or not isinstance(method.extraction, RegionExtraction):
         return None
-    source: RegionSource = extraction.regions
-    return source
+    return method.extraction.regions if is_stored(method.extraction.regions) else None
 
 
 def open_generator(source: RegionSource, settings: Settings, device: str) -> tuple[RegionGenerator, RegionStore]:
