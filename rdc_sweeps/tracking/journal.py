@@ -3,8 +3,7 @@
 W&B receives what the journal holds and never the reverse, so an outage, a kill or a missing key delays events but loses
 none, and a later session can send exactly what the server does not have yet.
 
-A resumed run goes through the steps after its last checkpoint once more. The journal keeps the first telling of each:
-its lines never go backwards.
+A resumed run goes through the steps after its last checkpoint once more; what was told of them before is struck out.
 """
 
 import json
@@ -25,17 +24,23 @@ Event = dict[str, Any]
 class Journal:
     """The writing end, for one session of a run.
 
+    Args:
+        folder: The `wandb` folder of the run.
+        first_step: The step that this session begins with: events from there on are struck out. None keeps them all.
+
     Attributes:
         start: Offset in bytes at which this session's lines begin.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first_step: int | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._last: dict[str, int] = {}
         self.start = 0
         path = folder / JOURNAL
         if path.exists():
             for event, end in read(path):
+                if first_step is not None and event.get("step", -1) >= first_step:
+                    break
                 self._note(event)
                 self.start = end
         self._file: IO[bytes] = path.open("ab")
@@ -43,7 +48,7 @@ class Journal:
         self._file.truncate(self.start)
 
     def append(self, event: Event) -> bool:
-        """Write one event, unless an earlier session told it already. Returns whether it was written."""
+        """Write one event, unless its kind was told for this step or a later one. Returns whether it was written."""
         if "step" in event and event["step"] <= self._last.get(event["kind"], -1):
             return False
         self._note(event)

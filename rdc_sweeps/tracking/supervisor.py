@@ -15,9 +15,6 @@ from rdc_sweeps.tracking.uploader import REASON, Exit
 RESTARTS = 3
 """How often an uploader that died by itself is started again."""
 
-GRACE_SECONDS = 10.0
-"""What an uploader gets beyond W&B's own finish timeout before it is killed."""
-
 LOG = "uploader.log"
 
 
@@ -63,16 +60,19 @@ class Supervisor:
         else:
             self._process = self._start(self._mode)
 
-    def finish(self) -> None:
-        """Wait for the process to send what is left; then, if W&B was out of reach at the start, try it once more."""
-        deadline = time.monotonic() + self._finish_timeout + GRACE_SECONDS
+    def finish(self, seconds: float, *, last_attempt: bool) -> None:
+        """Wait for the process to send what is left, and kill it after so many seconds.
+
+        With `last_attempt`, W&B is tried once more if it was out of reach when the session began.
+        """
+        deadline = time.monotonic() + seconds
         fell_back = self._mode != self._wanted
         while (code := self._wait(deadline)) not in {Exit.COMPLETE, Exit.INCOMPLETE, None}:
             before = self._process
             self.supervise()
             if self._process is before:
                 return
-        if fell_back:
+        if fell_back and last_attempt:
             self._process = self._start(self._wanted)
             code = self._wait(deadline)
         if code != Exit.COMPLETE or self._mode != self._wanted:
@@ -112,7 +112,7 @@ def upload(folder: Path, *, init_timeout: float = 30.0, finish_timeout: float = 
     options = [f"--init-timeout={init_timeout}", f"--finish-timeout={finish_timeout}"]
     process = _start(folder, "online", *options)
     try:
-        code = process.wait(init_timeout + finish_timeout + GRACE_SECONDS)
+        code = process.wait(init_timeout + finish_timeout + 30.0)
     except subprocess.TimeoutExpired:
         code = Exit.INCOMPLETE
     finally:
@@ -127,7 +127,7 @@ def _start(folder: Path, mode: str, *options: str) -> subprocess.Popen[bytes]:
     path = [str(Path(rdc_sweeps.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     with (folder / LOG).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "rdc_sweeps.tracking.uploader", str(folder.absolute()), mode, *options],
+            [sys.executable, "-P", "-m", "rdc_sweeps.tracking.uploader", str(folder.absolute()), mode, *options],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
             stdin=subprocess.DEVNULL,
             stdout=output,

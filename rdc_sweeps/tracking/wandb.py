@@ -5,7 +5,6 @@ import queue
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,22 @@ from PIL import Image
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.journal import Journal, State
-from rdc_sweeps.tracking.mode import Mode
-from rdc_sweeps.tracking.supervisor import GRACE_SECONDS, Supervisor
+from rdc_sweeps.tracking.mode import resolve_mode
+from rdc_sweeps.tracking.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 FOLDER = "wandb"
 
+PREEMPTED_SECONDS = 10.0
+"""How long a preempted run waits for its upload."""
 
-@dataclass(frozen=True)
-class Panel:
-    """A picture to be logged: a title, which is also its place in W&B, and a uint8 array (H, W, 3)."""
+GRACE_SECONDS = 10.0
+"""What the uploader gets beyond W&B's own finish timeout before it is killed."""
 
-    title: str
-    image: NDArray[np.uint8]
+
+Panel = tuple[str, NDArray[np.uint8]]
+"""A picture to be logged: its title, which is also its place in W&B, and a uint8 array (H, W, 3)."""
 
 
 class WandbTracker:
@@ -43,7 +44,8 @@ class WandbTracker:
         run_id: Content hash of the run; the W&B run has this id, so that a resumed run continues there.
         folder: The run directory; everything is kept in its `wandb` folder.
         config: The resolved spec, and what else should be searchable at W&B. No secrets.
-        mode: online, offline or disabled. Online falls back to offline where W&B cannot be reached.
+        mode: online, offline or disabled; None: what `resolve_mode` finds. Online becomes offline where W&B cannot be
+            used.
         project: W&B project.
         entity: W&B user or team; None for the key's own.
         group: The table.
@@ -61,7 +63,7 @@ class WandbTracker:
         folder: Path,
         config: Mapping[str, Any],
         *,
-        mode: Mode,
+        mode: str | None,
         project: str,
         entity: str | None = None,
         group: str,
@@ -74,16 +76,16 @@ class WandbTracker:
     ) -> None:
         self._identity = Identity(run_id, project, entity, group, job_type, name, tuple(tags), config)
         self._folder = folder / FOLDER
-        self._mode = mode
+        self._mode = resolve_mode(mode)
         self._init_timeout, self._finish_timeout = init_timeout, finish_timeout
         self._warn = warn
-        self._queue: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin tracking. Returns at once."""
+    def start(self, step: int | None = None) -> None:
+        """Begin tracking, or go on with it at `step`: what was told of that step and later ones is void."""
         if self._mode != "disabled" and self._thread is None:
-            self._thread = threading.Thread(target=self._guarded, name="tracking", daemon=True)
+            self._thread = threading.Thread(target=self._guarded, args=(step,), name="tracking", daemon=True)
             self._thread.start()
 
     def log_step(self, step: int, values: Mapping[str, float]) -> None:
@@ -103,29 +105,29 @@ class WandbTracker:
         self._put(kind="summary", values=values)
 
     def finish(self, state: State) -> None:
-        """Say how the run ended and wait, at most about `finish_timeout`, for W&B to have everything."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
-        self._queue.put({"kind": "finish", "state": state})
-        self._queue.put(None)
-        thread.join(self._finish_timeout + 2 * GRACE_SECONDS)
+        """Say how the run ended, and wait for W&B to have everything: at most about `finish_timeout`."""
+        thread = self._thread
+        self._put(kind="finish", state=state)
+        self._thread = None
+        if thread is not None:
+            thread.join(self._finish_timeout + 2 * GRACE_SECONDS)
 
     def _put(self, **event: Any) -> None:
-        if self._thread is not None:
+        # Without a thread, or after it gave up, nothing would ever empty the queue.
+        if self._thread is not None and self._thread.is_alive():
             # The caller may go on to change its dictionary.
             self._queue.put({key: dict(value) if isinstance(value, Mapping) else value for key, value in event.items()})
 
-    def _guarded(self) -> None:
+    def _guarded(self, step: int | None) -> None:
         try:
-            self._work()
+            self._work(step)
         except Exception as error:
             # Whatever it is (a full disk, a broken journal), it is not worth the run.
             self._warn(f"tracking of {self._identity.run_id} stopped: {type(error).__name__}: {error}")
 
-    def _work(self) -> None:
+    def _work(self, step: int | None) -> None:
         self._identity.save(self._folder)
-        journal = Journal(self._folder)
+        journal = Journal(self._folder, step)
         uploader = Supervisor(
             self._folder,
             self._mode,
@@ -135,17 +137,24 @@ class WandbTracker:
             warn=self._warn,
         )
         try:
-            while event := self._next(uploader):
+            event = self._next(uploader)
+            while event["kind"] != "finish":
                 try:
                     journal.append(self._storable(event))
                 except (TypeError, ValueError, AttributeError) as error:
                     self._warn(f"not tracked: {event['kind']} at step {event.get('step')}: {error}")
-            uploader.finish()
+                event = self._next(uploader)
+            journal.append(event)
+            if event["state"] == "preempted":
+                # The machine is about to be taken away, and the next session sends what this one could not.
+                uploader.finish(min(self._finish_timeout, PREEMPTED_SECONDS), last_attempt=False)
+            else:
+                uploader.finish(self._finish_timeout + GRACE_SECONDS, last_attempt=True)
         finally:
             journal.close()
             uploader.kill()
 
-    def _next(self, uploader: Supervisor) -> dict[str, Any] | None:
+    def _next(self, uploader: Supervisor) -> dict[str, Any]:
         while True:
             try:
                 return self._queue.get(timeout=1.0)
@@ -155,14 +164,16 @@ class WandbTracker:
     def _storable(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event as the journal keeps it: plain numbers, and panels as files."""
         if event["kind"] == "panels":
-            panels = {panel.title: self._save(panel, event["step"]) for panel in event["panels"]}
+            panels = {title: self._save(title, image, event["step"]) for title, image in event["panels"]}
             return {**event, "panels": panels}
         if event["kind"] in {"step", "epoch"}:
             return {**event, "values": {key: float(value) for key, value in event["values"].items()}}
         return event
 
-    def _save(self, panel: Panel, step: int) -> str:
-        name = f"panels/{step:08d}-{re.sub(r'[^A-Za-z0-9.-]+', '-', panel.title)}.png"
-        picture = Image.fromarray(np.ascontiguousarray(panel.image))
+    def _save(self, title: str, image: NDArray[np.uint8], step: int) -> str:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"panel {title!r} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
+        name = f"panels/{step:08d}-{re.sub(r'[^A-Za-z0-9.-]+', '-', title)}.png"
+        picture = Image.fromarray(np.ascontiguousarray(image))
         write_atomically(self._folder / name, lambda file: picture.save(file, format="PNG"))
         return name

@@ -1,0 +1,161 @@
+"""One W&B session of a run: what it is given, and what the server has already."""
+
+import json
+import math
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from rdc_sweeps.files import write_json
+from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.journal import JOURNAL, Row, Rows, last_step, read
+from rdc_sweeps.tracking.mode import Mode
+
+SERVER = "server.json"
+
+
+@dataclass(frozen=True)
+class Server:
+    """What is known of the server: it has every row before step `rows` and every picture before step `pictures`.
+
+    Rows and pictures travel separately, so a killed session may leave a row there whose pictures are missing.
+    """
+
+    rows: int = 0
+    pictures: int = 0
+
+    def save(self, folder: Path) -> None:
+        """Write it to the W&B folder of a run."""
+        write_json(folder / SERVER, asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read it; nothing is known if it was never written."""
+        try:
+            return cls(**json.loads((folder / SERVER).read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+
+class Session:
+    """One W&B run object and what it has been given.
+
+    Args:
+        folder: The `wandb` folder of the run.
+        mode: online or offline.
+        init_timeout: Seconds that `wandb.init` may take.
+        finish_timeout: Seconds that the last upload may take.
+        trainer: Process whose use of the machine W&B records.
+    """
+
+    def __init__(
+        self, folder: Path, identity: Identity, mode: Mode, *, init_timeout: float, finish_timeout: float, trainer: int
+    ) -> None:
+        import wandb
+
+        self._folder, self._wandb = folder, wandb
+        settings = wandb.Settings(
+            root_dir=str(folder.parent),
+            use_dot_wandb=False,
+            console="off",
+            # Otherwise it asks for the name of the user first, and waits 10 s for that during an outage.
+            quiet=True,
+            init_timeout=init_timeout,
+            finish_timeout=finish_timeout,
+            finish_timeout_raises=True,
+            allow_val_change=True,
+            # The user's code, repository and package list are theirs: the run directory has what is needed.
+            save_code=False,
+            disable_code=True,
+            disable_git=True,
+            disable_job_creation=True,
+            x_save_requirements=False,
+            x_stats_pid=trainer,
+            # What a killed process leaves behind should be complete up to the last second.
+            x_transaction_log_flush_interval=1.0,
+            # By default a stop button would interrupt this process, not the training.
+            stop_fn=lambda: print("W&B asked to stop the run: ignored", file=sys.stderr),
+        )
+        earlier = _session_folders(folder)
+        self._run = wandb.init(
+            id=identity.run_id,
+            project=identity.project,
+            entity=identity.entity,
+            group=identity.group,
+            job_type=identity.job_type,
+            name=identity.name,
+            tags=identity.tags,
+            config=dict(identity.config),
+            mode=mode,
+            # Offline, `resume` would make a later `wandb sync` renumber the steps.
+            resume="allow" if mode == "online" else None,
+            settings=settings,
+        )
+        self._online = mode == "online"
+        self._over_epochs: set[str] = set()
+        self._server = Server.load(folder)
+        if self._online:
+            self._server = replace(self._server, rows=self._run.starting_step)
+        elif any(any(session.glob("*.wandb.synced")) for session in earlier):
+            # Somebody ran `wandb sync` on what an earlier offline session had written.
+            self._server = replace(self._server, rows=max(0, last_step(read(folder / JOURNAL))))
+        self._server.save(folder)
+        # This session holds all that they do. Left here, `wandb sync` would append them a second time.
+        for old in earlier:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def send(self, row: Row) -> None:
+        """Log a row, or as much of it as the server may lack."""
+        for key in row.epoch_keys - self._over_epochs:
+            self._run.define_metric(key, step_metric="epoch")
+            self._over_epochs.add(key)
+        if row.step >= self._server.rows:
+            self._run.log({**row.values, **self._images(row)}, step=row.step, commit=True)
+        elif self._online and row.step >= self._server.pictures:
+            # The row names these files, whose names follow from key, step and content.
+            for key, image in self._images(row).items():
+                image.bind_to_run(self._run, key, row.step)
+
+    def finish(self, rows: Rows, state: str) -> None:
+        """Send what is left and wait for the upload.
+
+        Raises:
+            TimeoutError: The server did not take everything in time.
+        """
+        if rows.pending and state == "done":
+            self.send(rows.pending)
+        elif rows.pending:
+            self._run.summary.update(_summarised(rows.pending.values))
+        self._run.summary.update(_summarised(rows.summary))
+        if state == "preempted":
+            self._run.mark_preempting()
+        self._run.finish(exit_code=0 if state == "done" else 1)
+
+    def confirm(self, end: int) -> None:
+        """Remember that the server took everything before step `end`."""
+        if self._online:
+            Server(end, end).save(self._folder)
+
+    def _images(self, row: Row) -> dict[str, Any]:
+        paths = {title: self._folder / name for title, name in row.panels.items()}
+        return {
+            f"panels/{title}": self._wandb.Image(str(path), caption=title)
+            for title, path in paths.items()
+            if path.is_file()
+        }
+
+
+def _summarised(values: Mapping[str, Any]) -> dict[str, Any]:
+    """W&B drops NaN and infinity from a summary; the reader should see them."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in values.items()
+    }
+
+
+def _session_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if re.match(r"(offline-)?run-\d{8}_\d{6}", path.name))

@@ -1,0 +1,292 @@
+"""What reaches W&B: the real library against a server on loopback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.tracking.supervisor import upload
+from tests.tracking import training
+from tests.tracking.backend import Backend, Fault
+from tests.tracking.conftest import KEY
+from tests.tracking.training import RUN, STEPS_PER_EPOCH, loss, miou, tracker, train
+
+ROOT = Path(__file__).parents[2]
+
+
+def assert_complete(backend: Backend, end: int) -> None:
+    """One run, every step of it once, every metric and picture in its place."""
+    assert list(backend.runs) == [RUN]
+    run = backend.runs[RUN]
+    assert [row["_step"] for row in run.history] == list(range(end))
+    assert run.series("loss") == [(step, pytest.approx(loss(step))) for step in range(end)]
+    ends = range(STEPS_PER_EPOCH - 1, end, STEPS_PER_EPOCH)
+    assert run.series("epoch") == [(step, epoch) for epoch, step in enumerate(ends)]
+    assert run.series("test/mIoU") == [(step, pytest.approx(miou(epoch))) for epoch, step in enumerate(ends)]
+    pictures = run.series("panels/image 3")
+    assert [step for step, _ in pictures] == list(ends)
+    assert {picture["path"] for _, picture in pictures} <= set(run.files)
+
+
+def files_of(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def process_is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def rows_in_journal(folder: Path) -> int:
+    path = folder / "wandb" / "journal.jsonl"
+    return path.read_text().count('"kind": "step"') if path.exists() else 0
+
+
+def killed_training(folder: Path, mode: str, ready: Callable[[], bool]) -> None:
+    """Train 35 steps in a process of its own and kill that with -9 once `ready()`."""
+    process = subprocess.Popen(
+        [sys.executable, training.__file__, str(folder), mode],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("trained")
+        wait_for(ready)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_a_run_online(backend: Backend, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    warnings: list[str] = []
+    observer = tracker(tmp_path / "run", None, warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 25)
+    observer.summary({"best/epoch": 1, "best/mIoU": 21.0})
+    observer.finish("done")
+
+    assert warnings == []
+    assert_complete(backend, 25)
+    run = backend.runs[RUN]
+    assert (run.project, run.groupName, run.jobType) == ("rdc-sweeps", "table3", "region_contrast")
+    assert run.displayName == "table3/region_contrast seed 0"
+    assert run.tags == ["table3", "cpu"]
+    assert run.settings() == training.CONFIG
+    assert run.exit_code == 0
+    assert run.summary()["best/mIoU"] == 21.0
+    assert run.summary()["test/mIoU"] == miou(1)
+    axis = {'"1":"test/mIoU"', '"1":"epoch"'}
+    assert all(part in run.config for part in axis)
+
+    # Nothing of the user's is taken along, nothing is printed, nothing is left outside of the run directory.
+    assert not any(name.endswith((".py", ".patch", "requirements.txt")) for name in run.files)
+    assert capfd.readouterr() == ("", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "home"}
+    assert not any(KEY.encode() in path.read_bytes() for path in files_of(tmp_path))
+    assert KEY not in run.config
+
+
+def test_a_run_offline_without_a_key_and_its_upload_later(
+    environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    observer = tracker(tmp_path, None, warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 12)
+    observer.summary({"best/mIoU": 20.0})
+    observer.finish("done")
+    assert warnings == []
+    assert len(list((tmp_path / "wandb").glob(f"offline-run-*-{RUN}/run-{RUN}.wandb"))) == 1
+
+    with Backend() as backend:
+        monkeypatch.setenv("WANDB_BASE_URL", backend.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        for _ in range(2):
+            upload(tmp_path / "wandb")
+            assert_complete(backend, 12)
+        assert backend.runs[RUN].exit_code == 0
+        assert backend.runs[RUN].summary()["best/mIoU"] == 20.0
+
+
+def test_disabled_leaves_nothing(environment: None, tmp_path: Path) -> None:
+    observer = tracker(tmp_path, "disabled")
+    observer.start(0)
+    train(observer, 0, 12)
+    observer.finish("done")
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+
+
+def test_killed_and_resumed_online(backend: Backend, tmp_path: Path) -> None:
+    killed_training(tmp_path, "online", lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 34)
+    observer = tracker(tmp_path, "online")
+    observer.start(27)
+    train(observer, 27, 50)
+    observer.finish("done")
+    assert_complete(backend, 50)
+    assert backend.runs[RUN].exit_code == 0
+
+
+def test_killed_and_resumed_offline_then_synced_with_the_tool_of_wandb(backend: Backend, tmp_path: Path) -> None:
+    killed_training(tmp_path, "offline", lambda: any(tmp_path.glob("wandb/offline-run-*/*.wandb")))
+    observer = tracker(tmp_path, "offline")
+    observer.start(27)
+    train(observer, 27, 50)
+    observer.finish("done")
+    assert backend.runs == {}
+    subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", "--yes", str(tmp_path / "wandb")],
+        check=True,
+        timeout=60,
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert_complete(backend, 50)
+
+
+def test_preempted_before_its_evaluation_and_resumed_after_it(backend: Backend, tmp_path: Path) -> None:
+    observer = tracker(tmp_path, "online")
+    observer.start(0)
+    for step in range(10):
+        observer.log_step(step, {"loss": loss(step)})
+    observer.finish("preempted")
+    assert backend.runs[RUN].exit_code == 1
+
+    observer = tracker(tmp_path, "online")
+    observer.start(9)
+    train(observer, 9, 10)
+    observer.finish("done")
+    assert_complete(backend, 10)
+
+
+def test_a_failed_run_says_so(backend: Backend, tmp_path: Path) -> None:
+    observer = tracker(tmp_path, "online")
+    observer.start(0)
+    train(observer, 0, 5)
+    observer.log_step(5, {"loss": float("nan")})
+    observer.finish("failed")
+    run = backend.runs[RUN]
+    assert run.exit_code == 1
+    assert [row["_step"] for row in run.history] == [0, 1, 2, 3, 4]
+    assert run.summary()["loss"] == "nan"
+
+
+def test_out_of_reach_at_the_start_and_back_before_the_end(backend: Backend, tmp_path: Path) -> None:
+    backend.fault = Fault.ERROR
+    warnings: list[str] = []
+    observer = tracker(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 25)
+    wait_for(lambda: any(tmp_path.glob("wandb/offline-run-*/*.wandb")))
+    backend.fault = Fault.NONE
+    observer.finish("done")
+    (warning,) = warnings
+    assert "W&B cannot be used (CommError:" in warning
+    assert "HTTP 500" in warning
+    assert_complete(backend, 25)
+    assert not list(tmp_path.glob("wandb/offline-run-*"))
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.QUOTA])
+def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    observer = tracker(tmp_path, "online", finish_timeout=2.0, warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 15)
+    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    backend.fault = fault
+    train(observer, 15, 30)
+    observer.finish("done")
+    (warning,) = warnings
+    assert "W&B does not have all of the run" in warning
+    assert len(backend.runs[RUN].history) < 30
+    with pytest.raises(UnavailableError, match="W&B did not take the run"):
+        upload(tmp_path / "wandb", init_timeout=2.0)
+
+    backend.fault = Fault.NONE
+    upload(tmp_path / "wandb")
+    assert_complete(backend, 30)
+
+
+def test_an_uploader_that_dies_is_replaced(backend: Backend, tmp_path: Path) -> None:
+    observer = tracker(tmp_path, "online")
+    observer.start(0)
+    train(observer, 0, 15)
+    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    os.kill(uploader_of(tmp_path), signal.SIGKILL)
+    train(observer, 15, 30)
+    observer.finish("done")
+    assert_complete(backend, 30)
+
+
+def uploader_of(folder: Path) -> int:
+    """The process that uploads a run directory."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"rdc_sweeps.tracking.uploader" in words and str(folder / "wandb").encode() in words:
+            return int(path.parent.name)
+    raise AssertionError("no uploader runs")
+
+
+def test_what_cannot_be_stored_is_a_warning(environment: None, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    observer = tracker(tmp_path, "offline", warn=warnings.append)
+    observer.log_step(0, {"loss": 1.0})
+    observer.start(0)
+    observer.log_step(0, {"loss": "much"})  # type: ignore[dict-item]
+    observer.log_panels(0, 0, [("flat", np.zeros(3, dtype=np.uint8))])
+    observer.log_step(1, {"loss": 1.0})
+    observer.finish("done")
+    observer.log_step(2, {"loss": 1.0})
+    observer.finish("done")
+    assert [warning[:35] for warning in warnings] == [
+        "not tracked: step at step 0: could ",
+        "not tracked: panels at step 0: pane",
+    ]
+    assert rows_in_journal(tmp_path) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(environment: None, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file where the run directory should be")
+    warnings: list[str] = []
+    observer = tracker(tmp_path / "run", "offline", warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 20)
+    observer.finish("done")
+    (warning,) = warnings
+    assert "tracking of 0123456789abcdef stopped" in warning
+
+
+def test_without_a_key_online_becomes_offline(environment: None, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    observer = tracker(tmp_path, "online", warn=warnings.append)
+    observer.start(0)
+    train(observer, 0, 12)
+    observer.finish("done")
+    assert "wandb login" in warnings[0]
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_only_tracked_runs_are_uploaded(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no tracked run here"):
+        upload(tmp_path)
