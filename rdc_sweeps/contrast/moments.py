@@ -29,7 +29,8 @@ def at_region_size(features: Tensor, index: RegionIndex) -> Tensor:
     size = index.rows.shape[-2:]
     if features.shape[-2:] == size:
         return features
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    pixelwise = features.contiguous(memory_format=torch.channels_last)  # whole pixels are gathered afterwards
+    return F.interpolate(pixelwise, size=size, mode="bilinear", align_corners=False)
 
 
 def region_means(features: Tensor, index: RegionIndex) -> Tensor:
@@ -62,8 +63,9 @@ def _blocks(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor]:
     batch, number, channels = pixels.shape
     empty = index.slots == number
     source = index.slots + torch.arange(batch, device=pixels.device)[:, None, None] * number
-    values = pixels.reshape(-1, channels)[source.masked_fill(empty, 0)]
-    return values.masked_fill(empty[..., None], 0.0), empty[..., None]
+    # index_select, not indexing: its gradient is a plain sum over rows instead of a sorted accumulation.
+    values = pixels.reshape(-1, channels).index_select(0, source.masked_fill(empty, 0).flatten())
+    return values.reshape(*source.shape, channels).masked_fill(empty[..., None], 0.0), empty[..., None]
 
 
 def _block_means(values: Tensor, index: RegionIndex) -> Tensor:

@@ -25,29 +25,46 @@ KEEP_BYTES = 2**28
 
 BLIND_REACH = 2.0**-14
 """Relative size down to which singular values are brought to 1 where reading their range would wait for the device."""
-LOWEST_EXPONENT = -30
+LOWEST_REACH = 2.0**-30
+"""What rounding leaves of smaller singular values has no direction to speak of, in single precision."""
 
-Quintic = tuple[float, float, float]
-
-
-@functools.lru_cache(maxsize=256)
-def polar_schedule(exponent: int, double: bool) -> tuple[Quintic, ...]:
-    """Quintics (a, b, c), x -> a x + b x^3 + c x^5, that take every singular value of [2^exponent, 1] to 1."""
-    # Beyond 1 the quintics grow steeply, so every step aims below it by more than its products can be rounded.
-    lower, tolerance, slack = (2.0**exponent, 1e-15, 1e-12) if double else (2.0**exponent, 3e-8, 3e-4)
-    steps: list[Quintic] = []
-    while True:
-        (a, b, c), error = _best_quintic(lower)
-        if error < tolerance:
-            return (*steps, (a, b, c))
-        top = (1 + error) * (1 + slack)
-        steps.append((a / top, b / top, c / top))
-        lower = (1 - error) / top
+Step = tuple[float, float, float]
+"""(a, b, c) of the polynomial a x + b x^3 + c x^5; a cubic has c = 0 and costs one matrix product less."""
 
 
-def _best_quintic(lower: float) -> tuple[Quintic, float]:
+@functools.lru_cache(maxsize=1024)
+def polar_schedule(eighths: int, double: bool) -> tuple[Step, ...]:
+    """The cheapest sequence of polynomials that takes every singular value in [2^(eighths / 8), 1] to 1 by rounding."""
+    # Beyond 1 the polynomials grow steeply, so every step aims below it by more than its products can be rounded.
+    tolerance, slack = (1e-15, 1e-12) if double else (1e-7, 3e-4)
+    # Cheapest first search: cubics and quintics in any order, reaching as far as they get for each number of products.
+    best: dict[int, tuple[float, tuple[Step, ...]]] = {0: (2.0 ** (eighths / 8), ())}
+    for products in range(2, 1000):
+        for cost, polynomial in ((2, best_cubic), (3, best_quintic)):
+            if products - cost not in best:
+                continue
+            lower, steps = best[products - cost]
+            (a, b, c), error = polynomial(lower)
+            if error < tolerance:
+                return (*steps, (a, b, c))
+            top = (1 + error) * (1 + slack)
+            reached = (1 - error) / top
+            if products not in best or reached > best[products][0]:
+                best[products] = reached, (*steps, (a / top, b / top, c / top))
+    raise AssertionError  # every step brings the interval nearer to 1
+
+
+def best_cubic(lower: float) -> tuple[Step, float]:
+    """The odd cubic nearest to 1 on [lower, 1] and its largest error, in closed form."""
+    total = 1 + lower + lower**2  # equal at both ends: a = -b total
+    middle, end = 2 / 3 * math.sqrt(total / 3), 1 - 1 / total
+    slope = 2 / (middle + end)
+    return (slope, -slope / total, 0.0), (middle - end) / (middle + end)
+
+
+def best_quintic(lower: float) -> tuple[Step, float]:
     """The odd quintic nearest to 1 on [lower, 1] and its largest error, by the Remez exchange."""
-    if lower > 0.99:  # the minimax problem is too flat to solve in double precision; the Taylor polynomial is as good
+    if lower > 0.99:  # too flat to solve in double precision, and the Taylor polynomial is as good
         return (15 / 8, -10 / 8, 3 / 8), 5 / 16 * (1 - lower**2) ** 3
     inner = np.array([(3 * lower + 1) / 4, (lower + 3) / 4])
     signs = np.array([1.0, -1.0, 1.0, -1.0])
@@ -66,22 +83,24 @@ class NuclearNorms(torch.autograd.Function):
     """|A_i^T A_j|_* of selected pairs: `apply(factors (n, d, d), left (P,), right (P,), norms (P,), reach)` -> (P,).
 
     `norms` are upper bounds of the products' largest singular values. `reach` lists, per pair, a lower bound of the
-    smallest one relative to that, and decides how long to iterate; an empty list stands for BLIND_REACH. Differentiable
-    once, with respect to the factors.
+    smallest one relative to that, and decides how long to iterate; an empty list stands for BLIND_REACH. Pairs are best
+    ordered by reach, since a chunk takes the schedule of its lowest. Differentiable once, with respect to the factors.
     """
 
     @staticmethod
-    def forward(ctx: Any, factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]) -> Tensor:
+    def forward(
+        ctx: Any, factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]
+    ) -> Tensor:
         """The nuclear norms (P,)."""
         ctx.save_for_backward(factors, left, right, norms)
         ctx.reach = reach
         ctx.kept = []
         keep = ctx.needs_input_grad[0] and left.numel() * _bytes(factors) <= KEEP_BYTES
-        values = norms.new_empty(norms.shape)
+        values = torch.empty_like(norms)
         for chunk, polar, product in _polar_factors(factors, left, right, norms, reach):
-            values[chunk] = (polar * product).sum((1, 2)) * norms[chunk]
+            values[chunk] = torch.linalg.vecdot(polar.flatten(1), product.flatten(1)) * norms[chunk]
             if keep:
-                ctx.kept.append((chunk, polar))
+                ctx.kept.append((chunk, polar.clone()))
         return values
 
     @staticmethod
@@ -91,11 +110,18 @@ class NuclearNorms(torch.autograd.Function):
         factors, left, right, norms = ctx.saved_tensors
         gradient = torch.zeros_like(factors)
         again = ((chunk, polar) for chunk, polar, _ in _polar_factors(factors, left, right, norms, ctx.reach))
+        memory = factors.new_empty(2, min(_chunk_size(factors), left.numel()), *factors.shape[1:])
         for chunk, polar in ctx.kept or again:
-            weighted = polar * weights[chunk, None, None]
-            gradient.index_add_(0, left[chunk], factors[right[chunk]] @ weighted.mT)
-            gradient.index_add_(0, right[chunk], factors[left[chunk]] @ weighted)
+            other, part = memory[:, : len(polar)]
+            for own, opposite, turned in ((left, right, polar.mT), (right, left, polar)):
+                torch.index_select(factors, 0, opposite[chunk], out=other)
+                torch.bmm(other.mul_(weights[chunk, None, None]), turned, out=part)
+                gradient.index_add_(0, own[chunk], part)
         return gradient, None, None, None, None
+
+
+def _chunk_size(factors: Tensor) -> int:
+    return max(CHUNK_BYTES.get(factors.device.type, OTHER_CHUNK_BYTES) // _bytes(factors), 1)
 
 
 def _bytes(factors: Tensor) -> int:
@@ -105,19 +131,31 @@ def _bytes(factors: Tensor) -> int:
 def _polar_factors(
     factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Per chunk of pairs: the polar factors of left^T right, and the products themselves divided by their norms."""
+    """Per chunk of pairs, the polar factors of left^T right and the products divided by their norms.
+
+    Both are views of memory that the next chunk writes again.
+    """
     double = factors.dtype == torch.float64
-    size = max(CHUNK_BYTES.get(factors.device.type, OTHER_CHUNK_BYTES) // _bytes(factors), 1)
+    size = _chunk_size(factors)
+    memory = factors.new_empty(5, min(size, left.numel()), *factors.shape[1:])
     inverse = norms.reciprocal()[:, None, None]
     for start in range(0, left.numel(), size):
         chunk = slice(start, min(start + size, left.numel()))
-        product = (factors[left[chunk]] * inverse[chunk]).mT @ factors[right[chunk]]
-        square, inner = torch.empty_like(product), torch.empty_like(product)
-        polar, spare = product, torch.empty_like(product)
-        lowest = min(reach[chunk]) if reach else BLIND_REACH
-        for a, b, c in polar_schedule(max(math.floor(math.log2(lowest)), LOWEST_EXPONENT), double):
-            torch.bmm(polar.mT, polar, out=square)
-            torch.baddbmm(square, square, square, beta=b, alpha=c, out=inner)
-            torch.baddbmm(polar, polar, inner, beta=a, out=spare)
-            polar, spare = spare, torch.empty_like(product) if polar is product else polar
-        yield chunk, polar, product
+        product, square, inner, spare, polar = memory[:, : chunk.stop - start]
+        torch.index_select(factors, 0, left[chunk], out=square)
+        torch.index_select(factors, 0, right[chunk], out=inner)
+        torch.bmm(square.mul_(inverse[chunk]).mT, inner, out=product)
+        source = product
+        for a, b, c in polar_schedule(_eighths(min(reach[chunk]) if reach else BLIND_REACH), double):
+            torch.bmm(source.mT, source, out=square)
+            if c:
+                torch.baddbmm(square, square, square, beta=b, alpha=c, out=inner)
+                torch.baddbmm(source, source, inner, beta=a, out=polar)
+            else:
+                torch.baddbmm(source, source, square, beta=a, alpha=b, out=polar)
+            source, polar, spare = polar, spare, polar
+        yield chunk, source, product
+
+
+def _eighths(reach: float) -> int:
+    return math.floor(8 * math.log2(max(reach, LOWEST_REACH)))

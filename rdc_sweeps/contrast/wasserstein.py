@@ -62,12 +62,17 @@ def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: T
     items, rows, columns = left.shape[0], left.shape[1], right.shape[1]
     item, row, column = _pairs(valid_left.reshape(items, rows), valid_right.reshape(items, columns), symmetric)
     first, second = item * rows + row, item * columns + column
+    with torch.no_grad():
+        bounds, reaches = _spectral_range(left, right)
+        norms, reach = bounds[item, row, column], []
+        if reaches is not None:  # pairs about equally hard together, so that only the hardest take the most steps
+            found = reaches[item, row, column]
+            order = (2 * found.log2()).floor().argsort(stable=True)
+            item, row, column, norms, reach = item[order], row[order], column[order], norms[order], found[order].tolist()
+    first, second = item * rows + row, item * columns + column
     factors = left.flatten(0, 1)
     if not symmetric:
-        second = second + items * rows
-        factors = torch.cat([factors, right.flatten(0, 1)])
-    with torch.no_grad():
-        norms, reach = _spectral_range(factors, first, second)
+        factors, second = torch.cat([factors, right.flatten(0, 1)]), second + items * rows
     values = NuclearNorms.apply(factors, first, second, norms, reach)
     roots = left.new_ones(items, rows, columns).index_put((item, row, column), values)
     if symmetric:
@@ -93,16 +98,20 @@ def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Te
     return item, row.repeat(items), column.repeat(items)
 
 
-def _spectral_range(factors: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, list[float]]:
-    """Upper bounds (P,) of the products' norms, and per pair the smallest singular value relative to it."""
-    squares = factors @ factors.mT
-    largest = spectral_bound(squares).sqrt()
+def _spectral_range(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Bounds (B, Ra, Rb) of the singular values of left^T right for unit factors (B, R, d, d).
+
+    The first is above the largest, the second below the smallest relative to it; None where it could not be read without
+    waiting for the device.
+    """
+    squares = [factors @ factors.mT for factors in (left, right)]
+    largest = [spectral_bound(square).sqrt() for square in squares]
     # Upper bounds must stay so when rounded: unit factors have an inner product good to a few eps, absolutely.
-    inner = (squares[first] * squares[second]).sum((1, 2)) + 16 * torch.finfo(factors.dtype).eps
-    norms = 1.0001 * torch.minimum(largest[first] * largest[second], inner.sqrt())
-    if factors.device.type != "cpu":
-        return norms, []
-    identity = torch.eye(factors.shape[-1], dtype=factors.dtype)
-    inverse = torch.linalg.solve_triangular(factors, identity, upper=False)
-    smallest = spectral_bound(inverse.mT @ inverse).rsqrt()
-    return norms, (smallest[first] * smallest[second] / norms).tolist()
+    inner = squares[0].flatten(2) @ squares[1].flatten(2).mT + 16 * torch.finfo(left.dtype).eps
+    bounds = 1.0001 * torch.minimum(largest[0][:, :, None] * largest[1][:, None], inner.sqrt())
+    if left.device.type != "cpu":
+        return bounds, None
+    identity = torch.eye(left.shape[-1], dtype=left.dtype)
+    inverses = [torch.linalg.solve_triangular(factors, identity, upper=False) for factors in (left, right)]
+    smallest = [spectral_bound(inverse.mT @ inverse).rsqrt() for inverse in inverses]
+    return bounds, smallest[0][:, :, None] * smallest[1][:, None] / bounds
