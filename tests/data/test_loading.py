@@ -1,4 +1,5 @@
 import multiprocessing
+import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +134,13 @@ def test_an_epoch_has_every_row_at_most_once_in_full_batches(
     flat = [row for batch in rows for row in batch]
     assert len(set(flat)) == len(flat)
     assert set(flat) <= set(range(count))
+
+
+def test_batches_may_go_to_other_processes() -> None:
+    # Where processes are not forked, workers get a pickled copy.
+    batches = training(12)
+    copied = pickle.loads(pickle.dumps(batches))
+    assert all(the_same(one, other) for one, other in zip(batches.epoch(3), copied.epoch(3), strict=True))
 
 
 def test_the_order_is_a_function_of_seed_and_epoch() -> None:

@@ -17,6 +17,8 @@ _FOCAL = 519.0 / 480.0
 _OVERLAP = 1e-5
 """Rectangles are this much larger (relative) when hit, so that no gap shows where two of them meet."""
 _NEAR = 0.02
+_TO_MIDDLE = 0.51
+"""From a pixel's border to its middle, which is what is hit, with a margin for rounding; pixels."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,10 @@ def _windows(
     # A rectangle that reaches behind the camera has no finite outline: search the whole image for it.
     bounds = np.stack(
         [
-            np.where(front, np.floor(y.min(axis=1)), 0),
-            np.where(front, np.ceil(y.max(axis=1)), height),
-            np.where(front, np.floor(x.min(axis=1)), 0),
-            np.where(front, np.ceil(x.max(axis=1)), width),
+            np.where(front, np.ceil(y.min(axis=1) - _TO_MIDDLE), 0),
+            np.where(front, np.ceil(y.max(axis=1) - 1 + _TO_MIDDLE), height),
+            np.where(front, np.ceil(x.min(axis=1) - _TO_MIDDLE), 0),
+            np.where(front, np.ceil(x.max(axis=1) - 1 + _TO_MIDDLE), width),
         ],
         axis=1,
     )
