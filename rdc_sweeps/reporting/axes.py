@@ -83,7 +83,7 @@ def labels(run: Run, columns: Sequence[Column]) -> tuple[str | bool, ...]:
     return tuple(found[column.key] for column in columns)
 
 
-def common_facts(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
-    """Properties that all runs that have them share, as title and value."""
+def common_facts(runs: Sequence[Run]) -> dict[str, str]:
+    """Properties that all runs that have them share, by title."""
     shared = ((axis, _values(axis, runs)) for axis in AXES)
-    return tuple((axis.title.lower(), found[0]) for axis, found in shared if len(found) == 1)
+    return {axis.title.lower(): found[0] for axis, found in shared if len(found) == 1}

@@ -1,5 +1,6 @@
 """The lines over a report, and those about what is missing, in the words of all text formats."""
 
+import shlex
 from collections.abc import Sequence
 
 from rdc_sweeps.reporting.report import Report
@@ -11,12 +12,12 @@ def header_lines(report: Report) -> list[tuple[str, str]]:
     lines += [("data", text) for text in report.data]
     lines += [("selection", report.selection), ("seeds", ", ".join(map(str, report.seeds)))]
     if report.facts:
-        lines.append(("all rows", ", ".join(f"{name} {value}" for name, value in report.facts)))
+        lines.append(("all rows", ", ".join(f"{name} {value}" for name, value in report.facts.items())))
     return lines
 
 
 def missing_lines(report: Report) -> list[str]:
-    """A line per state and cause of missing runs, with their rows and seeds, and the command that fills them."""
+    """A line per state and cause of missing runs, with their rows and seeds."""
     groups: dict[tuple[str, str | None], dict[str, list[int]]] = {}
     for found in report.missing:
         groups.setdefault((found.state, found.cause), {}).setdefault(found.row, []).append(found.seed)
@@ -24,12 +25,17 @@ def missing_lines(report: Report) -> list[str]:
     for (state, cause), rows in groups.items():
         where = ", ".join(f"{row} ({_seeds(seeds)})" for row, seeds in rows.items())
         lines.append(f"{state}, {cause} — {where}")
-    states = {found.state for found in report.missing}
-    if states & {"planned", "preempted", "failed"}:
-        seeds = ",".join(map(str, report.seeds))
-        retry = " --retry-failed" if "failed" in states else ""
-        lines.append(f"to fill in: rdc-sweep run {report.table} --profile {report.profile} --seeds {seeds}{retry}")
     return lines
+
+
+def remedy(report: Report) -> str | None:
+    """The command that fills what is missing; None if no run would."""
+    states = {found.state for found in report.missing}
+    if not states & {"planned", "preempted", "failed"}:
+        return None
+    words = ["rdc-sweep", "run", report.table, "--profile", report.profile, "--seeds", ",".join(map(str, report.seeds))]
+    words += [word for change in report.changes for word in ("--set", change)]
+    return shlex.join([*words, *(["--retry-failed"] if "failed" in states else [])])
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -1,6 +1,6 @@
 """A report as a GitHub-flavoured Markdown table."""
 
-from rdc_sweeps.reporting.lines import header_lines, missing_lines
+from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.report import Report
 
 
@@ -32,6 +32,8 @@ def render_markdown(report: Report) -> str:
         lines.append(_line(cells))
     lines.append("")
     lines += [f"- X: {_escape(text)}" for text in missing_lines(report)]
+    if command := remedy(report):
+        lines.append(f"- To fill in what is missing: `{command}`")
     lines += [f"- {_escape(text)}" for text in report.notes]
     return "\n".join(lines) + "\n"
 

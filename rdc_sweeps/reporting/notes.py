@@ -39,6 +39,7 @@ def _describe(spec: RunSpec) -> str:
 
 def notes(
     runs: Sequence[Run],
+    changes: Sequence[str],
     *,
     selection: Selection,
     baselines: Iterable[str | None],
@@ -49,6 +50,7 @@ def notes(
 
     Args:
         runs: All runs of the report.
+        changes: What `--set` changed in them.
         selection: The rule that chose epochs.
         baselines: Rows that improvements are counted from.
         meters: Whether there is mErr, by both meters.
@@ -57,7 +59,7 @@ def notes(
     """
     names = _unique(name for name in baselines if name)
     return _present(
-        _comparability(runs[0].profile, _unique(change for run in runs for change in run.changes)),
+        _comparability(runs[0].profile, changes),
         SELECTIONS[selection],
         f"Improvements in percent, + is better, over {' or '.join(names)} (a row's baseline). Δm is their mean over "
         f"the metrics{', with mErr by the honest meter' if meters else ''}."

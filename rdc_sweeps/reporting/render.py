@@ -22,6 +22,7 @@ FILE_WIDTH = 120
 def render(report: Report, form: Format, console: Console) -> None:
     """Print a report; text formats go out as they are, without wrapping or colour."""
     if form == "terminal":
-        console.print(render_terminal(report), width=None if console.is_terminal else FILE_WIDTH)
+        wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH, color_system=None)
+        wide.print(render_terminal(report))
     else:
         console.file.write(TEXTS[form](report))

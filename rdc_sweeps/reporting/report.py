@@ -77,10 +77,12 @@ class Report:
     profile_title: str
     comparable: bool
     """Whether the numbers compare with the published ones."""
+    changes: tuple[str, ...]
+    """Assignments of `--set` that the runs were changed by."""
     data: tuple[str, ...]
     selection: Selection
     seeds: tuple[int, ...]
-    facts: tuple[tuple[str, str], ...]
+    facts: Mapping[str, str]
     """What all rows share."""
     columns: tuple[Column, ...]
     measures: tuple[Measure, ...]
@@ -111,6 +113,7 @@ def build_report(
     if baseline is not None and baseline not in rows:
         raise UsageError(unknown("row to be the baseline", baseline, rows))
     rule = selection or profile.selection
+    changes = tuple(dict.fromkeys(change for run in runs for change in run.changes))
     measures = measures_of(table)
     keys = [measure.key for measure in measures]
     outcomes = {row: tuple(outcome(run, root, rule, keys) for run in runs if run.row.id == row) for row in rows}
@@ -144,7 +147,8 @@ def build_report(
         title=table.title,
         profile=profile.profile,
         profile_title=profile.title,
-        comparable=profile.comparable and not any(run.changes for run in runs),
+        comparable=profile.comparable and not changes,
+        changes=changes,
         data=describe_data(runs),
         selection=rule,
         seeds=tuple(sorted({run.spec.seed for run in runs})),
@@ -155,6 +159,7 @@ def build_report(
         missing=tuple(found for row in outcomes.values() for found in row if found.cause is not None),
         notes=notes(
             runs,
+            changes,
             selection=rule,
             baselines=[row.baseline for row in built],
             meters="mErr" in table.metrics,

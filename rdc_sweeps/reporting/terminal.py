@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -10,15 +9,32 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from rdc_sweeps.reporting.lines import header_lines, missing_lines
+from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.report import MISSING, Cell, Measure, Report, Row
 
 NATURAL_WIDTH = 1000
 """Wider than any table, to measure one."""
 
-Layout = Literal["labels", "hyphenated labels", "row ids"]
 
-LAYOUTS: tuple[Layout, ...] = ("labels", "hyphenated labels", "row ids")
+@dataclass(frozen=True)
+class Layout:
+    """How wide a table is drawn."""
+
+    labels: bool = True
+    """Label columns; else rows go by their ids."""
+    hyphenated: bool = False
+    """Long titles of label columns on two lines."""
+    gap: str = " "
+    """What sets measures further apart than a value and its improvement."""
+
+
+LAYOUTS = (
+    Layout(),
+    Layout(hyphenated=True),
+    Layout(hyphenated=True, gap=""),
+    Layout(labels=False),
+    Layout(labels=False, gap=""),
+)
 """From the widest to the narrowest."""
 
 HYPHENATED = {"Region": "Re-\ngion", "Vector": "Vec-\ntor", "Gaussian": "Gaus-\nsian"}
@@ -56,6 +72,8 @@ def _header(report: Report) -> RenderableType:
 
 def _notes(report: Report) -> list[RenderableType]:
     lines = [_bullet("✗", "red", text) for text in missing_lines(report)]
+    if command := remedy(report):
+        lines.append(_bullet("→", "red", f"to fill in what is missing: {command}"))
     return [*lines, *(_bullet("·", "yellow" if index == 0 else "dim", text) for index, text in enumerate(report.notes))]
 
 
@@ -74,7 +92,7 @@ def _table(report: Report, layout: Layout) -> Table:
         title = measure.title.replace(" ", "\n")
         table.add_column(f"{title} {arrow}", justify="right", vertical="bottom", no_wrap=True)
     table.add_column("Δm %", justify="right", vertical="bottom", no_wrap=True)
-    stacks = {measure.key: _Stack(report, measure) for measure in report.measures}
+    stacks = {measure.key: _Stack(report, measure, layout.gap) for measure in report.measures}
     for row, following in zip(report.rows, (*report.rows[1:], None), strict=True):
         _add_row(table, report, row, stacks, layout)
         if following and following.baseline not in (row.baseline, row.id):
@@ -84,25 +102,23 @@ def _table(report: Report, layout: Layout) -> Table:
 
 def _label_titles(report: Report, layout: Layout) -> list[tuple[str, bool]]:
     """Titles of the label columns, and whether check marks stand in them; the first has room for `published`."""
-    if layout == "row ids" or not report.columns or report.columns[0].mark:
-        first, columns = [("Row", False)], report.columns if layout != "row ids" else ()
-    else:
-        first, columns = [], report.columns
-    hyphenated = HYPHENATED if layout == "hyphenated labels" else {}
+    columns = report.columns if layout.labels else ()
+    first = [] if columns and not columns[0].mark else [("Row", False)]
+    hyphenated = HYPHENATED if layout.hyphenated else {}
     shown = [(hyphenated.get(column.title, column.title.replace(" ", "\n")), column.mark) for column in columns]
     return [*first, *shown]
 
 
 def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stack"], layout: Layout) -> None:
     """Two or three lines: measured, deviation if there is one, published if there is."""
-    labels: list[str | bool] = list(row.labels)
-    if layout == "row ids" or not labels or isinstance(labels[0], bool):
-        labels = [row.id, *(labels if layout != "row ids" else ())]
+    labels = row.labels if layout.labels else ()
+    if not labels or isinstance(labels[0], bool):
+        labels = (row.id, *labels)
     blank = [""] * (len(labels) - 1)
     is_baseline = any(other.baseline == row.id for other in report.rows)
     gain = Text("base", style="dim") if is_baseline and row.delta_m is None else _gain(row.delta_m)
     measured = [stacks[key].measured(cell) for key, cell in row.cells.items()]
-    table.add_row(*map(_label, labels), *measured, Text.assemble(" ", gain))
+    table.add_row(*map(_label, labels), *measured, Text.assemble(layout.gap, gain))
     if any(cell.sd is not None for cell in row.cells.values()):
         deviations = [stacks[key].deviation(cell) for key, cell in row.cells.items()]
         table.add_row(Text("  ± sd", style="dim"), *blank, *deviations, "")
@@ -132,8 +148,8 @@ def _signed(percent: float) -> str:
 class _Stack:
     """The texts of a measure's column, so padded that values and improvements stand under one another."""
 
-    def __init__(self, report: Report, measure: Measure) -> None:
-        self.digits = measure.digits
+    def __init__(self, report: Report, measure: Measure, gap: str) -> None:
+        self.digits, self.gap = measure.digits, gap
         cells = [row.cells[measure.key] for row in report.rows]
         gains = [gain for cell in cells for gain in (cell.improvement, cell.published_improvement) if gain is not None]
         self.gain_width = max((len(_signed(gain)) for gain in gains), default=0)
@@ -154,5 +170,4 @@ class _Stack:
         return self._join(Text(cell.published or "", style="dim"), Text(gain.plain, style="dim"))
 
     def _join(self, value: Text, gain: Text) -> Text:
-        # The space in front sets measures further apart than a value and its improvement.
-        return Text.assemble(" ", value, " ", gain) if self.gain_width else Text.assemble(" ", value)
+        return Text.assemble(self.gap, value, " ", gain) if self.gain_width else Text.assemble(self.gap, value)

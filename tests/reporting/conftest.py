@@ -1,0 +1,59 @@
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Failure, Metrics, Result, Selected, Status
+from rdc_sweeps.specs.catalogue import Catalogue, Run
+
+TABLE = Path(__file__).parents[2] / "experiments" / "table3.yaml"
+PROFILES = Path(__file__).parent / "profiles"
+"""As shipped once: goldens are not to change with a profile's numbers."""
+
+
+class Bench:
+    """A runs folder, and the runs of a table whose results a test makes up."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "runs"
+        self.experiments = folder / "experiments"
+        shutil.copytree(PROFILES, self.experiments / "profiles")
+        shutil.copy(TABLE, self.experiments)
+
+    def runs(
+        self, profile: str = "cpu", *, table: str = "table3", **choice: Sequence[int] | Sequence[str]
+    ) -> list[Run]:
+        return Catalogue(self.experiments).runs(table, profile, **choice)  # type: ignore[arg-type]
+
+    def finish(self, run: Run, metrics: Metrics, selected: Mapping[str, Selected | None] | None = None) -> None:
+        chosen = selected or {
+            rule: Selected(epoch=3, metrics=metrics) for rule in ("last", "best-validation", "best-test")
+        }
+        RunDirectory(self.root, run.id).write_result(
+            Result(run=run.id, selected=chosen, epochs=8, images=400, parameters=1000, seconds=60, device="cpu")
+        )
+
+    def fail(self, run: Run, cause: str) -> None:
+        RunDirectory(self.root, run.id).write_failure(Failure(cause=cause, traceback="", time=0, host="h"))
+
+    def preempt(self, run: Run, epoch: int, epochs: int) -> None:
+        status = Status.of_this_process("preempted").model_copy(update={"epoch": epoch, "epochs": epochs})
+        RunDirectory(self.root, run.id).write_status(status)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def metrics() -> Callable[..., Metrics]:
+    """Test metrics, a little different for every number given."""
+
+    def make(number: float = 0.0, **changes: float | None) -> Metrics:
+        values = {"mIoU": 20 + number, "pixAcc": 50.0, "aErr": 1.2 - number / 50, "rErr": 0.3, "mErr": 38 - number / 2}
+        return {**values, "mErr_released": 12 + number, **changes}
+
+    return make
