@@ -57,19 +57,14 @@ class Room:
         ahead_x, _, ahead_z = (0.5 * camera.axes[2]).tolist()
         self._clear: Rectangle = (x + ahead_x - 0.65, z + ahead_z - 0.65, x + ahead_x + 0.65, z + ahead_z + 0.65)
 
-    def length(self, wall: Wall) -> float:
-        """Metres along a wall."""
-        return self.width if wall in ("far", "near") else self.depth
-
     def stand(self, piece: Piece, wall: Wall | None = None, at: float | None = None) -> tuple[Wall, float] | None:
         """Put a piece with its back to a wall; where it went, or None if there is no place for it."""
         for _ in range(6):
             side: Wall = wall if wall is not None else self.dice.choice(_SEEN)
-            room = self.length(side) - piece.width
-            if room < 0.1:
+            if self._length(side) - piece.width < 0.1:
                 continue
             along = self._along(side, piece.width, 0.05) if at is None else at
-            if not piece.width / 2 <= along <= self.length(side) - piece.width / 2:
+            if not piece.width / 2 <= along <= self._length(side) - piece.width / 2:
                 continue
             ground = self._ground(side, along, piece)
             hung = (along - piece.width / 2, 0.0, along + piece.width / 2, piece.height)
@@ -80,16 +75,15 @@ class Room:
                 return side, along
         return None
 
-    def hang(self, piece: Piece, low: float, wall: Wall | None = None, at: float | None = None) -> Wall | None:
+    def hang(self, piece: Piece, low: float) -> Wall | None:
         """Hang a piece on a wall with its lower edge at `low`; on which, or None if there is no place for it."""
         for _ in range(6):
-            side: Wall = wall if wall is not None else self.dice.choice(_SEEN)
-            room = self.length(side) - piece.width
-            if room < 0.3:
+            side = self.dice.choice(_SEEN)
+            if self._length(side) - piece.width < 0.3:
                 continue
-            along = self._along(side, piece.width, 0.1) if at is None else at
+            along = self._along(side, piece.width, 0.1)
             hung = (along - piece.width / 2, low, along + piece.width / 2, low + piece.height)
-            inside = hung[0] > 0.05 and hung[2] < self.length(side) - 0.05 and hung[3] < self.height - 0.05
+            inside = hung[0] > 0.05 and hung[2] < self._length(side) - 0.05 and hung[3] < self.height - 0.05
             if inside and self._wall_is_free(side, hung):
                 self._on_walls.append((side, hung))
                 self._add(piece.boxes, *self._anchor(side, along, 0.0), TURN[side], low)
@@ -142,9 +136,13 @@ class Room:
             np.array(self._daylight, dtype=np.float32),
         )
 
+    def _length(self, wall: Wall) -> float:
+        """Metres along a wall."""
+        return self.width if wall in ("far", "near") else self.depth
+
     def _along(self, wall: Wall, width: float, margin: float) -> float:
         """A place along a wall for something this wide; on side walls away from the camera's end."""
-        start, end = margin + width / 2, self.length(wall) - margin - width / 2
+        start, end = margin + width / 2, self._length(wall) - margin - width / 2
         if wall in ("left", "right"):
             start = min(max(start, 0.35 * self.depth), end)
         return self.dice.between(start, end)
