@@ -7,7 +7,8 @@ import pytest
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.specs.catalogue import Catalogue
 
-SHIPPED = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+"""As shipped once: tests name its lines."""
 
 Edit = Callable[[str, str, str], None]
 Problems = Callable[..., list[str]]
@@ -15,8 +16,8 @@ Problems = Callable[..., list[str]]
 
 @pytest.fixture
 def experiments(tmp_path: Path) -> Path:
-    """A copy of the shipped experiments, to be spoilt."""
-    return Path(shutil.copytree(SHIPPED, tmp_path / "experiments"))
+    """A copy of a table and its profiles, to be spoilt."""
+    return Path(shutil.copytree(EXPERIMENTS, tmp_path / "experiments"))
 
 
 @pytest.fixture
