@@ -40,6 +40,6 @@ def main() -> None:
         code = error.exit_code
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Nothing more may be written, not even at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         code = 1
     sys.exit(code or 0)

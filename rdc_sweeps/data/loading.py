@@ -4,7 +4,7 @@ The order of the samples is a function of (seed, epoch), and a sample's augmenta
 the same whatever the number of workers or processes, and after a resume.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 
 import numpy as np
@@ -69,7 +69,7 @@ class TrainingBatches:
         """Full batches in the data set; at least one, of all images, if they are fewer than a batch."""
         return len(self._dataset) // self._batch_size
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start_step: int = 0) -> Generator[Batch, None, None]:
         """The batches of one epoch from `start_step` on; closing the iterator early is safe."""
         load = partial(self._batch, epoch, self._order(epoch))
         return prefetched(load, range(start_step, self.steps_per_epoch), self._workers)

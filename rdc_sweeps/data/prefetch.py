@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ _AHEAD = 2
 _DONE = object()
 
 
-def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Iterator[T]:
+def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Generator[T, None, None]:
     """`load(step)` for each step, computed ahead.
 
     Closing the iterator early (or dropping it) ends the thread or the processes.
@@ -50,7 +50,7 @@ class _Loaded(Dataset[T | _Failure], Generic[T]):
             return _Failure(error)
 
 
-def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Iterator[T]:
+def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Generator[T, None, None]:
     # With a generator of its own, the loader leaves torch's global random state alone.
     loader = DataLoader(
         _Loaded(load),
@@ -66,7 +66,7 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Ite
         yield result
 
 
-def _from_thread(load: Callable[[int], T], steps: range) -> Iterator[T]:
+def _from_thread(load: Callable[[int], T], steps: range) -> Generator[T, None, None]:
     results: queue.Queue[object] = queue.Queue(maxsize=_AHEAD)
     stopped = threading.Event()
     failure: list[BaseException] = []

@@ -46,7 +46,13 @@ def warm_context() -> ForkServerContext:
 
 
 def run_locally(
-    run_ids: Sequence[str], settings: Settings, chosen: Slots, *, gpus: int, watch: Callable[[], None], interval: float = 0.2
+    run_ids: Sequence[str],
+    settings: Settings,
+    chosen: Slots,
+    *,
+    gpus: int,
+    watch: Callable[[], None],
+    interval: float = 0.2,
 ) -> dict[str, int]:
     """Work through the runs, several at once.
 

@@ -51,6 +51,7 @@ def _region_checks(spec: RunSpec, settings: Settings) -> list[Check]:
 
 
 def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) -> None:
+    runs = list(runs)
     problems: dict[str, list[str]] = {}
     for run in runs:
         for one in checks(run.spec):
@@ -59,9 +60,12 @@ def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) ->
             except RdcError as error:
                 problems.setdefault(str(error), []).append(run.title)
     if problems:
-        raise PreparationError(
-            "\n".join(f"{problem}\n  needed by {', '.join(rows)}" for problem, rows in problems.items())
-        )
+        raise PreparationError("\n".join(_said(problem, titles, len(runs)) for problem, titles in problems.items()))
+
+
+def _said(problem: str, titles: list[str], runs: int) -> str:
+    needed_by = f"all {runs} runs" if len(titles) == runs > 2 else ", ".join(titles)
+    return f"{problem}\n  needed by {needed_by}"
 
 
 def build_missing_regions(

@@ -23,7 +23,7 @@ from rdc_sweeps.runs.records import Failure, Result, Selected
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
-from rdc_sweeps.training.records import SELECTIONS, select
+from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
 
 DONE, FAILED, LOCKED, PREEMPTED = 0, 1, 6, 7
 """Exit codes of a worker."""
@@ -92,11 +92,7 @@ class _Worker:
         device = "cuda" if torch.cuda.is_available() and self.settings.device != "cpu" else "cpu"
         result = Result(
             run=self.directory.id,
-            selected={
-                rule: Selected(epoch=record.epoch, metrics=record.test, validation=record.validation) if record else None
-                for rule in SELECTIONS
-                for record in [select(training.history, rule)]
-            },
+            selected={rule: _selected(select(training.history, rule)) for rule in SELECTIONS},
             epochs=spec.training.epochs,
             images=training.images,
             parameters=training.parameters,
@@ -121,6 +117,10 @@ class _Worker:
             )
         )
         self.recorder.beat(state="failed")
+
+
+def _selected(record: EpochRecord | None) -> Selected | None:
+    return record and Selected(epoch=record.epoch, metrics=record.test, validation=record.validation)
 
 
 def main(run_id: str, settings: Settings) -> None:

@@ -1,10 +1,12 @@
 """Supervised losses of the three tasks (Li et al. 2022, section 3; unweighted)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from rdc_sweeps.specs.base import Task
 
 VOID = -1
 
@@ -37,24 +39,29 @@ def _mean_over(loss: Tensor, valid: Tensor) -> Tensor:
     return loss.sum(dim=1) / valid.flatten(1).sum(dim=1).clamp_min(1)
 
 
-_LOSSES = {"semantic": semantic_loss, "depth": depth_loss, "normal": normal_loss}
+_LOSSES: dict[Task, Callable[[Tensor, Tensor], Tensor]] = {
+    "semantic": semantic_loss,
+    "depth": depth_loss,
+    "normal": normal_loss,
+}
 
 
 def supervised_losses(
-    predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor], granted: Tensor
-) -> dict[str, Tensor]:
+    tasks: Sequence[Task], predictions: Mapping[Task, Tensor], labels: Mapping[Task, Tensor], granted: Tensor
+) -> dict[Task, Tensor]:
     """Loss of each task, averaged over the batch; an image counts for a task only if it has that label.
 
     Args:
+        tasks: Tasks in the order of the columns of `granted`.
         predictions: Per task (B, C, H, W).
         labels: Per task, as the loss of the task wants them.
-        granted: Bool (B, K) on any device, which image has which task's label; columns in the order of `predictions`.
+        granted: Bool (B, K) on any device, which image has which task's label.
 
     Returns:
         A scalar per task: sum over granted images / B.
     """
     losses = {}
-    for column, task in enumerate(predictions):
+    for column, task in enumerate(tasks):
         per_image = _LOSSES[task](predictions[task], labels[task])
         losses[task] = torch.where(granted[:, column].to(per_image.device), per_image, 0.0).mean()
     return losses

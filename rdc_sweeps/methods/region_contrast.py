@@ -56,7 +56,7 @@ class RegionContrastMethod(Method):
             both = network(torch.cat([first.image, last.image]))
             predictions = {task: both[task][:count] for task in self.tasks}
             contrasted = {task: both[task][count:] for task in self.tasks}
-        supervised = supervision(supervised_losses(predictions, first.labels, batch.granted))
+        supervised = supervision(supervised_losses(self.tasks, predictions, first.labels, batch.granted))
         contrast, reported = self.contrast(contrasted, last, task_pairs(batch.granted))
         total = supervised.total + self.weight(epoch) * contrast
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **reported})

@@ -10,7 +10,7 @@ from rdc_sweeps.specs.base import Spec, Task
 from rdc_sweeps.specs.method import MethodSpec, RegionContrast, Supervised
 
 METHODS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Method]] = {
-    Supervised: lambda spec, tasks, classes: SupervisedMethod(),
+    Supervised: lambda spec, tasks, classes: SupervisedMethod(tasks),
     RegionContrast: RegionContrastMethod,
 }
 """Builders: (spec, tasks, number of classes) -> method."""

@@ -1,9 +1,11 @@
 import math
 
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from rdc_sweeps.methods.losses import depth_loss, normal_loss, semantic_loss, supervised_losses
+from rdc_sweeps.specs.base import Task
 
 
 def test_semantic_loss_is_cross_entropy_over_labelled_pixels() -> None:
@@ -34,12 +36,16 @@ def test_invalid_pixels_reach_neither_loss_nor_gradient() -> None:
 
 
 def test_a_withheld_label_counts_for_nothing_but_the_batch_size() -> None:
-    predictions = {"depth": torch.ones(2, 1, 2, 2)}
-    labels = {"depth": torch.full((2, 1, 2, 2), 4.0)}
-    assert_close(
-        supervised_losses(predictions, labels, torch.tensor([[True], [False]]))["depth"], torch.tensor(1.5)
-    )
+    predictions: dict[Task, Tensor] = {"depth": torch.ones(2, 1, 2, 2)}
+    labels: dict[Task, Tensor] = {"depth": torch.full((2, 1, 2, 2), 4.0)}
+    granted = torch.tensor([[True], [False]])
+    assert_close(supervised_losses(("depth",), predictions, labels, granted)["depth"], torch.tensor(1.5))
     labels["depth"][1] = float("nan")
-    assert_close(
-        supervised_losses(predictions, labels, torch.tensor([[True], [False]]))["depth"], torch.tensor(1.5)
-    )
+    assert_close(supervised_losses(("depth",), predictions, labels, granted)["depth"], torch.tensor(1.5))
+
+
+def test_columns_follow_the_tasks_and_not_the_order_of_predictions() -> None:
+    predictions: dict[Task, Tensor] = {"depth": torch.ones(1, 1, 2, 2), "normal": torch.ones(1, 3, 2, 2)}
+    labels: dict[Task, Tensor] = {"depth": torch.full((1, 1, 2, 2), 4.0), "normal": -torch.ones(1, 3, 2, 2)}
+    found = supervised_losses(("normal", "depth"), predictions, labels, torch.tensor([[False, True]]))
+    assert {task: loss.item() for task, loss in found.items()} == {"normal": 0.0, "depth": 3.0}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rdc_sweeps.data.splits import open_splits
-from rdc_sweeps.dispatch.prepare import build_missing_regions
+from rdc_sweeps.dispatch.requirements import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
@@ -134,9 +134,7 @@ def test_the_contrast_changes_what_the_network_learns(settings: Settings, tmp_pa
 
 
 @pytest.mark.parametrize("setting", ["onelabel", "randomlabels"])
-def test_withheld_labels_have_no_influence_whatever_they_hold(
-    setting: str, settings: Settings, tmp_path: Path
-) -> None:
+def test_withheld_labels_have_no_influence_whatever_they_hold(setting: str, settings: Settings, tmp_path: Path) -> None:
     source = small_run({"labels": {"setting": setting}})
     clean = tmp_path / "clean"
     mask = write_as_nyuv2(source, settings, clean)
@@ -172,7 +170,9 @@ def write_as_nyuv2(spec: RunSpec, settings: Settings, root: Path) -> np.ndarray[
         for folder in ("image", "label", "depth", "normal"):
             (root / split / folder).mkdir(parents=True)
         for row, scene in enumerate(scenes):
+            assert scene.semantic is not None
             assert scene.depth is not None
+            assert scene.normal is not None
             np.save(root / split / "image" / f"{row}.npy", scene.image)
             np.save(root / split / "label" / f"{row}.npy", scene.semantic)
             np.save(root / split / "depth" / f"{row}.npy", scene.depth[..., None])
@@ -180,9 +180,7 @@ def write_as_nyuv2(spec: RunSpec, settings: Settings, root: Path) -> np.ndarray[
     return mask
 
 
-def test_divergence_stops_the_run_with_a_diagnosis_and_keeps_the_checkpoint(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_divergence_stops_the_run_with_a_diagnosis_and_keeps_the_checkpoint(settings: Settings, tmp_path: Path) -> None:
     spec = small_run({"training": {"network": {"learning_rate": 1e18}, "epochs": 4}})
     with pytest.raises(DivergenceError, match=r"epoch \d, step \d, not finite: .*learning_rate"):
         run(spec, settings, tmp_path)

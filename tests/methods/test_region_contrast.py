@@ -1,0 +1,194 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rdc_sweeps.data.batches import Batch, View
+from rdc_sweeps.methods.region_contrast import RegionContrastMethod
+from rdc_sweeps.methods.registry import build_method
+from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.method import RegionContrast, Supervised
+
+TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
+CLASSES = 5
+SIZE = (32, 48)
+
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "gaussian": {"contrast": {"name": "gaussian"}},
+    "kl": {"contrast": {"name": "gaussian", "distance": "kl"}},
+    "vector": {"contrast": {"name": "vector"}},
+    "pixel": {"contrast": {"name": "pixel", "pixels_per_region": None}},
+    "patch": {"extraction": {"name": "patch", "size": 4}},
+}
+
+
+class Predictions(nn.Module):
+    """A network whose predictions are its parameters, per image of the batch."""
+
+    def __init__(self, images: int) -> None:
+        super().__init__()
+        channels = {"semantic": CLASSES, "depth": 1, "normal": 3}
+        self.maps = nn.ParameterDict({task: torch.randn(images, channels[task], *SIZE) for task in TASKS})
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        return dict(self.maps.items())
+
+
+def method(changes: dict[str, Any] | None = None) -> RegionContrastMethod:
+    torch.manual_seed(0)
+    spec = RegionContrast.model_validate({"mapping": {"channels": [8, 8]}, "min_pixels": 2, **(changes or {})})
+    built = build_method(spec, TASKS, CLASSES)
+    assert isinstance(built, RegionContrastMethod)
+    return built
+
+
+def view(images: int, seed: int = 0) -> View:
+    generator = torch.Generator().manual_seed(seed)
+    height, width = SIZE
+    rows = torch.arange(height)[:, None] // 12
+    columns = torch.arange(width) // 12
+    return View(
+        torch.rand(images, 3, *SIZE, generator=generator),
+        {
+            "semantic": torch.randint(-1, CLASSES, (images, *SIZE), generator=generator),
+            "depth": torch.rand(images, 1, *SIZE, generator=generator) + 0.5,
+            "normal": nn.functional.normalize(torch.randn(images, 3, *SIZE, generator=generator)),
+        },
+        (rows * 4 + columns).to(torch.int32).expand(images, -1, -1),
+    )
+
+
+def batch(granted: list[list[bool]], regions: Tensor | None = None) -> Batch:
+    images = len(granted)
+    one = view(images)
+    if regions is not None:
+        one = View(one.image, one.labels, regions)
+    return Batch(torch.arange(images), torch.tensor(granted), (one,))
+
+
+def losses(network: nn.Module, built: RegionContrastMethod, of: Batch) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    built.train()
+    result = built(network, of, 1.0)
+    return {"total": result.total, **result.reported}
+
+
+GRANTED = [[False, True, False], [True, False, True]]
+
+
+@pytest.mark.parametrize("changes", STRATEGIES.values(), ids=STRATEGIES.keys())
+def test_gradients_reach_predictions_of_unlabelled_tasks_and_the_mapping(changes: dict[str, Any]) -> None:
+    network, built = Predictions(2), method(changes)
+    losses(network, built, batch(GRANTED))["total"].backward()
+    for image, task in ((0, "semantic"), (0, "normal"), (1, "depth")):
+        gradient = network.maps[task].grad
+        assert gradient is not None
+        assert gradient[image].abs().sum() > 0, task
+    assert all(parameter.grad is not None for parameter in built.mapping.parameters())
+    assert sum(float(parameter.grad.abs().sum()) for parameter in built.film_parameters() if parameter.grad is not None)
+
+
+def test_the_reported_parts_add_up_with_the_weight() -> None:
+    found = losses(Predictions(2), method({"weight": 0.25}), batch(GRANTED))
+    supervised = found["loss/semantic"] + found["loss/depth"] + found["loss/normal"]
+    torch.testing.assert_close(found["total"].detach(), supervised + 0.25 * found["loss/contrast"])
+    assert 0 <= found["contrast/accuracy"] <= 1
+
+
+@pytest.mark.parametrize("changes", [STRATEGIES["gaussian"], STRATEGIES["vector"], STRATEGIES["pixel"]])
+def test_permuting_region_ids_changes_nothing(changes: dict[str, Any]) -> None:
+    network, built = Predictions(2), method(changes)
+    plain = batch(GRANTED)
+    regions = plain.views[0].regions
+    assert regions is not None
+    renamed = (torch.randperm(60000)[:100].to(torch.int32))[regions.long()]
+    torch.testing.assert_close(
+        losses(network, built, plain)["loss/contrast"],
+        losses(network, built, batch(GRANTED, renamed))["loss/contrast"],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_an_image_without_regions_is_harmless_and_counts_as_nothing() -> None:
+    network, built = Predictions(1), method()
+    nothing = torch.full((1, *SIZE), -1, dtype=torch.int32)
+    found = losses(network, built, batch(GRANTED[:1], nothing))
+    assert found["loss/contrast"] == 0
+    found["total"].backward()
+    assert all(value.grad is None or value.grad.isfinite().all() for value in network.maps.values())
+
+
+def test_a_one_pixel_region_is_left_out() -> None:
+    network, built = Predictions(1), method({"region_stride": 1, "min_pixels": 2})
+    plain = batch(GRANTED[:1])
+    regions = plain.views[0].regions
+    assert regions is not None
+    with_hole, with_dot = regions.clone(), regions.clone()
+    with_hole[:, 5, 7] = -1
+    with_dot[:, 5, 7] = 99
+    torch.testing.assert_close(
+        losses(network, built, batch(GRANTED[:1], with_hole))["loss/contrast"],
+        losses(network, built, batch(GRANTED[:1], with_dot))["loss/contrast"],
+    )
+
+
+def test_labels_that_are_withheld_do_not_enter() -> None:
+    network, built = Predictions(2), method()
+    plain = batch(GRANTED)
+    expected = losses(network, built, plain)
+    generator = torch.Generator().manual_seed(9)
+    for column, task in enumerate(TASKS):
+        label = plain.views[0].labels[task]
+        withheld = ~plain.granted[:, column]
+        noise = torch.rand(label.shape, generator=generator) * CLASSES
+        label[withheld] = noise.to(label.dtype)[withheld]
+    assert all(torch.equal(value, expected[name]) for name, value in losses(network, built, plain).items())
+
+
+def test_full_supervision_contrasts_every_ordered_pair_and_weighs_images_alike() -> None:
+    network, built = Predictions(1), method()
+    full = losses(network, built, batch([[True, True, True]]))
+    assert full["loss/contrast"] > 0
+    full["total"].backward()
+    assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in network.maps.values())
+
+
+def test_semantic_regions_are_the_classes_of_the_view() -> None:
+    built = method({"extraction": {"name": "region", "regions": {"source": "semantic"}}, "region_stride": 1})
+    one = view(1)
+    regions = built.regions(View(one.image, one.labels, None))
+    assert torch.equal(regions, one.labels["semantic"].int())
+
+
+def test_patches_tile_the_region_map() -> None:
+    built = method({"extraction": {"name": "patch", "size": 4}, "region_stride": 2})
+    regions = built.regions(view(2))
+    assert regions.shape == (2, 16, 24)
+    assert len(regions[0].unique()) == 24
+    assert torch.equal(regions[0], regions[1])
+
+
+def test_the_second_view_is_contrasted_and_the_first_supervised() -> None:
+    network, built = Predictions(2), method()
+    first, second = view(1, seed=3), view(1, seed=4)
+    two = Batch(torch.arange(1), torch.tensor(GRANTED[:1]), (first, second))
+    losses(network, built, two)["total"].backward()
+    depth, semantic = network.maps["depth"].grad, network.maps["semantic"].grad
+    assert depth is not None
+    assert semantic is not None
+    assert depth[0].abs().sum() > 0  # supervised on view 1
+    assert semantic[0].abs().sum() == 0
+    assert semantic[1].abs().sum() > 0  # contrasted on view 2
+
+
+@pytest.mark.parametrize(("epoch", "weight"), [(0.0, 0.0), (1.0, 0.5), (2.0, 1.0), (7.0, 1.0)])
+def test_the_weight_ramps_up_linearly(epoch: float, weight: float) -> None:
+    assert method({"weight": 1.0, "ramp_epochs": 2.0}).weight(epoch) == weight
+
+
+def test_supervised_is_the_sum_of_granted_losses() -> None:
+    network = Predictions(2)
+    found = build_method(Supervised(), TASKS, CLASSES)(network, batch(GRANTED), 0.0)
+    torch.testing.assert_close(found.total, sum(found.reported.values()))
