@@ -120,7 +120,9 @@ class _Worker:
 
 
 def _selected(record: EpochRecord | None) -> Selected | None:
-    return record and Selected(epoch=record.epoch, metrics=record.test, validation=record.validation)
+    if record is None:
+        return None
+    return Selected(epoch=record.epoch, metrics=record.test, validation=record.validation)
 
 
 def main(run_id: str, settings: Settings) -> None:

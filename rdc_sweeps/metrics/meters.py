@@ -154,7 +154,7 @@ class MultiTaskMeter:
         self.meters = {task: meters[task] for task in tasks}
 
     @torch.no_grad()
-    def update(self, predictions: Mapping[Task, Tensor], labels: Mapping[Task, Tensor]) -> None:
+    def update(self, predictions: Mapping[str, Tensor], labels: Mapping[str, Tensor]) -> None:
         """Adds a batch; shapes as in the meters of the tasks."""
         for task, meter in self.meters.items():
             meter.update(predictions[task], labels[task])

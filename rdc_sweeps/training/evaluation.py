@@ -1,12 +1,13 @@
 """Metrics of a network on a split, and pictures of what it predicts."""
 
 import torch
+from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.models.network import MultiTaskNetwork
-from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.tracking.panels import prediction_panel
+from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import Metrics
 
 
@@ -27,10 +28,11 @@ def evaluate(
     pictures: list[Panel] = []
     for batch in batches:
         view = batch.to(device).views[0]
-        predictions = network(view.image)
-        meter.update(predictions, view.labels)
+        predictions: dict[str, Tensor] = {**network(view.image)}
+        labels: dict[str, Tensor] = {**view.labels}
+        meter.update(predictions, labels)
         for position in range(min(len(batch), panels - len(pictures))):
-            truth = {task: label[position] for task, label in view.labels.items()}
+            truth = {task: label[position] for task, label in labels.items()}
             predicted = {task: prediction[position] for task, prediction in predictions.items()}
             title = f"image {int(batch.rows[position])}"
             pictures.append((title, prediction_panel(view.image[position], truth, predicted)))

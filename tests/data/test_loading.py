@@ -236,7 +236,7 @@ def test_stopping_early_leaves_nothing_running(workers: int) -> None:
         break
     iterator = batches.epoch(1)
     next(iterator)
-    iterator.close()  # type: ignore[attr-defined]
+    iterator.close()
     del iterator
     for thread in set(threading.enumerate()) - before:
         thread.join(10)  # A process's queue may still be closing.
