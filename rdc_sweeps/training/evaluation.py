@@ -28,8 +28,8 @@ def evaluate(
     pictures: list[Panel] = []
     for batch in batches:
         view = batch.to(device).views[0]
-        predictions: dict[str, Tensor] = {**network(view.image)}
-        labels: dict[str, Tensor] = {**view.labels}
+        predictions: dict[str, Tensor] = {str(task): maps for task, maps in network(view.image).items()}
+        labels: dict[str, Tensor] = {str(task): label for task, label in view.labels.items()}
         meter.update(predictions, labels)
         for position in range(min(len(batch), panels - len(pictures))):
             truth = {task: label[position] for task, label in labels.items()}
