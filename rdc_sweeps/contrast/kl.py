@@ -72,4 +72,5 @@ def _variances(covariance: Tensor) -> Tensor:
     covariance = promote(covariance)[0]
     variances = covariance.diagonal(dim1=-2, dim2=-1)
     limits = torch.finfo(covariance.dtype)
-    return variances + limits.eps * variances.detach().mean(-1, keepdim=True) + limits.tiny**0.5
+    known: Tensor = variances + limits.eps * variances.detach().mean(-1, keepdim=True) + limits.tiny**0.5
+    return known

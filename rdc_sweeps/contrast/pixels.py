@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.compilation import runs_eagerly
 from rdc_sweeps.contrast.infonce import contrast_terms
 from rdc_sweeps.contrast.moments import at_region_size
 from rdc_sweeps.contrast.outcome import ContrastOutcome
@@ -30,6 +31,7 @@ class _Pixels:
     weights: Tensor
 
 
+@runs_eagerly
 def pixel_contrast(
     prediction_features: Tensor,
     label_features: Tensor,

@@ -88,9 +88,7 @@ class NuclearNorms(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]
-    ) -> Tensor:
+    def forward(ctx: Any, factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]) -> Tensor:
         """The nuclear norms (P,)."""
         ctx.save_for_backward(factors, left, right, norms)
         ctx.reach = reach

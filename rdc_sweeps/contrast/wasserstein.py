@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.compilation import runs_eagerly
 from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
 from rdc_sweeps.contrast.gaussians import Gaussians, check_pair
 from rdc_sweeps.contrast.polar import NuclearNorms
@@ -52,9 +53,11 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, method: Ro
             else:
                 roots = safe_root(torch.linalg.eigvalsh(products @ products.mT)).sum(-1)
         cross = scale_a[..., :, None] * scale_b[..., None, :] * roots
-        return (means + trace_a[..., :, None] + trace_b[..., None, :] - 2 * cross).clamp_min(0.0)
+        distances: Tensor = (means + trace_a[..., :, None] + trace_b[..., None, :] - 2 * cross).clamp_min(0.0)
+        return distances
 
 
+@runs_eagerly
 def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: Tensor, *, symmetric: bool) -> Tensor:
     """Nuclear norms (..., Ra, Rb) of left^T right for unit factors; 1 where a row meets itself or is not valid."""
     shape = (*left.shape[:-2], right.shape[-3])
@@ -68,7 +71,13 @@ def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: T
         if reaches is not None:  # pairs about equally hard together, so that only the hardest take the most steps
             found = reaches[item, row, column]
             order = (2 * found.log2()).floor().argsort(stable=True)
-            item, row, column, norms, reach = item[order], row[order], column[order], norms[order], found[order].tolist()
+            item, row, column, norms, reach = (
+                item[order],
+                row[order],
+                column[order],
+                norms[order],
+                found[order].tolist(),
+            )
     first, second = item * rows + row, item * columns + column
     factors = left.flatten(0, 1)
     if not symmetric:
@@ -101,8 +110,8 @@ def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Te
 def _spectral_range(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor | None]:
     """Bounds (B, Ra, Rb) of the singular values of left^T right for unit factors (B, R, d, d).
 
-    The first is above the largest, the second below the smallest relative to it; None where it could not be read without
-    waiting for the device.
+    The first is above the largest, the second below the smallest relative to it; None where reading it would wait for
+    the device.
     """
     squares = [factors @ factors.mT for factors in (left, right)]
     largest = [spectral_bound(square).sqrt() for square in squares]

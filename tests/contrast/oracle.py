@@ -17,7 +17,9 @@ Distance = Callable[[tuple[Array, Array], tuple[Array, Array]], float]
 def region_gaussian(pixels: list[Array], shrinkage: float, ridge: float) -> tuple[Array, Array]:
     """Eq. 2 for the pixels of one region."""
     d = len(pixels[0])
-    mean = sum(pixels) / len(pixels)
+    mean = np.zeros(d)
+    for f in pixels:
+        mean += f / len(pixels)
     covariance = np.zeros((d, d))
     for f in pixels:
         covariance += np.outer(f - mean, f - mean)

@@ -62,7 +62,7 @@ def test_gradients_agree_between_methods() -> None:
         ]
         a, b = Gaussians(mean=leaves[0], covariance=leaves[1]), Gaussians(mean=leaves[2], covariance=leaves[3])
         weights = torch.linspace(0.5, 2, 30, dtype=torch.float64).reshape(6, 5)
-        (weights * wasserstein2_squared(a, b, method=method)).sum().backward()  # type: ignore[arg-type]
+        torch.autograd.backward((weights * wasserstein2_squared(a, b, method=method)).sum())  # type: ignore[arg-type]
         gradients.append([t.grad for t in leaves])
     for other in gradients[1:]:
         torch.testing.assert_close(other, gradients[0], rtol=1e-7, atol=1e-9)
@@ -229,7 +229,7 @@ def test_zero_vectors_have_no_direction_and_no_gradient() -> None:
     vectors = torch.tensor([[0.0, 0.0], [1.0, 2.0]], requires_grad=True)
     distance = cosine_distance(vectors, vectors)
     assert distance[0].tolist() == [1.0, 1.0]
-    distance.sum().backward()
+    torch.autograd.backward(distance.sum())
     assert vectors.grad is not None
     assert vectors.grad[0].tolist() == [0.0, 0.0]
 

@@ -150,4 +150,4 @@ def test_errors_name_the_remedy() -> None:
         {"min_pixels": 0},
     ):
         with pytest.raises(UsageError, match=next(iter(wrong))):
-            region_gaussians(features, regions, **wrong)  # type: ignore[arg-type]
+            region_gaussians(features, regions, **wrong)

@@ -1,0 +1,1 @@
+"""Speed, memory and accuracy of the contrast against alternatives, from one run on one machine."""

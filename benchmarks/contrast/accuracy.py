@@ -1,0 +1,39 @@
+"""Error of every way to the root, values and gradients, in single against double precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.contrast.scenes import gaussians
+from rdc_sweeps.contrast import Gaussians, wasserstein2_squared
+from rdc_sweeps.contrast.wasserstein import RootMethod
+
+METHODS: tuple[RootMethod, ...] = ("polar", "svdvals", "eigvalsh")
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """Largest error of the distances, and error of the gradient's norm, relative to the exact ones, per shrinkage."""
+    rows = []
+    for shrinkage in (0.5, 0.1, 1e-2, 1e-3, 0.0):
+        for d in (32,) if quick else (16, 32, 64):
+            single = gaussians(24, d, shrinkage=shrinkage)
+            double = Gaussians(mean=single.mean.double(), covariance=single.covariance.double())
+            value, gradient = _both(double, "svdvals")
+            row: dict[str, Any] = {"d": d, "shrinkage": shrinkage}
+            for method in METHODS:
+                found, found_gradient = _both(single, method)
+                scale = value.max()
+                row[f"{method} value"] = ((found - value).abs().max() / scale).item()
+                row[f"{method} gradient"] = ((found_gradient - gradient).norm() / gradient.norm()).item()
+            rows.append(row)
+    return rows
+
+
+def _both(g: Gaussians, method: RootMethod) -> tuple[Tensor, Tensor]:
+    covariance = g.covariance.detach().requires_grad_()
+    distances = wasserstein2_squared(Gaussians(mean=g.mean, covariance=covariance), method=method)
+    (gradient,) = torch.autograd.grad(distances.sum(), covariance)
+    return distances.detach(), gradient

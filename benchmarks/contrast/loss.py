@@ -1,0 +1,62 @@
+"""(b) The whole L_RC of one task pair at 144 x 192, against loops, and the other strategies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.contrast import references
+from benchmarks.contrast.scenes import features, voronoi
+from benchmarks.contrast.timing import interleaved, medians, paired_ratio
+from rdc_sweeps.contrast import GaussianContrast, PixelContrast, Strategy, VectorContrast, region_contrast
+
+STRATEGIES: dict[str, Strategy] = {
+    "gaussian wasserstein": GaussianContrast(),
+    "gaussian wasserstein oas": GaussianContrast(shrinkage="oas"),
+    "gaussian kl": GaussianContrast(distance="kl"),
+    "vector": VectorContrast(),
+    "pixel, 16 per region": PixelContrast(pixels_per_region=16),
+}
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """One row per number of regions."""
+    return [_row(regions, 1 if quick else 3) for regions in (30, 100)]
+
+
+def _row(regions: int, repeats: int) -> dict[str, Any]:
+    prediction, label = (features(1, 32, 144, 192, seed=seed) for seed in (1, 2))
+    maps = voronoi(1, 144, 192, regions)
+    gaussian = GaussianContrast()
+    loops = partial(
+        references.loss_by_loops,
+        prediction[0].double().numpy(),
+        label[0].double().numpy(),
+        maps[0].numpy(),
+        gaussian.temperature,
+        float(gaussian.shrinkage),
+        gaussian.ridge,
+    )
+    candidates: dict[str, Callable[[], object]] = {
+        name: partial(step, prediction, label, maps, strategy) for name, strategy in STRATEGIES.items()
+    }
+    seconds = interleaved({**candidates, "loops, no gradient": loops}, repeats)
+    expected, found = loops(), step(prediction, label, maps, gaussian).item()
+    return {
+        "regions": regions,
+        "seconds": medians(seconds),
+        "loops_over_ours": paired_ratio(seconds["loops, no gradient"], seconds["gaussian wasserstein"]),
+        "relative_difference_from_loops": abs(found - expected) / expected,
+    }
+
+
+def step(prediction: Tensor, label: Tensor, maps: Tensor, strategy: Strategy) -> Tensor:
+    """Loss and gradients of both sides, from the region map on."""
+    sides = [side.detach().requires_grad_() for side in (prediction, label)]
+    loss = region_contrast(sides[0], sides[1], maps, strategy).loss
+    torch.autograd.backward(loss)
+    return loss.detach()
