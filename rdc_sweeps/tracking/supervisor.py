@@ -88,7 +88,7 @@ class Supervisor:
         self._mode = mode
         self._starts += 1
         options = [f"--init-timeout={self._init_timeout}", f"--finish-timeout={self._finish_timeout}"]
-        return _start(self._folder, mode, f"--live={self._live_from}", *options)
+        return _start(self._folder, mode, "--live", str(self._live_from), str(os.getpid()), *options)
 
     def _wait(self, deadline: float) -> int | None:
         try:

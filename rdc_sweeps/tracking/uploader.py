@@ -27,7 +27,7 @@ from rdc_sweeps.tracking.session import Session
 REASON = "reason: "
 """Begins the line of output that says why an upload failed."""
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.5
 
 # Left over from an enclosing W&B run, agent or sweep, these would turn this session into part of that.
 FOREIGN = (
@@ -98,7 +98,9 @@ def _die_with(parent: int) -> None:
     os._exit(Exit.CRASHED)
 
 
-def upload(folder: Path, mode: Mode, *, live_from: int | None, init_timeout: float, finish_timeout: float) -> Exit:
+def upload(
+    folder: Path, mode: Mode, *, live_from: int | None, trainer: int, init_timeout: float, finish_timeout: float
+) -> Exit:
     """Run one session from `wandb.init` to the end of the journal."""
     log = Log(sys.stderr, os.environ)
     sys.stdout = sys.stderr = log
@@ -106,7 +108,6 @@ def upload(folder: Path, mode: Mode, *, live_from: int | None, init_timeout: flo
         os.environ.pop(f"WANDB_{name}", None)
     os.environ |= {"WANDB_DATA_DIR": str(folder / "data"), "WANDB_ERROR_REPORTING": "false"}
     identity = Identity.load(folder)
-    trainer = os.getpid() if live_from is None else os.getppid()
     try:
         session = Session(
             folder, identity, mode, init_timeout=init_timeout, finish_timeout=finish_timeout, trainer=trainer
@@ -136,20 +137,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rdc_sweeps.tracking.uploader", description="Send a run to W&B.")
     parser.add_argument("folder", type=Path, help="the wandb folder of a run directory")
     parser.add_argument("mode", choices=["online", "offline"])
-    parser.add_argument("--live", type=int, metavar="OFFSET", help="follow the session that begins at this offset")
+    parser.add_argument(
+        "--live",
+        type=int,
+        nargs=2,
+        metavar=("OFFSET", "PID"),
+        help="follow the session of a process from this offset on",
+    )
     parser.add_argument("--init-timeout", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--finish-timeout", type=float, default=300.0, metavar="SECONDS")
     given = parser.parse_args()
-    if given.live is not None:
+    live_from, trainer = given.live or (None, os.getpid())
+    if live_from is not None:
         # The training process decides what a signal to the whole job means.
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(name, signal.SIG_IGN)
-        threading.Thread(target=_die_with, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_die_with, args=(trainer,), daemon=True).start()
     try:
         return upload(
             given.folder.absolute(),
             given.mode,
-            live_from=given.live,
+            live_from=live_from,
+            trainer=trainer,
             init_timeout=given.init_timeout,
             finish_timeout=given.finish_timeout,
         )

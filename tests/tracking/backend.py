@@ -102,11 +102,13 @@ class Backend:
         operations: How often each GraphQL operation, `file_stream` and `upload` arrived.
         fault: The present misbehaviour.
         delay: Seconds that an answer takes under `Fault.SLOW`.
+        stop_requested: Whether somebody pressed the stop button of every run.
     """
 
     def __init__(self, fault: Fault = Fault.NONE, *, delay: float = 0.5, port: int = 0) -> None:
         self.fault = fault
         self.delay = delay
+        self.stop_requested = False
         self.runs: dict[str, StoredRun] = {}
         self.operations: Counter[str] = Counter()
         self.lock = threading.RLock()
@@ -140,7 +142,7 @@ class Backend:
                 raise TimeoutError(f"the backend saw only {dict(self.operations)}")
             time.sleep(0.02)
 
-    def graphql(self, operation: str, query: str, variables: Json) -> Json | None:
+    def graphql(self, operation: str, variables: Json) -> Json | None:
         """The `data` of an operation's answer, or None where it is unknown."""
         if operation == "UpsertBucket":
             return self._upsert(variables)
@@ -151,17 +153,8 @@ class Backend:
         if operation == "CreateRunFiles":
             files = [{"name": f, "uploadUrl": f"{self.url}/upload/{variables['run']}/{f}"} for f in variables["files"]]
             return {"createRunFiles": {"runID": "run", "uploadHeaders": [], "files": files}}
-        if operation == "RunStoppedStatus":
-            return {"project": {"run": {"stopped": False}}}
-        if operation == "ServerFeaturesQuery":
-            return {"serverInfo": {"features": []}}
         if operation == "OrganizationCoreWeaveOrganizationID":
             return {"entity": {"organization": None}}
-        if operation == "Viewer" or "viewer {" in query:
-            return {
-                "viewer": {"id": "user", "entity": ENTITY, "username": "user", "email": "", "flags": "{}"}
-                | {"teams": {"edges": []}, "admin": False, "apiKeys": {"edges": []}}
-            }
         return None
 
     def _upsert(self, variables: Json) -> Json:
@@ -222,13 +215,13 @@ class _Handler(BaseHTTPRequestHandler):
             if self._misbehaves(operation or "graphql", stores=operation in {"UpsertBucket", "CreateRunFiles"}):
                 return
             with backend.lock:
-                data = backend.graphql(operation, request["query"], request.get("variables") or {})
+                data = backend.graphql(operation, request.get("variables") or {})
             errors = {} if data is not None else {"errors": [{"message": f"unknown operation {operation!r}"}]}
             self._answer({"data": data, **errors})
         elif stream and not self._misbehaves("file_stream", stores=True):
             with backend.lock:
                 backend.stream(backend.runs[stream.group(1)], json.loads(body))
-            self._answer({"exitcode": None, "limits": {}})
+            self._answer({"exitcode": None, "limits": {}, "stopped": backend.stop_requested})
         elif not stream:
             self._answer({}, 404)
 

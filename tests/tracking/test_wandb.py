@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,41 +15,14 @@ from rdc_sweeps.tracking.supervisor import upload
 from tests.tracking import training
 from tests.tracking.backend import Backend, Fault
 from tests.tracking.conftest import KEY
-from tests.tracking.training import RUN, STEPS_PER_EPOCH, loss, miou, tracker, train
+from tests.tracking.observing import assert_complete, uploaders_of, wait_for
+from tests.tracking.training import RUN, loss, miou, tracker, train
 
 ROOT = Path(__file__).parents[2]
 
 
-def assert_complete(backend: Backend, end: int) -> None:
-    """One run, every step of it once, every metric and picture in its place."""
-    assert list(backend.runs) == [RUN]
-    run = backend.runs[RUN]
-    assert [row["_step"] for row in run.history] == list(range(end))
-    assert run.series("loss") == [(step, pytest.approx(loss(step))) for step in range(end)]
-    ends = range(STEPS_PER_EPOCH - 1, end, STEPS_PER_EPOCH)
-    assert run.series("epoch") == [(step, epoch) for epoch, step in enumerate(ends)]
-    assert run.series("test/mIoU") == [(step, pytest.approx(miou(epoch))) for epoch, step in enumerate(ends)]
-    pictures = run.series("panels/image 3")
-    assert [step for step, _ in pictures] == list(ends)
-    assert {picture["path"] for _, picture in pictures} <= set(run.files)
-
-
 def files_of(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def process_is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def rows_in_journal(folder: Path) -> int:
@@ -204,7 +176,7 @@ def test_out_of_reach_at_the_start_and_back_before_the_end(backend: Backend, tmp
     assert not list(tmp_path.glob("wandb/offline-run-*"))
 
 
-@pytest.mark.parametrize("fault", [Fault.ERROR, Fault.QUOTA])
+@pytest.mark.parametrize("fault", [pytest.param(Fault.ERROR, marks=pytest.mark.slow), Fault.QUOTA])
 def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
     observer = tracker(tmp_path, "online", finish_timeout=2.0, warn=warnings.append)
@@ -230,22 +202,11 @@ def test_an_uploader_that_dies_is_replaced(backend: Backend, tmp_path: Path) -> 
     observer.start(0)
     train(observer, 0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
-    os.kill(uploader_of(tmp_path), signal.SIGKILL)
+    (uploader,) = uploaders_of(tmp_path)
+    os.kill(uploader, signal.SIGKILL)
     train(observer, 15, 30)
     observer.finish("done")
     assert_complete(backend, 30)
-
-
-def uploader_of(folder: Path) -> int:
-    """The process that uploads a run directory."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"rdc_sweeps.tracking.uploader" in words and str(folder / "wandb").encode() in words:
-            return int(path.parent.name)
-    raise AssertionError("no uploader runs")
 
 
 def test_what_cannot_be_stored_is_a_warning(environment: None, tmp_path: Path) -> None:
