@@ -13,5 +13,5 @@ T = TypeVar("T")
 
 def runs_eagerly(function: Callable[P, T]) -> Callable[P, T]:
     """Keep a function out of compiled graphs: its time is in library calls whose sequence depends on the data."""
-    eager: Callable[P, T] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
+    eager: Callable[P, T] = torch.compiler.disable(function)
     return eager

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rdc_sweeps.contrast.moments import check_features, region_moments
 from rdc_sweeps.contrast.precision import full_precision, promote
-from rdc_sweeps.contrast.regions import RegionIndex, index_regions
+from rdc_sweeps.contrast.regions import RegionIndex, as_index
 from rdc_sweeps.errors import UsageError
 
 Shrinkage = float | Literal["oas"]
@@ -103,7 +103,7 @@ def region_gaussians(
         UsageError: A shape does not fit or a field is out of range.
     """
     check_regularisation(shrinkage, ridge, min_pixels)
-    index = regions if isinstance(regions, RegionIndex) else index_regions(regions, max_regions)
+    index = as_index(regions, features, max_regions)
     check_features(features, index)
     with full_precision(features):
         (features,) = promote(features)

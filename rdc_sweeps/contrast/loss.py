@@ -12,7 +12,7 @@ from rdc_sweeps.contrast.moments import check_features, region_means
 from rdc_sweeps.contrast.outcome import ContrastOutcome
 from rdc_sweeps.contrast.pixels import pixel_contrast
 from rdc_sweeps.contrast.precision import full_precision
-from rdc_sweeps.contrast.regions import RegionIndex, index_regions
+from rdc_sweeps.contrast.regions import RegionIndex, as_index
 from rdc_sweeps.contrast.strategies import GaussianContrast, Negatives, PixelContrast, Strategy, VectorContrast
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
@@ -51,7 +51,7 @@ def region_contrast(
             f"prediction and label features must have one shape, not {tuple(prediction_features.shape)} "
             f"and {tuple(label_features.shape)}"
         )
-    index = regions if isinstance(regions, RegionIndex) else index_regions(regions, max_regions)
+    index = as_index(regions, prediction_features, max_regions)
     check_features(prediction_features, index)
     check_features(label_features, index)
     with full_precision(prediction_features):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+from typing import TypeGuard
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdc_sweeps.contrast.blocks import of_rows, sum_blocks
+from rdc_sweeps.contrast.cells import RegionCells
 from rdc_sweeps.contrast.precision import full_precision, promote
 from rdc_sweeps.contrast.regions import RegionIndex
 from rdc_sweeps.errors import UsageError
@@ -37,45 +43,67 @@ def region_means(features: Tensor, index: RegionIndex) -> Tensor:
     """Mean feature (B, R, d) of every region of features (B, d, h, w); 0 for padding. Float32 or better."""
     check_features(features, index)
     with full_precision(features):
-        values, _ = _blocks(promote(features)[0], index)
-        return _block_means(values, index)
+        (features,) = promote(features)
+        members = _cells(features, index.cells) if _fits(index.cells, features) else _pixels(features, index)
+        return _means(members, index)
 
 
 def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor]:
     """Mean (B, R, d) and covariance (B, R, d, d; denominator n - 1) of the regions of features (B, d, h, w).
 
     Pixels are gathered into blocks of one region each. The outer products of a block are one small matrix product, so
-    memory is linear in pixels x channels and no term of pixels x channels^2 exists. Products are of centred values: raw
-    moments would cancel where a region lies far off the origin.
+    memory is linear in pixels x channels and no term of pixels x channels^2 exists. If the index has the weights of the
+    features' cells, these take the pixels' place. Products are of centred values: raw moments would cancel where a
+    region lies far off the origin.
     """
-    values, empty = _blocks(features, index)
-    mean = _block_means(values, index)
-    padded = F.pad(mean, (0, 0, 0, 1))
-    own = padded.gather(1, index.block_rows[..., None].expand(-1, -1, mean.shape[-1]))
-    centred = (values - own[:, :, None]).masked_fill(empty, 0.0)
-    scatter = _sum_blocks(centred.mT @ centred, index)
+    members = _cells(features, index.cells) if _fits(index.cells, features) else _pixels(features, index)
+    mean = _means(members, index)
+    centred = members.values - of_rows(mean, members.block_rows)[:, :, None]
+    weighted = members.weigh(centred)
+    scatter = sum_blocks(centred.mT @ weighted, members.block_rows, index.counts.shape[1])
     return mean, scatter / (index.counts - 1).clamp_min(1)[..., None, None]
 
 
-def _blocks(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor]:
-    """Features of the sorted pixels (B, K, S, d), 0 in empty slots, and the mask (B, K, S, 1) of these."""
+@dataclasses.dataclass(frozen=True)
+class _Members:
+    """Rows (B, K, S, d) whose weighted sums are those of the regions' pixels, in blocks of one region each."""
+
+    values: Tensor
+    sums: Tensor  # (B, K, d)
+    weigh: Callable[[Tensor], Tensor]
+    block_rows: Tensor
+
+
+def _means(members: _Members, index: RegionIndex) -> Tensor:
+    total = sum_blocks(members.sums, members.block_rows, index.counts.shape[1])
+    return total / index.counts.clamp_min(1)[..., None]
+
+
+def _pixels(features: Tensor, index: RegionIndex) -> _Members:
     pixels = at_region_size(features, index).flatten(2).mT
+    empty = (index.slots == pixels.shape[1])[..., None]
+    values = _gather(pixels, index.slots.masked_fill(empty[..., 0], 0)).masked_fill(empty, 0.0)
+    return _Members(values, values.sum(2), lambda centred: centred.masked_fill(empty, 0.0), index.block_rows)
+
+
+def _fits(cells: RegionCells | None, features: Tensor) -> TypeGuard[RegionCells]:
+    return cells is not None and cells.size == tuple(features.shape[2:])
+
+
+def _cells(features: Tensor, cells: RegionCells) -> _Members:
+    values = _gather(features.flatten(2).mT, cells.corners.flatten(2))
+    first, second = cells.first.to(values.dtype), cells.second.to(values.dtype)
+    sums = (first.flatten(2)[:, :, None] @ values)[:, :, 0]
+
+    def weigh(centred: Tensor) -> Tensor:
+        return (second @ centred.reshape(*cells.corners.shape, -1)).flatten(2, 3)
+
+    return _Members(values, sums, weigh, cells.block_rows)
+
+
+def _gather(pixels: Tensor, places: Tensor) -> Tensor:
+    """Rows (B, K, S, d) of pixels (B, n, d) at places (B, K, S)."""
     batch, number, channels = pixels.shape
-    empty = index.slots == number
-    source = index.slots + torch.arange(batch, device=pixels.device)[:, None, None] * number
+    source = places + torch.arange(batch, device=pixels.device)[:, None, None] * number
     # index_select, not indexing: its gradient is a plain sum over rows instead of a sorted accumulation.
-    values = pixels.reshape(-1, channels).index_select(0, source.masked_fill(empty, 0).flatten())
-    return values.reshape(*source.shape, channels).masked_fill(empty[..., None], 0.0), empty[..., None]
-
-
-def _block_means(values: Tensor, index: RegionIndex) -> Tensor:
-    return _sum_blocks(values.sum(2), index) / index.counts.clamp_min(1)[..., None]
-
-
-def _sum_blocks(blockwise: Tensor, index: RegionIndex) -> Tensor:
-    """Sums (B, R, ...) over the blocks (B, K, ...) of each region."""
-    batch, rows = index.counts.shape
-    target = index.block_rows + torch.arange(batch, device=blockwise.device)[:, None] * (rows + 1)
-    total = blockwise.new_zeros(batch * (rows + 1), *blockwise.shape[2:])
-    total = total.index_add(0, target.flatten(), blockwise.flatten(0, 1))
-    return total.reshape(batch, rows + 1, *blockwise.shape[2:])[:, :rows]
+    return pixels.reshape(-1, channels).index_select(0, source.flatten()).reshape(*places.shape, channels)

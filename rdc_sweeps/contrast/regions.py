@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.blocks import block_layout
+from rdc_sweeps.contrast.cells import GAIN, RegionCells, region_cells
 from rdc_sweeps.errors import UsageError
 
 BLOCK = 32
@@ -28,6 +31,7 @@ class RegionIndex:
         slots: Tensor (B, K, 32) int64, pixels sorted by region in blocks of one region each; H * W marks an empty slot.
         block_rows: Tensor (B, K) int64, the row of each block, R for an unused block.
         dropped: Tensor (B,) int64, regions without a row because `max_regions` was smaller than their number.
+        cells: The same regions as weights on a coarser feature map, if its size was given.
     """
 
     ids: Tensor
@@ -36,6 +40,7 @@ class RegionIndex:
     slots: Tensor
     block_rows: Tensor
     dropped: Tensor
+    cells: RegionCells | None = None
 
     def select(self, images: Tensor) -> RegionIndex:
         """The index of a batch of items, `images` (N,) int64 naming the image of each (an image may occur often)."""
@@ -46,10 +51,26 @@ class RegionIndex:
         return self._map(lambda value: value.to(device, non_blocking=non_blocking))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> RegionIndex:
-        return RegionIndex(**{f.name: change(getattr(self, f.name)) for f in dataclasses.fields(self)})
+        return _map_tensors(self, change)
 
 
-def index_regions(regions: Tensor, max_regions: int | None = None) -> RegionIndex:
+Record = TypeVar("Record", bound="RegionIndex | RegionCells")
+
+
+def _map_tensors(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
+    changed: dict[str, Any] = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, Tensor):
+            changed[field.name] = change(value)
+        elif isinstance(value, RegionCells):
+            changed[field.name] = _map_tensors(value, change)
+    return dataclasses.replace(record, **changed)
+
+
+def index_regions(
+    regions: Tensor, max_regions: int | None = None, *, feature_size: tuple[int, int] | None = None
+) -> RegionIndex:
     """Assign a row to every region id of every image and lay the pixels out by region.
 
     Args:
@@ -58,6 +79,8 @@ def index_regions(regions: Tensor, max_regions: int | None = None) -> RegionInde
         max_regions: The number of rows R. Without it R is the largest number of regions in the batch, which on a GPU
             costs one host synchronisation; pass it (or index on the CPU in a data worker) to have none. Regions beyond
             it, those with the largest ids, are left out and counted in `dropped`.
+        feature_size: Height and width of the features, if they are much coarser than the regions: their moments are
+            then taken from the coarse map, exactly and faster. Building the weights reads the data: index on the CPU.
 
     Raises:
         UsageError: The map is not a (B, H, W) integer tensor, or max_regions is below 1.
@@ -86,23 +109,23 @@ def index_regions(regions: Tensor, max_regions: int | None = None) -> RegionInde
     row_ids = torch.full((batch, capacity + 1), -1, dtype=torch.long, device=device).scatter_(1, sink, ids)
     rows = torch.empty_like(sink).scatter_(1, order, torch.where(kept, sorted_rows, -1))
 
-    # Every region takes ceil(count / BLOCK) blocks; the total has a bound that needs no look at the data.
-    blocks = -(-pixels // BLOCK) + capacity
-    region_blocks = (counts + BLOCK - 1) // BLOCK
-    block_start = region_blocks.cumsum(1) - region_blocks
-    pixel_start = counts.cumsum(1) - counts + (ids < 0).sum(1, keepdim=True)
-    rank = torch.arange(pixels, device=device) - pixel_start.gather(1, sink)
-    slot = torch.where(kept, block_start.gather(1, sink) * BLOCK + rank, blocks * BLOCK)
-    slots = torch.full((batch, blocks * BLOCK + 1), pixels, dtype=torch.long, device=device).scatter_(1, slot, order)
-    ends = (block_start + region_blocks)[:, :capacity].contiguous()
-    block_rows = torch.searchsorted(
-        ends, torch.arange(blocks, device=device).expand(batch, -1).contiguous(), right=True
-    )
+    members, block_rows = block_layout(sink, counts[:, :capacity], BLOCK)
+    slots = torch.cat([order, torch.full_like(order[:, :1], pixels)], 1).gather(1, members.flatten(1))
     return RegionIndex(
         ids=row_ids[:, :capacity],
         counts=counts[:, :capacity],
         rows=rows.reshape(batch, height, width),
-        slots=slots[:, :-1].reshape(batch, blocks, BLOCK),
+        slots=slots.reshape(members.shape),
         block_rows=block_rows,
         dropped=(found - capacity).clamp_min(0),
+        cells=None if feature_size is None else region_cells(rows.reshape(regions.shape), capacity, feature_size),
     )
+
+
+def as_index(regions: Tensor | RegionIndex, features: Tensor, max_regions: int | None) -> RegionIndex:
+    """Index a region map for features (B, d, h, w), on a CPU with their cells if these are worth it."""
+    if isinstance(regions, RegionIndex):
+        return regions
+    coarse = features.dim() == 4 and regions.dim() == 3 and regions[0].numel() >= GAIN * features[0, 0].numel()
+    size = (features.shape[2], features.shape[3]) if coarse and regions.device.type == "cpu" else None
+    return index_regions(regions, max_regions, feature_size=size)

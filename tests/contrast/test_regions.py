@@ -67,6 +67,29 @@ def test_moments_of_a_coarse_map_are_those_of_its_bilinear_resampling() -> None:
     torch.testing.assert_close(region_means(coarse, index_regions(regions)), region_means(fine, index_regions(regions)))
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    number=st.integers(1, 30),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    fine=st.tuples(st.integers(16, 21), st.integers(16, 23)),
+)
+@settings(max_examples=40, deadline=None)
+def test_weights_on_cells_are_exact(seed: int, number: int, size: tuple[int, int], fine: tuple[int, int]) -> None:
+    regions = random_regions(seed, 3, *fine, number=number)
+    coarse = 5 + torch.randn(3, 4, *size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    coarse.requires_grad_()
+    results = []
+    for feature_size in (None, size):
+        index = index_regions(regions, number + 2, feature_size=feature_size).select(torch.tensor([2, 0, 1, 0]))
+        g = region_gaussians(coarse[[2, 0, 1, 0]], index, ridge=0.0)
+        means = region_means(coarse[[2, 0, 1, 0]], index)
+        weights = torch.linspace(1, 2, g.covariance.numel(), dtype=torch.float64).reshape(g.covariance.shape)
+        weights = weights + weights.mT
+        (gradient,) = torch.autograd.grad((weights * g.covariance).sum() + means.square().sum(), coarse)
+        results.append((g.mean, g.covariance, means, gradient))
+    torch.testing.assert_close(results[1], results[0], rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, "oas"])
 @pytest.mark.parametrize("size", [(6, 7), (3, 4)])
 def test_gaussians_gradcheck(shrinkage: float, size: tuple[int, int]) -> None:
