@@ -15,7 +15,7 @@ from PIL import Image
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.journal import Journal, State
-from rdc_sweeps.tracking.mode import resolve_mode
+from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,7 @@ class WandbTracker:
         run_id: Content hash of the run; the W&B run has this id, so that a resumed run continues there.
         folder: The run directory; everything is kept in its `wandb` folder.
         config: The resolved spec, and what else should be searchable at W&B. No secrets.
-        mode: online, offline or disabled; None: what `resolve_mode` finds. Online becomes offline where W&B cannot be
-            used.
+        mode: online, offline or disabled. Online becomes offline where W&B cannot be used.
         project: W&B project.
         entity: W&B user or team; None for the key's own.
         group: The table.
@@ -63,7 +62,7 @@ class WandbTracker:
         folder: Path,
         config: Mapping[str, Any],
         *,
-        mode: str | None,
+        mode: Mode,
         project: str,
         entity: str | None = None,
         group: str,
@@ -76,7 +75,7 @@ class WandbTracker:
     ) -> None:
         self._identity = Identity(run_id, project, entity, group, job_type, name, tuple(tags), config)
         self._folder = folder / FOLDER
-        self._mode = resolve_mode(mode)
+        self._mode = mode
         self._init_timeout, self._finish_timeout = init_timeout, finish_timeout
         self._warn = warn
         self._queue: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -136,13 +135,18 @@ class WandbTracker:
             finish_timeout=self._finish_timeout,
             warn=self._warn,
         )
+        refused: set[str] = set()
         try:
             event = self._next(uploader)
             while event["kind"] != "finish":
                 try:
                     journal.append(self._storable(event))
                 except (TypeError, ValueError, AttributeError) as error:
-                    self._warn(f"not tracked: {event['kind']} at step {event.get('step')}: {error}")
+                    if event["kind"] not in refused:
+                        self._warn(
+                            f"not tracked: {event['kind']} at step {event.get('step')}, and any like it: {error}"
+                        )
+                    refused.add(event["kind"])
                 event = self._next(uploader)
             journal.append(event)
             if event["state"] == "preempted":
@@ -156,24 +160,26 @@ class WandbTracker:
 
     def _next(self, uploader: Supervisor) -> dict[str, Any]:
         while True:
+            uploader.supervise()
             try:
                 return self._queue.get(timeout=1.0)
             except queue.Empty:
-                uploader.supervise()
+                continue
 
     def _storable(self, event: dict[str, Any]) -> dict[str, Any]:
         """An event as the journal keeps it: plain numbers, and panels as files."""
         if event["kind"] == "panels":
-            panels = {title: self._save(title, image, event["step"]) for title, image in event["panels"]}
+            numbered = enumerate(event["panels"])
+            panels = {title: self._save(f"{event['step']:08d}-{n}", title, image) for n, (title, image) in numbered}
             return {**event, "panels": panels}
         if event["kind"] in {"step", "epoch"}:
             return {**event, "values": {key: float(value) for key, value in event["values"].items()}}
         return event
 
-    def _save(self, title: str, image: NDArray[np.uint8], step: int) -> str:
+    def _save(self, number: str, title: str, image: NDArray[np.uint8]) -> str:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ValueError(f"panel {title!r} is {image.dtype} {image.shape}, expected uint8 (H, W, 3)")
-        name = f"panels/{step:08d}-{re.sub(r'[^A-Za-z0-9.-]+', '-', title)}.png"
+        name = f"panels/{number}-{re.sub(r'[^A-Za-z0-9.-]+', '-', title)}.png"
         picture = Image.fromarray(np.ascontiguousarray(image))
         write_atomically(self._folder / name, lambda file: picture.save(file, format="PNG"))
         return name

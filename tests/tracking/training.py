@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdc_sweeps.tracking.mode import Mode, resolve_mode
 from rdc_sweeps.tracking.wandb import WandbTracker
 
 RUN = "0123456789abcdef"
@@ -17,7 +18,7 @@ STEPS_PER_EPOCH = 10
 
 def tracker(
     folder: Path,
-    mode: str | None,
+    mode: Mode,
     *,
     init_timeout: float = 30.0,
     finish_timeout: float = 60.0,
@@ -58,7 +59,7 @@ def miou(epoch: int) -> float:
 
 
 if __name__ == "__main__":
-    observer = tracker(Path(sys.argv[1]), sys.argv[2])
+    observer = tracker(Path(sys.argv[1]), resolve_mode(sys.argv[2]))
     observer.start(0)
     train(observer, 0, 35)
     print("trained", os.getpid(), flush=True)
