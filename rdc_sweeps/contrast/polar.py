@@ -156,4 +156,5 @@ def _polar_factors(
 
 
 def _eighths(reach: float) -> int:
-    return math.floor(8 * math.log2(max(reach, LOWEST_REACH)))
+    # The order matters: max() keeps its first argument if `reach` is nan, and the loss then says so by being nan.
+    return math.floor(8 * math.log2(max(LOWEST_REACH, reach)))

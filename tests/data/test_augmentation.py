@@ -77,8 +77,9 @@ def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
     assert first_ids is not None
     assert second_ids is not None
     for outer, inner in ((first_ids // WIDTH, second_ids // WIDTH), (first_ids % WIDTH, second_ids % WIDTH)):
-        assert outer.min() <= inner.min()
-        assert inner.max() <= outer.max()
+        # View 2 samples more densely, so it may show the pixel at the edge that view 1's samples step over.
+        assert outer.min() - 1 <= inner.min()
+        assert inner.max() <= outer.max() + 1
         assert np.sign(int(outer[-1, -1]) - int(outer[0, 0])) == np.sign(int(inner[-1, -1]) - int(inner[0, 0]))
     assert zoom_of(second, second_ids) / zoom_of(first, first_ids) == pytest.approx(1.2, rel=1e-4) or zoom_of(
         second, second_ids
