@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from rdc_sweeps.cli import experiments, regions, reports, runs
+from rdc_sweeps.cli import experiments, regions, reports, runs, tracking
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (experiments, runs, reports, regions):
+for module in (experiments, runs, reports, regions, tracking):
     module.register(app)
 
 

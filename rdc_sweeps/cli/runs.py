@@ -119,7 +119,7 @@ def show(
 ) -> None:
     """Show what is known of one run."""
     settings = load_settings(root=root)
-    directory = _find(settings, run_id)
+    directory = find_run(settings, run_id)
     status, failure, result, origin = directory.status(), directory.failure(), directory.result(), directory.origin()
     if as_json:
         records = {"origin": origin, "status": status, "failure": failure, "result": result}
@@ -151,7 +151,8 @@ def show(
     data.print(directory.spec.read_text(encoding="utf-8"), markup=False, highlight=False)
 
 
-def _find(settings: Settings, prefix: str) -> RunDirectory:
+def find_run(settings: Settings, prefix: str) -> RunDirectory:
+    """The run whose id begins with `prefix`."""
     if prefix.isalnum():
         found = sorted(folder.name for folder in settings.root.glob(f"{prefix}*") if (folder / "spec.yaml").exists())
         if len(found) == 1:

@@ -92,13 +92,13 @@ class NuclearNorms(torch.autograd.Function):
         """The nuclear norms (P,)."""
         ctx.save_for_backward(factors, left, right, norms)
         ctx.reach = reach
-        ctx.kept = []
         keep = ctx.needs_input_grad[0] and left.numel() * _bytes(factors) <= KEEP_BYTES
+        ctx.kept = []
         values = torch.empty_like(norms)
-        for chunk, polar, product in _polar_factors(factors, left, right, norms, reach):
+        for chunk, polar, product in _polar_factors(factors, left, right, norms, reach, keep=keep):
             values[chunk] = torch.linalg.vecdot(polar.flatten(1), product.flatten(1)) * norms[chunk]
             if keep:
-                ctx.kept.append((chunk, polar.clone()))
+                ctx.kept.append((chunk, polar))
         return values
 
     @staticmethod
@@ -107,9 +107,9 @@ class NuclearNorms(torch.autograd.Function):
         """Gradient with respect to the factors."""
         factors, left, right, norms = ctx.saved_tensors
         gradient = torch.zeros_like(factors)
-        again = ((chunk, polar) for chunk, polar, _ in _polar_factors(factors, left, right, norms, ctx.reach))
         memory = factors.new_empty(2, min(_chunk_size(factors), left.numel()), *factors.shape[1:])
-        for chunk, polar in ctx.kept or again:
+        again = _polar_factors(factors, left, right, norms, ctx.reach, keep=False)
+        for chunk, polar in ctx.kept or ((chunk, polar) for chunk, polar, _ in again):
             other, part = memory[:, : len(polar)]
             for own, opposite, turned in ((left, right, polar.mT), (right, left, polar)):
                 torch.index_select(factors, 0, opposite[chunk], out=other)
@@ -127,11 +127,11 @@ def _bytes(factors: Tensor) -> int:
 
 
 def _polar_factors(
-    factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float]
+    factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, reach: list[float], *, keep: bool
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Per chunk of pairs, the polar factors of left^T right and the products divided by their norms.
 
-    Both are views of memory that the next chunk writes again.
+    Both are in memory that the next chunk writes again, except that the factors have their own if they are to be kept.
     """
     double = factors.dtype == torch.float64
     size = _chunk_size(factors)
@@ -139,12 +139,15 @@ def _polar_factors(
     inverse = norms.reciprocal()[:, None, None]
     for start in range(0, left.numel(), size):
         chunk = slice(start, min(start + size, left.numel()))
-        product, square, inner, spare, polar = memory[:, : chunk.stop - start]
+        product, square, inner, spare, polar = memory[:, : chunk.stop - chunk.start]
         torch.index_select(factors, 0, left[chunk], out=square)
         torch.index_select(factors, 0, right[chunk], out=inner)
         torch.bmm(square.mul_(inverse[chunk]).mT, inner, out=product)
         source = product
-        for a, b, c in polar_schedule(_eighths(min(reach[chunk]) if reach else BLIND_REACH), double):
+        steps = polar_schedule(_eighths(min(reach[chunk]) if reach else BLIND_REACH), double)
+        for number, (a, b, c) in enumerate(steps, start=1):
+            if keep and number == len(steps):
+                polar = torch.empty_like(product)
             torch.bmm(source.mT, source, out=square)
             if c:
                 torch.baddbmm(square, square, square, beta=b, alpha=c, out=inner)

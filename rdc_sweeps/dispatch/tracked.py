@@ -34,7 +34,7 @@ class TrackingObserver:
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
         """Begin or continue the W&B run."""
-        self.tracker.start()
+        self.tracker.start(step)
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Log a step."""

@@ -1,1 +1,1 @@
-"""Weights & Biases: modes, the journal of a run, its upload, prediction panels."""
+"""Weights & Biases: modes, the journal of a run, its upload."""

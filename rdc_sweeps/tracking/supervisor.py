@@ -98,7 +98,7 @@ class Supervisor:
             return None
 
     def _remedy(self) -> str:
-        return f"nothing is lost, send it later: python -m rdc_sweeps.tracking.uploader {self._folder} online"
+        return f"nothing is lost, send it later: rdc-sweep sync {self._folder.parent.name}"
 
 
 def upload(folder: Path, *, init_timeout: float = 30.0, finish_timeout: float = 300.0) -> None:

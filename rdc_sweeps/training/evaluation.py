@@ -1,19 +1,26 @@
 """Metrics of a network on a split, and pictures of what it predicts."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.models.network import MultiTaskNetwork
-from rdc_sweeps.tracking.panels import prediction_panel
 from rdc_sweeps.training.observers import Panel
+from rdc_sweeps.training.panels import prediction_panel
 from rdc_sweeps.training.records import Metrics
 
 
 @torch.no_grad()
 def evaluate(
-    network: MultiTaskNetwork, batches: EvaluationBatches, meter: MultiTaskMeter, device: torch.device, panels: int = 0
+    network: MultiTaskNetwork,
+    batches: EvaluationBatches,
+    meter: MultiTaskMeter,
+    device: torch.device,
+    panels: int = 0,
+    classes: Sequence[str] = (),
 ) -> tuple[Metrics, list[Panel]]:
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
@@ -23,6 +30,7 @@ def evaluate(
         meter: A fresh meter.
         device: Where the network is.
         panels: How many images are drawn.
+        classes: Names of the semantic classes, for the legend.
     """
     network.eval()
     pictures: list[Panel] = []
@@ -35,5 +43,5 @@ def evaluate(
             truth = {task: label[position] for task, label in labels.items()}
             predicted = {task: prediction[position] for task, prediction in predictions.items()}
             title = f"image {int(batch.rows[position])}"
-            pictures.append((title, prediction_panel(view.image[position], truth, predicted)))
+            pictures.append((title, prediction_panel(view.image[position], truth, predicted, classes=classes)))
     return meter.compute(), pictures

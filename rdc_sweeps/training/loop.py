@@ -196,7 +196,9 @@ class _Loop:
             observer.evaluated(record, last_step, panels)
 
     def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[Metrics, list[Panel]]:
-        return evaluate(self.learner.network, batches, self.meter(), self.accelerator.device, panels)
+        return evaluate(
+            self.learner.network, batches, self.meter(), self.accelerator.device, panels, self.spec.dataset.classes
+        )
 
     def _save(self) -> None:
         if not self.accelerator.is_main_process:

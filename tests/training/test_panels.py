@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.tracking.colours import (
+from rdc_sweeps.training.colours import (
     BLACK,
     PALETTE,
     class_colour,
@@ -17,7 +17,7 @@ from rdc_sweeps.tracking.colours import (
     normal_colours,
     semantic_colours,
 )
-from rdc_sweeps.tracking.panels import CAPTION, GAP, SMALLEST, prediction_panel
+from rdc_sweeps.training.panels import CAPTION, GAP, SMALLEST, prediction_panel
 
 SIZE = (160, 200)
 

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.tracking.colours import (
+from rdc_sweeps.training.colours import (
     Picture,
     Values,
     class_colour,
