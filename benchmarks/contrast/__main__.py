@@ -17,6 +17,7 @@ from benchmarks.contrast import accuracy, growth, loss, plots, training_step, wa
 PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
     "wasserstein": wasserstein.run,
     "loss": loss.run,
+    "patches": loss.run_patches,
     "training_step": training_step.run,
     "growth": growth.run,
     "accuracy": accuracy.run,

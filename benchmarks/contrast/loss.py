@@ -28,6 +28,19 @@ def run(quick: bool) -> list[dict[str, Any]]:
     return [_row(regions, 1 if quick else 3) for regions in (30, 100)]
 
 
+def run_patches(quick: bool) -> list[dict[str, Any]]:
+    """The 432 patches of 8 x 8 as regions, beside 100 regions."""
+    prediction, label = (features(1, 32, 18, 24, stride=1, seed=seed) for seed in (1, 2))
+    grid = torch.arange(432).reshape(1, 18, 24).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    maps = {"patches": grid, "regions": voronoi(1, 144, 192, 100)}
+    candidates: dict[str, Callable[[], object]] = {
+        name: partial(step, prediction, label, map_, GaussianContrast()) for name, map_ in maps.items()
+    }
+    seconds = interleaved(candidates, 1 if quick else 3)
+    ratio = paired_ratio(seconds["patches"], seconds["regions"])
+    return [{"seconds": medians(seconds), "pairs": 864 * 863 // 2, "patches_over_100_regions": ratio}]
+
+
 def _row(regions: int, repeats: int) -> dict[str, Any]:
     prediction, label = (features(1, 32, 144, 192, seed=seed) for seed in (1, 2))
     maps = voronoi(1, 144, 192, regions)
