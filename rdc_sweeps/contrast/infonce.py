@@ -46,8 +46,8 @@ def masked_logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
     logits = torch.where(mask, logits, lowest)
     top = logits.detach().amax(-1, keepdim=True)
     total = torch.where(mask, (logits - top).exp(), 0.0).sum(-1)
-    some = total > 0
-    return torch.where(some, torch.where(some, total, 1.0).log() + top[..., 0], lowest)
+    none = total == 0  # NaN is not: a network that diverges must show in its loss
+    return torch.where(none, lowest, torch.where(none, 1.0, total).log() + top[..., 0])
 
 
 def check_temperature(temperature: float) -> None:

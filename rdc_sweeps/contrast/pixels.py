@@ -169,7 +169,7 @@ class OtherRegions(torch.autograd.Function):
             if biases is not None:
                 largest = tile.add_(biases[item]).amax(1).clamp_min(lowest)
             summed = tile.sub_(largest[:, None]).exp_().sum(1)
-            total[item, part] = torch.where(summed > 0, summed.log() + largest, lowest)
+            total[item, part] = torch.where(summed == 0, lowest, summed.log() + largest)
         ctx.save_for_backward(queries, keys, query_rows, key_rows, biases, total)
         ctx.mark_non_differentiable(top)
         return total, top

@@ -28,7 +28,7 @@ def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
 def unit_vectors(vectors: Tensor) -> Tensor:
     """Vectors (..., d) at length 1; zero vectors stay zero and get no gradient."""
     largest = vectors.detach().abs().amax(-1, keepdim=True)
-    usable = largest > torch.finfo(vectors.dtype).tiny
+    usable = ~(largest <= torch.finfo(vectors.dtype).tiny)  # NaN is usable: it must show
     scaled = torch.where(
         usable, vectors / torch.where(usable, largest, 1.0), 0.0
     )  # so that no square under- or overflows

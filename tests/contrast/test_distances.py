@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rdc_sweeps.contrast import Gaussians, cosine_distance, kl_divergence, squared_euclidean, wasserstein2_squared
+from rdc_sweeps.contrast.factors import unit_factor
+from rdc_sweeps.contrast.polar import NuclearNorms
 from rdc_sweeps.errors import UsageError
 from tests.contrast import oracle
 
@@ -50,6 +52,21 @@ def test_polar_in_single_precision_is_as_exact_as_svdvals(ridge: float) -> None:
     errors = {m: (wasserstein2_squared(*single, method=m) - exact).abs().max() for m in METHODS}  # type: ignore[arg-type]
     assert errors["polar"] < 2e-5 * exact.max()
     assert errors["polar"] < 4 * errors["svdvals"] + 1e-5 * exact.max()
+
+
+def test_polar_without_a_look_at_the_spectrum_covers_the_default_regularisation() -> None:
+    """What a GPU runs: the fixed schedule, norms from the factors."""
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(40, 32, 5, generator=generator)
+    covariance = root @ root.mT
+    variance = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None]
+    factors, _ = unit_factor(covariance + 0.1 * variance * torch.eye(32))
+    left, right = torch.triu_indices(40, 40, 1)
+    products = factors[left].mT @ factors[right]
+    exact = torch.linalg.svdvals(products.double()).sum(-1)
+    norms = torch.linalg.matrix_norm(products)
+    found = NuclearNorms.apply(factors, left, right, norms, [])
+    assert ((found - exact).abs() < 1e-5 * exact).all()
 
 
 def test_gradients_agree_between_methods() -> None:

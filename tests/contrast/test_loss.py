@@ -367,6 +367,14 @@ def test_wrong_settings_are_refused_at_construction(build: Any, match: str) -> N
         build()
 
 
+@pytest.mark.parametrize("strategy", EVERY, ids=NAMES)
+def test_divergence_shows(strategy: Strategy) -> None:
+    if getattr(strategy, "method", "polar") in ("svdvals", "eigvalsh"):
+        pytest.skip("the decompositions refuse NaN with an error of their own")
+    prediction, label, regions = scene(11)
+    assert region_contrast(prediction * torch.nan, label, regions, strategy).loss.isnan()
+
+
 def test_unequal_features_are_refused() -> None:
     with pytest.raises(UsageError, match="one shape"):
         region_contrast(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4).long(), VectorContrast())
