@@ -16,10 +16,10 @@ from rdc_sweeps.contrast import GaussianContrast
 
 BASE = {"images": 1, "channels": 32, "height": 144, "regions": 30}
 AXES: dict[str, list[int]] = {
-    "pixels": [72, 144, 288, 432, 576, 864],
+    "pixels": [72, 144, 288, 432, 576],
     "regions": [16, 32, 64, 128, 192],
     "channels": [8, 16, 32, 64, 96],
-    "images": [1, 2, 4, 8, 16],
+    "images": [1, 2, 4, 8],
 }
 
 

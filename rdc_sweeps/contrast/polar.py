@@ -20,7 +20,7 @@ from torch import Tensor
 CHUNK_BYTES = {"cpu": 2**19}
 """Bytes of one work buffer: what stays in a core's cache on a CPU."""
 OTHER_CHUNK_BYTES = 2**28
-KEEP_BYTES = 2**28
+KEEP_BYTES = 2**30
 """Polar factors up to this size are kept for the backward pass, larger sets are computed again there."""
 
 BLIND_REACH = 2.0**-14
