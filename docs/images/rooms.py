@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from rdc_sweeps.data.rooms.render import render
-from rdc_sweeps.tracking.colours import depth_colours, normal_colours, semantic_colours
+from rdc_sweeps.training.colours import depth_colours, normal_colours, semantic_colours
 
 INDICES = (57, 64, 74, 56)
 

@@ -44,4 +44,7 @@ def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> lis
         failure = directories[one.run.id].failure()
         cause = failure.cause if failure else f"its process ended; see {directories[one.run.id].log}"
         messages.print(f"{one.run.title} ({one.run.id}): {state}: {cause}", style="red", markup=False, highlight=False)
+    if not unfinished:
+        run = todo[0].run
+        messages.print(f"all done: rdc-sweep report {run.table.table} --profile {run.profile.profile}", highlight=False)
     return failed_before + unfinished
