@@ -58,10 +58,10 @@ def polar_schedule(eighths: int, double: bool) -> tuple[Step, ...]:
 
 
 def newton_step(lower: float, double: bool) -> tuple[float, float, float]:
-    """Weights of M and of its inverse transpose that take [lower, 1] to [reached, 1], and `reached`, about 2 sqrt(lower).
+    """Weights of M and its inverse transpose that take [lower, 1] to [reached, 1], and `reached`, about 2 sqrt(lower).
 
-    It is Newton's step with optimal scaling (Higham 1986). Inverting a product of factors takes no inversion per pair: it
-    is the product of the factors' inverses. One product so gains what five to six of the polynomials' do.
+    It is Newton's step with optimal scaling (Higham 1986). Inverting a product of factors takes no inversion per pair:
+    it is the product of the factors' inverses. One product so gains what five to six of the polynomials' do.
     """
     top = (lower**-0.5 + lower**0.5) / 2 * (1 + (DOUBLE_SLACK if double else SLACK))
     return lower**-0.5 / (2 * top), lower**0.5 / (2 * top), 1 / top
@@ -93,11 +93,12 @@ def best_quintic(lower: float) -> tuple[Step, float]:
 
 
 class NuclearNorms(torch.autograd.Function):
-    """|A_i^T A_j|_* of pairs of lower triangular factors: `apply(factors (n, d, d), left (P,), right (P,), norms (P,), reach)` -> (P,).
+    """|A_i^T A_j|_* of selected pairs of lower triangular factors.
 
-    `norms` are upper bounds of the products' largest singular values. `reach` lists, per pair, a lower bound of the
-    smallest one relative to that, and decides how long to iterate; an empty list stands for BLIND_REACH. Pairs are best
-    ordered by reach, since a chunk takes the schedule of its lowest. Differentiable once, with respect to the factors.
+    `apply(factors (n, d, d), left (P,), right (P,), norms (P,), reach)` -> (P,). `norms` are upper bounds of the
+    products' largest singular values. `reach` lists, per pair, a lower bound of the smallest one relative to that, and
+    decides how long to iterate; an empty list stands for BLIND_REACH. Pairs are best ordered by reach, since a chunk
+    takes the schedule of its lowest. Differentiable once, with respect to the factors.
     """
 
     @staticmethod
