@@ -42,7 +42,10 @@ def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> lis
             continue
         unfinished.append(one.run.id)
         failure = directories[one.run.id].failure()
-        cause = failure.cause if failure else f"its process ended; see {directories[one.run.id].log}"
+        if state == "running":
+            cause = "another process is working on it"
+        else:
+            cause = failure.cause if failure else f"its process ended; see {directories[one.run.id].log}"
         messages.print(f"{one.run.title} ({one.run.id}): {state}: {cause}", style="red", markup=False, highlight=False)
     if not unfinished:
         run = todo[0].run

@@ -28,7 +28,7 @@ from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
 DONE, FAILED, LOCKED, PREEMPTED = 0, 1, 6, 7
 """Exit codes of a worker."""
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 log = logging.getLogger(__name__)
 
