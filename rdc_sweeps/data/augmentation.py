@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.specs.dataset import ByZoom
 from rdc_sweeps.specs.training import AugmentationSpec
 
 Regions = NDArray[np.int32]
@@ -15,26 +16,32 @@ Crop = tuple[float, float, float]
 
 
 def augment(
-    scene: Scene, regions: Regions | None, spec: AugmentationSpec, rng: np.random.Generator
+    scene: Scene,
+    regions: Regions | None,
+    spec: AugmentationSpec,
+    rng: np.random.Generator,
+    depth_by_zoom: ByZoom = "divided",
 ) -> list[tuple[Scene, Regions | None]]:
     """Views of a scene: view 1 a crop of the image, view 2 a crop of view 1, each of the scene's own size.
 
-    A crop zoomed by s shows the scene as from nearer: depth is divided by s, normals stay as they are. Every view
-    is sampled from the original, so view 2 is not blurred twice. The image is interpolated linearly; labels and regions
-    are those of the nearest pixel, since a mean over an edge, or of a valid and an invalid pixel, is no label.
+    A crop zoomed by s shows the scene as from nearer: metres of depth are divided by s, disparity is
+    multiplied, normals stay as they are. Every view is sampled from the original, so view 2 is not blurred twice. The
+    image is interpolated linearly; labels and regions are those of the nearest pixel, since a mean over an edge, or of
+    a valid and an invalid pixel, is no label.
 
     Args:
         scene: A scene with any of its labels.
         regions: (H, W) int32 region ids, or None.
         spec: Scales, number of views, flips.
         rng: Source of all randomness; how much is drawn does not depend on the labels.
+        depth_by_zoom: What a zoom does to depth.
     """
     flip = spec.flip and rng.random() < 0.5
     crop: Crop = (1.0, 0.0, 0.0)
     views = []
     for _ in range(spec.views):
         crop = _within(crop, spec.scales[int(rng.integers(len(spec.scales)))], rng.random(), rng.random())
-        views.append(_view(scene, regions, crop, flip))
+        views.append(_view(scene, regions, crop, flip, depth_by_zoom))
     return views
 
 
@@ -45,7 +52,9 @@ def _within(outer: Crop, zoom: float, down: float, right: float) -> Crop:
     return scale * zoom, top + down * room, left + right * room
 
 
-def _view(scene: Scene, regions: Regions | None, crop: Crop, flip: bool) -> tuple[Scene, Regions | None]:
+def _view(
+    scene: Scene, regions: Regions | None, crop: Crop, flip: bool, depth_by_zoom: ByZoom
+) -> tuple[Scene, Regions | None]:
     zoom, top, left = crop
     height, width = scene.image.shape[:2]
     rows, columns = _places(height, zoom, top), _places(width, zoom, left)
@@ -59,6 +68,9 @@ def _view(scene: Scene, regions: Regions | None, crop: Crop, flip: bool) -> tupl
         taken: NDArray[Value] = array.take(near_rows, axis=0).take(near_columns, axis=1)
         return taken
 
+    depth = None if scene.depth is None else nearest(scene.depth)
+    if depth is not None:
+        depth = depth * np.float32(zoom) if depth_by_zoom == "multiplied" else depth / np.float32(zoom)
     normal = None if scene.normal is None else nearest(scene.normal)
     if normal is not None and flip:
         normal[..., 0] *= -1
@@ -66,7 +78,7 @@ def _view(scene: Scene, regions: Regions | None, crop: Crop, flip: bool) -> tupl
         Scene(
             image=_linear(_linear(scene.image, rows, 0), columns, 1),
             semantic=None if scene.semantic is None else nearest(scene.semantic),
-            depth=None if scene.depth is None else nearest(scene.depth) / np.float32(zoom),
+            depth=depth,
             normal=normal,
         ),
         None if regions is None else nearest(regions),

@@ -62,7 +62,9 @@ def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None)
             f"labels.source is 'published', but the folder of the published label settings is not known; "
             f"set {_SETTING}, or set labels.source to generated"
         )
-    path = root / f"{dataset.name}_settings" / f"{setting}.pth"
+    # 1 to K - 1 of two labels is one label, and published once.
+    file = "onelabel" if len(dataset.tasks) == 2 else setting
+    path = root / f"{dataset.name}_settings" / f"{file}.pth"
     if not path.is_file():
         raise DataError(
             f"{path}: no such file; {_SETTING} must name the folder that holds {path.parent.name}/{path.name}, "

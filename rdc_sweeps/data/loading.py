@@ -15,6 +15,7 @@ from rdc_sweeps.data.batches import Batch, RegionsOf, collated, granted_scene
 from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.dataset import ByZoom
 from rdc_sweeps.specs.training import AugmentationSpec
 
 _ORDER, _AUGMENTATION = 0x0DE2, 0xA06
@@ -33,6 +34,7 @@ class TrainingBatches:
         *,
         seed: int,
         batch_size: int,
+        depth_by_zoom: ByZoom = "divided",
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -46,6 +48,7 @@ class TrainingBatches:
             augmentation: Views.
             seed: Seed of order and augmentation.
             batch_size: Images per step over all processes.
+            depth_by_zoom: What the zoom of a crop does to depth.
             workers: Loading processes; 0 to load in a thread.
             rank: Number of this training process.
             world: How many training processes share each batch.
@@ -55,7 +58,7 @@ class TrainingBatches:
         """
         _same_length(dataset, mask)
         self._dataset, self._mask, self._regions = dataset, mask, regions
-        self._augmentation, self._seed = augmentation, seed
+        self._augmentation, self._depth_by_zoom, self._seed = augmentation, depth_by_zoom, seed
         self._batch_size = min(batch_size, len(dataset))
         if self._batch_size % world:
             raise UsageError(
@@ -91,6 +94,7 @@ class TrainingBatches:
                     None if self._regions is None else self._regions(row),
                     self._augmentation,
                     np.random.Generator(np.random.PCG64(entropy)),
+                    self._depth_by_zoom,
                 )
             )
         return collated(self._dataset, self._mask, rows, samples)

@@ -146,6 +146,28 @@ def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> Mta
     return MtanFolder(folder, layout, size, count)
 
 
+def open_mtan_splits(
+    title: str, layout: MtanLayout, size: Size, root: Path | None, setting: str
+) -> tuple[MtanFolder, MtanFolder]:
+    """The training split and the test split (`val` in this layout) of a published data set.
+
+    Args:
+        title: The data set, for messages.
+        layout: Its folders and classes.
+        size: Height and width to read at.
+        root: Its folder, None if it is not known.
+        setting: Name of the setting that says where the data set is.
+
+    Raises:
+        DataError: `root` is not set, or does not hold the data set.
+    """
+    if root is None:
+        raise DataError(f"{title}: its folder is not known; set {setting} to the folder that holds train/ and val/")
+    if not root.is_dir():
+        raise DataError(f"{root}: no such folder; set {setting} to the folder that holds train/ and val/")
+    return open_mtan(root / "train", layout, size, setting), open_mtan(root / "val", layout, size, setting)
+
+
 def _difference(expected: set[str], found: set[str]) -> str:
     missing, extra = sorted(expected - found, key=_by_number), sorted(found - expected, key=_by_number)
     parts = []

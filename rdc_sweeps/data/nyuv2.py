@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan
-from rdc_sweeps.errors import DataError
+from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan_splits
 from rdc_sweeps.specs.dataset import NYU_CLASSES, NyuV2Spec
 
 SETTING = "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)"
@@ -16,9 +15,4 @@ def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[MtanFol
     Raises:
         DataError: `root` is not set, or does not hold the data set.
     """
-    if root is None:
-        raise DataError(f"NYU-V2: its folder is not known; set {SETTING} to the folder that holds train/ and val/")
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; set {SETTING} to the folder that holds train/ and val/")
-    train, test = (open_mtan(root / split, LAYOUT, spec.size, SETTING) for split in ("train", "val"))
-    return train, test
+    return open_mtan_splits("NYU-V2", LAYOUT, spec.size, root, SETTING)

@@ -22,7 +22,8 @@ class Scene:
     Attributes:
         image: (H, W, 3) float32, RGB in [0, 1].
         semantic: (H, W) int16, class index, -1 void.
-        depth: (H, W) float32, metres along the optical axis, 0 invalid.
+        depth: (H, W) float32, metres along the optical axis or, for streets, disparity (raw 16-bit values of
+            Cityscapes / 65535); 0 invalid.
         normal: (H, W, 3) float32, unit vectors in the camera's frame (x right, y down, z forward) that face
             the camera, (0, 0, 0) invalid.
     """

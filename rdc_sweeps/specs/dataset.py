@@ -12,6 +12,12 @@ NYU_CLASSES = (
 )  # fmt: skip
 """The 13 semantic classes of NYU-V2, in label order."""
 
+CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
+"""The 7 categories of Cityscapes, in label order."""
+
+ByZoom = Literal["multiplied", "divided"]
+"""What becomes of depth in a crop that is magnified: a disparity is multiplied by the zoom, metres are divided by it."""
+
 
 class ImagesSpec(Spec):
     """What every data set lets one choose."""
@@ -41,6 +47,35 @@ class ImagesSpec(Spec):
     def classes(self) -> tuple[str, ...]:
         """Names of the semantic classes, in label order."""
         return NYU_CLASSES
+
+    @property
+    def depth_by_zoom(self) -> ByZoom:
+        """How depth follows the zoom of a crop."""
+        return "divided"
+
+
+class StreetImagesSpec(ImagesSpec):
+    """What data sets of streets have in common: the 7 classes of Cityscapes, and disparity for depth."""
+
+    disparity_by_zoom: ByZoom = Field(
+        "multiplied",
+        description="What a crop's zoom does to disparity; divided: as if it were metres, like the released code.",
+    )
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Tasks that this data set labels, in column order of the label settings; depth is disparity."""
+        return ("semantic", "depth")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes, in label order."""
+        return CITYSCAPES_CLASSES
+
+    @property
+    def depth_by_zoom(self) -> ByZoom:
+        """How disparity follows the zoom of a crop."""
+        return self.disparity_by_zoom
 
 
 class NyuV2Spec(ImagesSpec):
@@ -86,7 +121,50 @@ class RoomsSpec(ImagesSpec):
         return self.test_images
 
 
-DatasetSpec = Annotated[NyuV2Spec | RoomsSpec, Field(discriminator="name")]
+class CityscapesSpec(StreetImagesSpec):
+    """Cityscapes in the MTAN `.npy` layout: 2975 training and 500 test images, 7 classes, disparity."""
+
+    name: Literal["cityscapes"] = "cityscapes"
+    size: Size = (128, 256)
+    train_images: int | None = Field(
+        None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
+    )
+    test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
+
+    @property
+    def training_count(self) -> int:
+        """Images trained on, if the data set is the published one of 2975."""
+        return self.train_images or 2975 - self.validation_images
+
+    @property
+    def test_count(self) -> int:
+        """Images tested on, if the data set is the published one of 500."""
+        return self.test_images or 500
+
+
+class StreetsSpec(StreetImagesSpec):
+    """`streets`: the embedded procedural street set, with the 7 classes and the disparity of Cityscapes."""
+
+    synthetic: ClassVar[bool] = True
+
+    name: Literal["streets"] = "streets"
+    size: Size = (64, 128)
+    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
+    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
+    test_images: int = Field(100, ge=1)
+
+    @property
+    def training_count(self) -> int:
+        """Images trained on."""
+        return self.train_images
+
+    @property
+    def test_count(self) -> int:
+        """Images tested on."""
+        return self.test_images
+
+
+DatasetSpec = Annotated[NyuV2Spec | RoomsSpec | CityscapesSpec | StreetsSpec, Field(discriminator="name")]
 
 
 class LabelSpec(Spec):

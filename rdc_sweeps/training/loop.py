@@ -89,6 +89,7 @@ class _Loop:
             augmentation=spec.training.augmentation,
             seed=spec.seed,
             batch_size=spec.training.batch_size,
+            depth_by_zoom=spec.dataset.depth_by_zoom,
             rank=self.accelerator.process_index,
             world=self.accelerator.num_processes,
             workers=settings.workers,
