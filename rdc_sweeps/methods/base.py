@@ -33,3 +33,8 @@ class Method(nn.Module, ABC):
             batch: Views, labels and which of them are granted.
             epoch: Epochs done so far, with fraction; ramps depend on it.
         """
+
+
+def ramped(weight: float, ramp_epochs: float, epoch: float) -> float:
+    """A weight at a time: linear from 0 to `weight` over the first `ramp_epochs`, then `weight`."""
+    return weight * min(1.0, epoch / ramp_epochs) if ramp_epochs else weight

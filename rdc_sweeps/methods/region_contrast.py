@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
-import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.contrast import Diagnostics, Strategy, index_regions, region_contrast
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.base import Losses, Method
+from rdc_sweeps.methods.base import Losses, Method, ramped
 from rdc_sweeps.methods.losses import supervised_losses
+from rdc_sweeps.methods.mapped import map_pairs
 from rdc_sweeps.methods.pairs import Pairs, task_pairs
 from rdc_sweeps.methods.strategies import contrast_strategy
 from rdc_sweeps.methods.supervised import supervision
-from rdc_sweeps.models.mapping import TaskMaps, build_mapping, pair_index
-from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
+from rdc_sweeps.methods.views import predictions_of_views
+from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.regions.patches import patch_regions
 from rdc_sweeps.regions.semantic import semantic_regions
 from rdc_sweeps.specs.base import Task
@@ -43,21 +43,13 @@ class RegionContrastMethod(Method):
 
     def weight(self, epoch: float) -> float:
         """Weight of L_RC at a time: linear from 0 to `weight` over the ramp."""
-        ramp = self.spec.ramp_epochs
-        return self.spec.weight * min(1.0, epoch / ramp) if ramp else self.spec.weight
+        return ramped(self.spec.weight, self.spec.ramp_epochs, epoch)
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
         """See `Method.forward`."""
-        first, last = batch.views[0], batch.views[-1]
-        count = first.image.shape[0]
-        if first is last:
-            predictions = contrasted = network(first.image)
-        else:
-            both = network(torch.cat([first.image, last.image]))
-            predictions = {task: both[task][:count] for task in self.tasks}
-            contrasted = {task: both[task][count:] for task in self.tasks}
-        supervised = supervision(supervised_losses(self.tasks, predictions, first.labels, batch.granted))
-        contrast, reported = self.contrast(contrasted, last, task_pairs(batch.granted))
+        predictions, contrasted = predictions_of_views(network, batch)
+        supervised = supervision(supervised_losses(self.tasks, predictions, batch.views[0].labels, batch.granted))
+        contrast, reported = self.contrast(contrasted, batch.views[-1], task_pairs(batch.granted))
         total = supervised.total + self.weight(epoch) * contrast
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **reported})
 
@@ -75,30 +67,11 @@ class RegionContrastMethod(Method):
             return view.image.new_zeros(()), {}
         # Without a maximum, the number of regions is read from the maps: one look at the device per step.
         index = index_regions(self.regions(view)).select(pairs.image)
-        predicted, labelled = self.mapped(predictions, view, pairs)
+        predicted, labelled = map_pairs(self.mapping, predictions, view.labels, pairs, self.tasks, self.classes)
         outcome = region_contrast(predicted, labelled, index, self.strategy)
         reported = {f"contrast/{field.name}": getattr(outcome.diagnostics, field.name) for field in fields(Diagnostics)}
         # Each image weighs the same, however many pairs of tasks it has.
         return (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0], reported
-
-    def mapped(self, predictions: Mapping[Task, Tensor], view: View, pairs: Pairs) -> tuple[Tensor, Tensor]:
-        """Features (N, d, h, w) of the items' predictions and of their labels, in one pass through a_theta."""
-        device = view.image.device
-        count = len(pairs)
-        inputs: dict[Task, TaskMaps] = {}
-        for position, task in enumerate(self.tasks):
-            as_prediction, as_label = pairs.predicted == position, pairs.labelled == position
-            maps = []
-            if as_prediction.any():
-                maps.append(prediction_input(task, predictions[task][pairs.image[as_prediction].to(device)]))
-            if as_label.any():
-                maps.append(label_input(task, view.labels[task][pairs.image[as_label].to(device)], self.classes))
-            if maps:
-                slots = torch.cat([as_prediction.nonzero(), as_label.nonzero() + count]).flatten()
-                inputs[task] = TaskMaps(torch.cat(maps), slots.to(device))
-        kinds = pair_index(pairs.predicted, pairs.labelled, len(self.tasks)).to(device)
-        features = self.mapping(inputs, kinds.repeat(2))
-        return features[:count], features[count:]
 
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region."""
