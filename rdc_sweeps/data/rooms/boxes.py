@@ -1,5 +1,6 @@
 """Boxes and the rectangles that they are made of: all there is to see in a room."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -28,9 +29,9 @@ class Pattern(IntEnum):
 
 
 class Material(NamedTuple):
-    """A pattern with its two colours (linear RGB) and its period in metres."""
+    """A pattern (of rooms, or of another renderer) with its two colours (linear RGB) and its period in metres."""
 
-    pattern: Pattern
+    pattern: IntEnum
     colour: Colour
     second: Colour
     period: float = 1.0
@@ -91,6 +92,17 @@ def quads_of(boxes: list[Box]) -> Quads:
         material=np.repeat(np.arange(len(boxes)), 6),
         materials=materials,
     )
+
+
+def moved(boxes: list[Box], x: float, z: float, turn: float, low: float = 0.0) -> list[Box]:
+    """Boxes turned about the y axis by `turn`, then moved to (x, low, z)."""
+    cos, sin = math.cos(turn), math.sin(turn)
+    there = []
+    for box in boxes:
+        along, up, out = box.centre
+        centre = (x + along * cos + out * sin, up + low, z - along * sin + out * cos)
+        there.append(box._replace(centre=centre, turn=box.turn + turn))
+    return there
 
 
 def rotations(boxes: list[Box]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.data.rooms import furniture as pieces
 from rdc_sweeps.data.rooms import materials
-from rdc_sweeps.data.rooms.boxes import Box, Quads, Vector, inner_quads, joined, quads_of
+from rdc_sweeps.data.rooms.boxes import Box, Quads, Vector, inner_quads, joined, moved, quads_of
 from rdc_sweeps.data.rooms.dice import Dice
 from rdc_sweeps.data.rooms.furniture import Piece
 from rdc_sweeps.data.rooms.raster import Camera
@@ -171,11 +171,7 @@ class Room:
         return not any(side == wall and _meet(hung, other) for side, other in self._on_walls)
 
     def _add(self, boxes: list[Box], x: float, z: float, turn: float, low: float = 0.0) -> None:
-        cos, sin = math.cos(turn), math.sin(turn)
-        for box in boxes:
-            along, up, out = box.centre
-            centre = (x + along * cos + out * sin, up + low, z - along * sin + out * cos)
-            self._boxes.append(box._replace(centre=centre, turn=box.turn + turn))
+        self._boxes += moved(boxes, x, z, turn, low)
 
 
 def _casts_shadow(box: Box) -> bool:

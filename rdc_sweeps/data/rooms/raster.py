@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rdc_sweeps.data.rooms.boxes import Quads
 from rdc_sweeps.specs.base import Size
 
-_FOCAL = 519.0 / 480.0
+KINECT_FOCAL = 519.0 / 480.0
 """Focal length in image heights, that of the Kinect of NYU-V2."""
 _OVERLAP = 1e-5
 """Rectangles are this much larger (relative) when hit, so that no gap shows where two of them meet."""
@@ -28,10 +28,12 @@ class Camera:
     Attributes:
         position: (3,) in the room, metres.
         axes: (3, 3), rows are the camera's right, down and forward in the room.
+        focal: focal length in image heights.
     """
 
     position: NDArray[np.float64]
     axes: NDArray[np.float64]
+    focal: float = KINECT_FOCAL
 
 
 @dataclass(frozen=True)
@@ -52,19 +54,21 @@ class Hits:
     rays: NDArray[np.float32]
 
 
-def looking(position: NDArray[np.float64], target: NDArray[np.float64], roll: float) -> Camera:
+def looking(
+    position: NDArray[np.float64], target: NDArray[np.float64], roll: float, focal: float = KINECT_FOCAL
+) -> Camera:
     """A camera at `position` that looks at `target`, rolled about its optical axis by `roll` radians."""
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.array([forward[2], 0.0, -forward[0]]) / np.hypot(forward[0], forward[2])
     down = np.cross(right, forward)
     cos, sin = np.cos(roll), np.sin(roll)
-    return Camera(position, np.stack([cos * right + sin * down, cos * down - sin * right, forward]))
+    return Camera(position, np.stack([cos * right + sin * down, cos * down - sin * right, forward]), focal)
 
 
 def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
     """The nearest rectangle along every pixel's ray; the rectangles must enclose the camera."""
     height, width = size
-    focal = _FOCAL * height
+    focal = camera.focal * height
     xs = ((np.arange(width) + 0.5 - width / 2) / focal).astype(np.float32)
     ys = ((np.arange(height) + 0.5 - height / 2) / focal).astype(np.float32)
 

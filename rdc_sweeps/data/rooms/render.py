@@ -1,13 +1,15 @@
 """Rendering: a room to its picture, depth, normals and classes."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.rooms.boxes import Pattern, Quads, rotations
+from rdc_sweeps.data.rooms.boxes import Box, Pattern, Quads, rotations
 from rdc_sweeps.data.rooms.dice import Dice
 from rdc_sweeps.data.rooms.floorplan import FurnishedRoom
 from rdc_sweeps.data.rooms.layout import furnished
-from rdc_sweeps.data.rooms.raster import Hits, cast
+from rdc_sweeps.data.rooms.raster import Camera, Hits, cast
 from rdc_sweeps.data.rooms.textures import Places, colour_of
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.specs.base import Size
@@ -33,9 +35,14 @@ def render(seed: int, index: int, size: Size) -> Scene:
 
 
 def _picture(room: FurnishedRoom, hits: Hits, dice: Dice, generator: np.random.Generator) -> Floats:
-    """What a camera makes of the light: exposure, white balance, blur, noise; (H, W, 3) in [0, 1]."""
-    light = _albedo(room.quads, hits)
+    """The picture (H, W, 3), in [0, 1]."""
+    light = albedo(room.quads, hits, colour_of)
     light *= _light(room, hits, dice)
+    return developed(light, dice, generator)
+
+
+def developed(light: Floats, dice: Dice, generator: np.random.Generator) -> Floats:
+    """What a camera makes of light (3, H, W): exposure, white balance, blur, noise; (H, W, 3) in [0, 1]."""
     tint = np.array([dice.between(0.95, 1.06), 1.0, dice.between(0.92, 1.05)], dtype=np.float32)
     light *= (tint * np.float32(dice.between(0.2, 0.36) / max(float(light.mean()), 1e-3)))[:, None, None]
     # A square root stands in for sRGB's transfer curve, and the shoulder keeps highlights from clipping hard.
@@ -44,8 +51,8 @@ def _picture(room: FurnishedRoom, hits: Hits, dice: Dice, generator: np.random.G
     return np.ascontiguousarray(np.clip(image, 0, 1).transpose(1, 2, 0))
 
 
-def _albedo(quads: Quads, hits: Hits) -> Floats:
-    """Colour (3, H, W) of the surface at every pixel."""
+def albedo(quads: Quads, hits: Hits, colours: Callable[[int, Places], Floats]) -> Floats:
+    """Colour (3, H, W) of the surface at every pixel; `colours` gives those of a pattern."""
     across = np.linalg.norm(quads.across, axis=1).astype(np.float32)
     down = np.linalg.norm(quads.down, axis=1).astype(np.float32)
     pattern = np.array([m.pattern for m in quads.materials], dtype=np.int8)[quads.material]
@@ -54,7 +61,7 @@ def _albedo(quads: Quads, hits: Hits) -> Floats:
     period = np.array([m.period for m in quads.materials], dtype=np.float32)[quads.material]
 
     flat, u, v = hits.quad.ravel(), hits.u.ravel(), hits.v.ravel()
-    albedo = np.empty((3, flat.size), dtype=np.float32)
+    found = np.empty((3, flat.size), dtype=np.float32)
     seen = pattern[flat]
     for kind in np.flatnonzero(np.bincount(seen)).tolist():
         pixels = np.flatnonzero(seen == kind)
@@ -69,16 +76,15 @@ def _albedo(quads: Quads, hits: Hits) -> Floats:
             period=period[quad],
             offset=quad.astype(np.int64) * 37,
         )
-        albedo[:, pixels] = colour_of(Pattern(kind), places)
-    return albedo.reshape(3, *hits.quad.shape)
+        found[:, pixels] = colours(kind, places)
+    return found.reshape(3, *hits.quad.shape)
 
 
 def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
     """Light (3, H, W) that falls on every pixel: ambient that fades in corners, a lamp with shadows, daylight."""
     normals = room.quads.normal.astype(np.float32)
     normal = normals.T.take(hits.quad, axis=1)
-    place = np.tensordot(room.camera.axes.astype(np.float32).T, hits.rays * hits.depth, axes=1)
-    place += room.camera.position.astype(np.float32)[:, None, None]
+    place = places_of(hits, room.camera)
 
     corners = np.ones(hits.depth.shape, dtype=np.float32)
     for axis, length in enumerate(room.extent):
@@ -90,7 +96,7 @@ def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
     to_lamp = room.lamp[:, None, None] - place
     square = np.square(to_lamp).sum(axis=0)
     incident = np.maximum((to_lamp * normal).sum(axis=0), 0) / np.sqrt(square)
-    strength = np.float32(dice.between(0.8, 1.5)) * _lit(place, room)
+    strength = np.float32(dice.between(0.8, 1.5)) * lit(place, room.blockers, room.lamp, near=0.002, hardness=25)
     lamp = strength * incident * corners / (1 + np.float32(0.2) * square)
 
     facing_day = np.float32(dice.between(0.15, 0.45)) * np.maximum(normals @ room.daylight, 0)
@@ -105,28 +111,43 @@ def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
     return light
 
 
-def _lit(place: Floats, room: FurnishedRoom) -> Floats:
-    """Share (H, W) of the lamp that large boxes leave to every place, found for every other pixel."""
+def places_of(hits: Hits, camera: Camera) -> Floats:
+    """Where (3, H, W) the surface that a pixel sees is, in the world of the camera."""
+    place: Floats = np.tensordot(camera.axes.astype(np.float32).T, hits.rays * hits.depth, axes=1)
+    place += camera.position.astype(np.float32)[:, None, None]
+    return place
+
+
+def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardness: float) -> Floats:
+    """Share (H, W) of a lamp that boxes leave to every place, found for every other pixel.
+
+    Args:
+        place: (3, H, W).
+        blockers: Boxes, all lower than the lamp.
+        source: (3,) place of the lamp.
+        near: A box nearer to the place than this share of the way to the lamp casts no shadow on it.
+        hardness: A box that takes more than 1 / hardness of the way casts its full shadow.
+    """
     grid = place[:, ::2, ::2]
-    # The lamp hangs above all boxes, so a box only shades what is lower than its top.
+    # The lamp is above all boxes, so a box only shades what is lower than its top.
     upwards = np.argsort(grid[1], axis=None)
     points = grid.reshape(3, -1)[:, upwards]
-    tops = [box.centre[1] + (box.half[1] if box.tilt == 0 else max(box.half)) for box in room.blockers]
+    tops = [box.centre[1] + (box.half[1] if box.tilt == 0 else max(box.half)) for box in blockers]
     lower = np.searchsorted(points[1], np.array(tops, dtype=np.float32)).tolist()
     share = np.ones(len(upwards), dtype=np.float32)
-    for box, rotation, count in zip(room.blockers, rotations(room.blockers), lower, strict=True):
+    for box, rotation, count in zip(blockers, rotations(blockers), lower, strict=True):
         to_box = (rotation.T / np.array(box.half)[:, None]).astype(np.float32)
         centre = np.array(box.centre, dtype=np.float32)
         # Along the way from the point (0) to the lamp (1), which part is inside of the box?
         start = to_box @ points[:, :count]
         start -= (to_box @ centre)[:, None]
-        way = (to_box @ (room.lamp - centre))[:, None] - start
+        way = (to_box @ (source - centre))[:, None] - start
         scale = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
         middle, reach = start * scale, np.abs(scale)
-        enters = np.maximum(-(middle + reach).min(axis=0), np.float32(0.002))
+        enters = np.maximum(-(middle + reach).min(axis=0), np.float32(near))
         leaves = np.minimum((reach - middle).min(axis=0), 1)
         # A way that only grazes the box counts in part, which makes the shadow's edge soft.
-        share[:count] *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(25), 0, 1)
+        share[:count] *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(hardness), 0, 1)
     placed = np.empty_like(share)
     placed[upwards] = share
     whole = placed.reshape(grid.shape[1:]).repeat(2, axis=0).repeat(2, axis=1)

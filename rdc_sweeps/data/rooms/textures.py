@@ -60,8 +60,8 @@ def _wood(at: Places) -> Floats:
 
 def _planks(at: Places) -> Floats:
     row = np.floor(at.s / at.period)
-    shifted = at.t / (8 * at.period) + _scattered(row, at.offset)
-    tint = _scattered(row + 57 * np.floor(shifted), at.offset)
+    shifted = at.t / (8 * at.period) + scattered(row, at.offset)
+    tint = scattered(row + 57 * np.floor(shifted), at.offset)
     gap = (np.abs(at.s / at.period - row - np.float32(0.5)) > np.float32(0.46)).astype(np.float32)
     shade: Floats = (1 - np.float32(0.35) * gap) * (1 + np.float32(0.08) * at.noise(1.5, 0.15))
     return at.mixed(tint) * shade
@@ -71,7 +71,7 @@ def _tiles(at: Places) -> Floats:
     x, y = at.s / at.period, at.t / at.period
     column, line = np.floor(x), np.floor(y)
     joint = np.maximum(np.abs(x - column - np.float32(0.5)), np.abs(y - line - np.float32(0.5))) > np.float32(0.465)
-    tint = np.float32(0.12) * _scattered(column + 57 * line, at.offset)
+    tint = np.float32(0.12) * scattered(column + 57 * line, at.offset)
     return at.mixed(np.where(joint, np.float32(1), tint)) * (1 + np.float32(0.04) * at.noise())
 
 
@@ -94,7 +94,7 @@ def _pile(at: Places) -> Floats:
 
 def _painting(at: Places) -> Floats:
     land = (at.v - np.float32(0.55) + np.float32(0.12) * at.noise(0.8, 0.1) > 0).astype(np.float32)
-    fields = _scattered(np.floor(at.u * 4) + 57 * np.floor(at.v * 3), at.offset)
+    fields = scattered(np.floor(at.u * 4) + 57 * np.floor(at.v * 3), at.offset)
     share = np.where(at.offset % 2 == 0, land, fields)
     colour = at.mixed(share) * (1 + np.float32(0.2) * at.noise(1.2, 1.2))
     margin = np.maximum(np.abs(at.u - np.float32(0.5)), np.abs(at.v - np.float32(0.5))) > np.float32(0.42)
@@ -105,8 +105,8 @@ def _painting(at: Places) -> Floats:
 def _spines(at: Places) -> Floats:
     place = at.s / at.period + np.float32(0.25) * np.sin(np.float32(9.7) * at.s / at.period)
     book = np.floor(place)
-    tone, tall = _scattered(book, at.offset), _scattered(book, at.offset + 101)
-    hue = np.float32(6.283) * _scattered(book, at.offset + 211)
+    tone, tall = scattered(book, at.offset), scattered(book, at.offset + 101)
+    hue = np.float32(6.283) * scattered(book, at.offset + 211)
     phase = np.array([[0.0], [2.1], [4.2]], dtype=np.float32)
     colour: Floats = (np.float32(0.06) + np.float32(0.4) * tone * tone) * (1 + np.float32(0.45) * np.sin(hue + phase))
     dark = (at.v < np.float32(0.25) * tall) | (place - book > np.float32(0.88))
@@ -132,7 +132,7 @@ def _outdoors(at: Places) -> Floats:
     return np.where(bar, at.colour, colour)
 
 
-_PATTERNS: dict[Pattern, Callable[[Places], Floats]] = {
+_PATTERNS: dict[int, Callable[[Places], Floats]] = {
     Pattern.PLAIN: _plain,
     Pattern.WOOD: _wood,
     Pattern.PLANKS: _planks,
@@ -147,12 +147,12 @@ _PATTERNS: dict[Pattern, Callable[[Places], Floats]] = {
 }
 
 
-def colour_of(pattern: Pattern, at: Places) -> Floats:
+def colour_of(pattern: int, at: Places) -> Floats:
     """Linear RGB (3, N) of a pattern."""
     return np.maximum(_PATTERNS[pattern](at), 0)
 
 
-def _scattered(number: Floats, offset: NDArray[np.int64]) -> Floats:
+def scattered(number: Floats, offset: NDArray[np.int64]) -> Floats:
     """A value in [0, 1) for each whole number, as if drawn at random."""
     mixed = (number.astype(np.int64) + 7919 * offset) * 2654435761
     return ((mixed >> 13) & 0xFFFF).astype(np.float32) / np.float32(0x10000)
