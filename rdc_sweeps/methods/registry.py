@@ -4,14 +4,19 @@ from collections.abc import Callable
 from typing import Any
 
 from rdc_sweeps.methods.base import Method
+from rdc_sweeps.methods.cross_task import CrossTaskMethod
+from rdc_sweeps.methods.dejavu import DejaVuMethod
 from rdc_sweeps.methods.region_contrast import RegionContrastMethod
 from rdc_sweeps.methods.supervised import SupervisedMethod
 from rdc_sweeps.specs.base import Spec, Task
-from rdc_sweeps.specs.method import MethodSpec, RegionContrast, Supervised
+from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, SingleTask, Supervised
 
 METHODS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Method]] = {
     Supervised: lambda spec, tasks, classes: SupervisedMethod(tasks),
+    SingleTask: lambda spec, tasks, classes: SupervisedMethod(tasks),
     RegionContrast: RegionContrastMethod,
+    CrossTask: CrossTaskMethod,
+    DejaVu: DejaVuMethod,
 }
 """Builders: (spec, tasks, number of classes) -> method."""
 

@@ -1,8 +1,8 @@
 """Methods: what is trained besides the supervised losses."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
@@ -38,4 +38,56 @@ class RegionContrast(Spec):
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
-MethodSpec = Annotated[Supervised | RegionContrast, Field(discriminator="name")]
+class SingleTask(Spec):
+    """Supervised losses as in MTL, but a network of its own for each task (STL)."""
+
+    name: Literal["single_task"] = "single_task"
+
+
+class CrossTask(Spec):
+    """Cross-task consistency in joint pairwise spaces (Li et al., CVPR 2022)."""
+
+    name: Literal["cross_task"] = "cross_task"
+    mapping: MappingSpec = MappingSpec(channels=(64, 128, 256, 512, 512))
+    regulariser: float = Field(0.5, ge=0, description="Weight of the distances to the encoder feature.")
+    weight: float = Field(
+        2.0, ge=0, description="Weight of the consistency loss; the authors' code has 2 on NYU-V2, 1 on Cityscapes."
+    )
+    ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
+
+
+class CheckerboardRedaction(Spec):
+    """Every other block of the image is zero."""
+
+    name: Literal["checkerboard"] = "checkerboard"
+    block: int = Field(8, ge=1, description="Side of the blocks, pixels.")
+
+
+class SpectralRedaction(Spec):
+    """A band of the image's cosine transform is zero."""
+
+    name: Literal["spectral"] = "spectral"
+    lower: float = Field(0.1, ge=0, description="Frequencies from this on are removed; 1 is half a cycle per pixel.")
+    upper: float | None = Field(None, gt=0, description="Frequencies from this on are kept; null: none.")
+
+    @model_validator(mode="after")
+    def _band_has_width(self) -> Self:
+        if self.upper is not None and self.upper <= self.lower:
+            raise ValueError(f"upper {self.upper} must be larger than lower {self.lower}; null removes all above lower")
+        return self
+
+
+RedactionSpec = Annotated[CheckerboardRedaction | SpectralRedaction, Field(discriminator="name")]
+
+
+class DejaVu(Spec):
+    """Regeneration of the redacted image from the dense predictions (Borse et al., CVPR 2023)."""
+
+    name: Literal["dejavu"] = "dejavu"
+    redaction: RedactionSpec = CheckerboardRedaction()
+    channels: int = Field(32, ge=1, description="Channels of the regeneration module's hidden layers.")
+    weight: float = Field(1.0, ge=0, description="Weight of the reconstruction loss.")
+    ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
+
+
+MethodSpec = Annotated[Supervised | SingleTask | RegionContrast | CrossTask | DejaVu, Field(discriminator="name")]

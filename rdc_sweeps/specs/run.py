@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
-from rdc_sweeps.specs.method import MethodSpec, RegionContrast
+from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast
 from rdc_sweeps.specs.training import TrainingSpec
 
 SCHEMA_VERSION = 1
@@ -29,6 +29,15 @@ class RunSpec(Spec):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         method = self.method
+        height, width = self.dataset.size
+        if isinstance(method, RegionContrast | CrossTask) and min(height, width) < 2 ** len(method.mapping.channels):
+            raise ValueError(f"method.mapping.channels: too many levels for {height}x{width}")
+        if (
+            isinstance(method, DejaVu)
+            and method.redaction.name == "checkerboard"
+            and method.redaction.block >= max(height, width)
+        ):
+            raise ValueError(f"method.redaction.block: a block of {method.redaction.block} covers {height}x{width}")
         if isinstance(method, RegionContrast):
             extraction = method.extraction
             if (
@@ -40,12 +49,8 @@ class RunSpec(Spec):
                     "method.extraction.regions: semantic regions need every image's semantic label, "
                     f"but labels.setting is {self.labels.setting!r}; use sam or superpixel, or the full setting"
                 )
-            height, width = self.dataset.size
             if height % method.region_stride or width % method.region_stride:
                 raise ValueError(f"method.region_stride: {method.region_stride} does not divide {height}x{width}")
-            smallest = 2 ** len(method.mapping.channels)
-            if min(height, width) < smallest:
-                raise ValueError(f"method.mapping.channels: too many levels for {height}x{width}")
         return self
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
-from rdc_sweeps.models.network import MultiTaskNetwork
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.panels import prediction_panel
 from rdc_sweeps.training.records import Metrics
@@ -15,7 +14,7 @@ from rdc_sweeps.training.records import Metrics
 
 @torch.no_grad()
 def evaluate(
-    network: MultiTaskNetwork,
+    network: nn.Module,
     batches: EvaluationBatches,
     meter: MultiTaskMeter,
     device: torch.device,
@@ -25,7 +24,7 @@ def evaluate(
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
     Args:
-        network: Is evaluated in float32 and in evaluation mode.
+        network: Image (B, 3, H, W) to a dict of predictions per task; is evaluated in float32 and in evaluation mode.
         batches: The split; labels that its mask withholds do not count.
         meter: A fresh meter.
         device: Where the network is.

@@ -13,12 +13,14 @@ from rdc_sweeps.data.label_settings import label_mask
 from rdc_sweeps.data.splits import Splits, open_splits
 from rdc_sweeps.methods.base import Method
 from rdc_sweeps.methods.registry import build_method
-from rdc_sweeps.models.network import MultiTaskNetwork, build_network
+from rdc_sweeps.methods.single_task import SingleTaskNetworks
+from rdc_sweeps.models.network import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
-from rdc_sweeps.specs.method import RegionContrast
+from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.method import RegionContrast, SingleTask
 from rdc_sweeps.specs.regions import RegionExtraction, RegionSource
 from rdc_sweeps.specs.run import RunSpec
 
@@ -76,14 +78,18 @@ def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
     """Network and method, initialised from the run's seed."""
     torch.manual_seed(spec.seed)
     tasks, classes = spec.dataset.tasks, len(spec.dataset.classes)
-    network = build_network(spec.backbone, tasks, classes, weights_root=settings.weights_root)
-    return Learner(network, build_method(spec.method, tasks, classes))
+
+    def network(of: tuple[Task, ...]) -> torch.nn.Module:
+        return build_network(spec.backbone, of, classes, weights_root=settings.weights_root)
+
+    networks = SingleTaskNetworks(network, tasks) if isinstance(spec.method, SingleTask) else network(tasks)
+    return Learner(networks, build_method(spec.method, tasks, classes))
 
 
 class Learner(torch.nn.Module):
     """A network and the method that trains it, as one module: what is distributed, saved and resumed."""
 
-    def __init__(self, network: MultiTaskNetwork, method: Method) -> None:
+    def __init__(self, network: torch.nn.Module, method: Method) -> None:
         super().__init__()
         self.network = network
         self.method = method

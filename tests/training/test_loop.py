@@ -25,6 +25,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
     "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
     "supervised": {"method": {"name": "supervised"}},
+    "single task": {"method": {"name": "single_task"}},
+    "cross-task": {"method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
+    "checkerboard": {"method": {"name": "dejavu", "channels": 4}},
+    "spectral": {"method": {"name": "dejavu", "channels": 4, "redaction": {"name": "spectral"}}},
 }
 
 
