@@ -15,7 +15,7 @@ from rdc_sweeps.contrast import GaussianContrast, index_regions, region_contrast
 from rdc_sweeps.models.hrnet import HRNet18
 from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, pair_index
 from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
-from rdc_sweeps.models.network import MultiTaskNetwork
+from rdc_sweeps.models.pyramid import PyramidNetwork
 from rdc_sweeps.models.tasks import task_channels
 from rdc_sweeps.specs.base import Task
 
@@ -30,7 +30,7 @@ class TrainingStep:
     def __init__(self, regions: int) -> None:
         torch.manual_seed(0)
         channels = task_channels(TASKS, CLASSES)
-        self.network = MultiTaskNetwork(HRNet18(), channels).to(memory_format=torch.channels_last)
+        self.network = PyramidNetwork(HRNet18(), channels).to(memory_format=torch.channels_last)
         self.mapping = MappingNetwork(channels)
         self.optimiser = torch.optim.Adam([*self.network.parameters(), *self.mapping.parameters()], 1e-4)
         self.views = torch.rand(2, BATCH, 3, *SIZE)

@@ -1,7 +1,6 @@
 """The interface that every backbone has."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 class Backbone(nn.Module, ABC):
     """An image to feature maps at several scales.
 
-    A new backbone is a subclass in a file of its own, and its spec's line in `registry.BACKBONES`.
+    A new backbone is a subclass in a file of its own, and its network's line in `registry.NETWORKS`.
 
     Attributes:
         architecture: The timm model whose weights fit `body`.
@@ -17,7 +16,7 @@ class Backbone(nn.Module, ABC):
         channels: Channels of each map that `forward` returns.
     """
 
-    architecture: ClassVar[str]
+    architecture: str
     body: nn.Module
     channels: tuple[int, ...]
 
@@ -29,5 +28,5 @@ class Backbone(nn.Module, ABC):
             image: Tensor (B, 3, H, W), RGB in [0, 1]; H and W are multiples of 32.
 
         Returns:
-            One Tensor (B, channels[i], H / s_i, W / s_i) per scale, the finest (stride 4) first.
+            One Tensor (B, channels[i], H / s_i, W / s_i) per scale, the finest first.
         """

@@ -1,18 +1,35 @@
-"""Which class implements which backbone spec."""
+"""Which network implements which spec."""
 
-from rdc_sweeps.models.backbones import Backbone
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rdc_sweeps.models.base import MultiTaskNetwork
 from rdc_sweeps.models.efficientnet import EfficientNetLite0
 from rdc_sweeps.models.hrnet import HRNet18
-from rdc_sweeps.specs.backbone import BackboneSpec, EfficientNetLite0Spec, Hrnet18Spec
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.models.pyramid import PyramidNetwork
+from rdc_sweeps.models.segnet import SegNet
+from rdc_sweeps.models.taskexpert import build_taskexpert
+from rdc_sweeps.specs.backbone import (
+    BackboneSpec,
+    EfficientNetLite0Spec,
+    Hrnet18Spec,
+    SegNetSpec,
+    TaskExpertSpec,
+)
+from rdc_sweeps.specs.base import Spec, Task
 
-BACKBONES: dict[type[Spec], type[Backbone]] = {
-    Hrnet18Spec: HRNet18,
-    EfficientNetLite0Spec: EfficientNetLite0,
+NetworkBuilder = Callable[[Any, Mapping[Task, int]], MultiTaskNetwork]
+"""A spec and the channels of each task's output to a network, initialised from torch's global generator."""
+
+NETWORKS: dict[type[Spec], NetworkBuilder] = {
+    Hrnet18Spec: lambda _spec, out_channels: PyramidNetwork(HRNet18(), out_channels),
+    EfficientNetLite0Spec: lambda _spec, out_channels: PyramidNetwork(EfficientNetLite0(), out_channels),
+    SegNetSpec: lambda _spec, out_channels: SegNet(out_channels),
+    TaskExpertSpec: build_taskexpert,
 }
-"""Every backbone, by the type of its spec."""
+"""Every network, by the type of its spec."""
 
 
-def backbone_class(spec: BackboneSpec) -> type[Backbone]:
-    """The class that implements `spec`."""
-    return BACKBONES[type(spec)]
+def new_network(spec: BackboneSpec, out_channels: Mapping[Task, int]) -> MultiTaskNetwork:
+    """The network of `spec`, without pretrained weights; no tasks leave it without heads."""
+    return NETWORKS[type(spec)](spec, out_channels)

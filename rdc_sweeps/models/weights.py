@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models.backbones import Backbone
-from rdc_sweeps.models.registry import backbone_class
+from rdc_sweeps.models.registry import new_network
 from rdc_sweeps.specs.backbone import BackboneSpec, FileWeights, Pretrained
 
 logger = logging.getLogger(__name__)
@@ -60,12 +60,16 @@ def check_weights(spec: BackboneSpec, weights_root: Path | None) -> None:
         WeightsError: As `load_weights` would.
     """
     pretrained = spec.pretrained
-    if pretrained.source == "timm":
-        _find_on_hub(backbone_class(spec).architecture)
-    if pretrained.source == "file":
-        path = _file(pretrained, weights_root)
-        with torch.device("meta"):
-            backbone = backbone_class(spec)()
+    if pretrained.source == "none":
+        return
+    path = _file(pretrained, weights_root) if pretrained.source == "file" else None
+    with torch.device("meta"):
+        backbone = new_network(spec, {}).backbone
+    if backbone is None:
+        return
+    if path is None:
+        _find_on_hub(backbone.architecture)
+    else:
         _check_fit(_read(path), backbone, path)
 
 

@@ -44,4 +44,22 @@ class EfficientNetLite0Spec(Spec):
     pretrained: Pretrained = TimmWeights()
 
 
-BackboneSpec = Annotated[Hrnet18Spec | EfficientNetLite0Spec, Field(discriminator="name")]
+class SegNetSpec(Spec):
+    """SegNet of MTAN and Li et al., an encoder-decoder at full resolution, trained from scratch."""
+
+    name: Literal["segnet"] = "segnet"
+    pretrained: NoWeights = NoWeights()
+
+
+class TaskExpertSpec(Spec):
+    """TaskExpert: a vision transformer with a mixture of experts and a memory per task at four depths."""
+
+    name: Literal["taskexpert"] = "taskexpert"
+    vit: Literal["large", "tiny"] = Field("large", description="ViT-L/16 or ViT-Ti/16, pretrained at 384x384.")
+    experts: int = Field(5, ge=1, description="Experts per tap, shared by the tasks, without the memory.")
+    width: int = Field(256, ge=1, description="Channels of experts, memories and heads.")
+    pretrained: Pretrained = TimmWeights()
+    checkpointing: bool = Field(False, description="Less memory for a second forward pass through each block.")
+
+
+BackboneSpec = Annotated[Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec | TaskExpertSpec, Field(discriminator="name")]

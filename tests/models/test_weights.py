@@ -47,7 +47,7 @@ def load(spec: BackboneSpec, root: Path | None) -> dict[str, Tensor]:
     check_weights(spec, root)
     torch.manual_seed(0)
     network = build_network(spec, ("depth",), 13, weights_root=root)
-    return dict(network.backbone.body.state_dict())
+    return {} if network.backbone is None else dict(network.backbone.body.state_dict())
 
 
 def failure(spec: BackboneSpec, root: Path | None) -> str:

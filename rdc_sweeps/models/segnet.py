@@ -1,0 +1,93 @@
+"""SegNet (Badrinarayanan et al., TPAMI 2017) for several tasks, as in MTAN (Liu et al. 2019) and Li et al. (2022)."""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rdc_sweeps.models.base import MultiTaskNetwork
+from rdc_sweeps.specs.base import Task
+
+WIDTHS = (64, 128, 256, 512, 512)
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+"""Convolutions of each stage, in the encoder and, mirrored, in the decoder."""
+
+
+class SegNet(MultiTaskNetwork):
+    """VGG-16's convolutions down and up again; what was pooled goes back to where its maximum was.
+
+    All convolutions but the heads' are 3x3 with BN and ReLU. A head is a 3x3 and a 1x1 convolution with nothing in
+    between, at full resolution. With NYU-V2's three tasks and 13 classes it has 25,055,185 parameters (the original
+    counts three more, task weights that its losses do not use), trained from scratch.
+
+    Predicted normals have unit length, unlike those of the other networks. Semantic logits are not passed through the
+    log-softmax of the original: the cross-entropy and the Gumbel-softmax are blind to the difference.
+
+    Args:
+        out_channels: Channels of each task's output, see `task_channels`.
+    """
+
+    def __init__(self, out_channels: Mapping[Task, int]) -> None:
+        super().__init__(None)
+        self.encoder = _Encoder()
+        # Reversed: from the coarsest to full resolution, where the width stays.
+        self.decoder = nn.ModuleList(
+            _stage(WIDTHS[stage], WIDTHS[max(stage - 1, 0)], CONVOLUTIONS[stage])
+            for stage in reversed(range(len(WIDTHS)))
+        )
+        self.heads = nn.ModuleDict(
+            {
+                task: nn.Sequential(nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1), nn.Conv2d(WIDTHS[0], channels, 1))
+                for task, channels in out_channels.items()
+            }
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.xavier_normal_(module.weight)
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Predictions of all tasks, normals of length 1; see `MultiTaskNetwork.forward`."""
+        maxima: list[Tensor] = []
+        features = self.encoder(image.contiguous(memory_format=torch.channels_last), maxima)
+        for stage in self.decoder:
+            features = stage(F.max_unpool2d(features, maxima.pop(), [2, 2]))
+        predictions = {task: head(features) for task, head in self.heads.items()}
+        if "normal" in predictions:
+            # In float32: the squares of a half-precision normal lose the angle's second digit.
+            predictions["normal"] = F.normalize(predictions["normal"].float(), dim=1)
+        return predictions
+
+
+class _Encoder(nn.Module):
+    """Five stages, each followed by a 2x2 max-pool."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        inputs = (3, *WIDTHS)
+        self.stages = nn.ModuleList(
+            _stage(inputs[stage], width, CONVOLUTIONS[stage]) for stage, width in enumerate(WIDTHS)
+        )
+
+    def forward(self, image: Tensor, maxima: list[Tensor]) -> Tensor:
+        """Tensor (B, 3, H, W) to (B, 512, H / 32, W / 32); appends to `maxima` where each pool found its maxima.
+
+        They are no part of the output, so that it is the encoder's feature and nothing else.
+        """
+        features = image
+        for stage in self.stages:
+            features, indices = F.max_pool2d(stage(features), 2, return_indices=True)
+            maxima.append(indices)
+        return features
+
+
+def _stage(in_channels: int, out_channels: int, convolutions: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for position in range(convolutions):
+        layers += [
+            nn.Conv2d(out_channels if position else in_channels, out_channels, 3, padding=1),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+        ]
+    return nn.Sequential(*layers)
