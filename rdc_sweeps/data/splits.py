@@ -12,13 +12,15 @@ from rdc_sweeps.data.cityscapes import open_cityscapes
 from rdc_sweeps.data.nyuv2 import open_nyuv2
 from rdc_sweeps.data.rooms.dataset import open_rooms
 from rdc_sweeps.data.scene import Dataset, Subset
+from rdc_sweeps.data.streets.dataset import open_streets
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, ImagesSpec, NyuV2Spec, RoomsSpec
+from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, ImagesSpec, NyuV2Spec, RoomsSpec, StreetsSpec
 
 _OPENERS: dict[type[ImagesSpec], Callable[[Any, Path | None, Path], tuple[Dataset, Dataset]]] = {
     NyuV2Spec: open_nyuv2,
     RoomsSpec: open_rooms,
     CityscapesSpec: open_cityscapes,
+    StreetsSpec: open_streets,
 }
 """How to open each data set: from its spec, root and a cache folder to its training and test splits."""
 
