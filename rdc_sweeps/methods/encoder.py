@@ -17,8 +17,8 @@ PROJECTION_SEED = 0
 def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
     """While inside, collects what the network's encoder puts out, detached.
 
-    The encoder is the network's `backbone`, or the last stage of its `encoder` if it has no backbone, as SegNet. Those
-    maps of the last forward pass are in the list, Tensors (B, C_i, H_i, W_i).
+    The encoder is the network's `backbone`, or its `encoder` if it has no backbone, as SegNet. The list has the maps of
+    the last forward pass, Tensors (B, C_i, H_i, W_i).
     """
     maps: list[Tensor] = []
 
@@ -26,7 +26,7 @@ def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
         maps[:] = [scale.detach() for scale in ([output] if isinstance(output, Tensor) else output)]
 
     backbone: nn.Module | None = network.backbone
-    handle = (network.encoder[-1] if backbone is None else backbone).register_forward_hook(collect)
+    handle = (network.encoder if backbone is None else backbone).register_forward_hook(collect)
     try:
         yield maps
     finally:
@@ -36,11 +36,11 @@ def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
 def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -> Tensor:
     """The encoder's maps as one feature of the width and size of a_theta's output.
 
-    Each map is max-pooled to `size`, and the maps are concatenated. For SegNet and an a_theta of five levels up to 512
-    channels this is what SegNet pools at the end of its encoder, the feature of Li et al. If it does not give `width`
-    channels, a 1x1 convolution to `width` channels and a ReLU follow: a_theta ends in a ReLU and max-pooling too. The
-    convolution has orthogonal weights and no bias and is never trained. A trained one could follow a_theta to one
-    constant vector, and then the feature would no longer keep a_theta from becoming constant, which is its purpose.
+    Each map is averaged to `size`, and the maps are concatenated. With SegNet and an a_theta of five levels up to 512
+    channels that changes nothing. If it does not give `width` channels, a 1x1 convolution to `width` channels and a
+    ReLU follow: a_theta ends in a ReLU too. The convolution has orthogonal weights and no bias and is never trained. A
+    trained one could follow a_theta to one constant vector, and then the feature would no longer keep a_theta from
+    becoming constant, which is its purpose.
 
     Args:
         maps: Tensors (B, C_i, H_i, W_i).
@@ -50,7 +50,7 @@ def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -
     Returns:
         Tensor (B, width, *size), float32 or better.
     """
-    feature = torch.cat([F.adaptive_max_pool2d(scale, size) for scale in maps], dim=1)
+    feature = torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1)
     feature = feature.float() if feature.dtype.itemsize < 4 else feature
     if feature.shape[1] == width:
         return feature

@@ -67,7 +67,9 @@ class SpectralRedaction(Spec):
     """A band of the image's cosine transform is zero."""
 
     name: Literal["spectral"] = "spectral"
-    lower: float = Field(0.1, ge=0, description="Frequencies from this on are removed; 1 is half a cycle per pixel.")
+    lower: float = Field(
+        0.1, ge=0, lt=1, description="Frequencies from this on are removed; 1 is half a cycle per pixel."
+    )
     upper: float | None = Field(None, gt=0, description="Frequencies from this on are kept; null: none.")
 
     @model_validator(mode="after")

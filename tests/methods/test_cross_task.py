@@ -1,0 +1,196 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rdc_sweeps.methods.cross_task import CrossTaskMethod
+from rdc_sweeps.methods.encoder import encoder_feature, encoder_maps
+from rdc_sweeps.models.mapping import TaskMaps, build_mapping
+from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
+from rdc_sweeps.models.network import build_network
+from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
+from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.method import CrossTask, MappingSpec
+
+from .toy import (
+    CLASSES,
+    ONE_LABEL,
+    TASKS,
+    fill_withheld_labels,
+    outcome,
+    toy_batch,
+    toy_method,
+    toy_network,
+    toy_view,
+)
+
+SMALL = MappingSpec(channels=(8, 16))
+GRANTED: dict[str, tuple[tuple[Task, ...], list[list[bool]]]] = {
+    "one label of three": (TASKS, ONE_LABEL),
+    "one or two labels": (TASKS, [[True, True, False], [False, False, True]]),
+    "full": (TASKS, [[True, True, True], [True, True, True]]),
+    "one label of two": (("semantic", "depth"), [[True, False], [False, True]]),
+    "full, two tasks": (("semantic", "depth"), [[True, True]]),
+}
+
+
+def method(tasks: tuple[Task, ...] = TASKS, regulariser: float = 0.5, weight: float = 2.0) -> CrossTaskMethod:
+    spec = CrossTask(mapping=SMALL, regulariser=regulariser, weight=weight)
+    built: CrossTaskMethod = toy_method(spec, tasks)
+    return built
+
+
+def test_a_theta_of_nyuv2_has_the_published_size() -> None:
+    mapping = build_mapping(CrossTask().mapping, TASKS, 13)
+    assert round(sum(parameter.numel() for parameter in mapping.parameters()) / 1e6, 1) == 14.8
+    assert mapping.stride == 32
+    assert mapping.out_channels == 512
+
+
+@pytest.mark.parametrize("regulariser", [0.0, 0.5])
+@pytest.mark.parametrize(("tasks", "granted"), GRANTED.values(), ids=GRANTED.keys())
+@torch.no_grad()
+def test_the_loss_is_that_of_a_loop_over_images_and_pairs(
+    tasks: tuple[Task, ...], granted: list[list[bool]], regulariser: float
+) -> None:
+    network, built, batch = toy_network(tasks).eval(), method(tasks, regulariser).eval(), toy_batch(granted)
+    for parameter in built.film_parameters():
+        parameter.add_(0.3 * torch.randn_like(parameter))
+    network.heads["semantic"].weight.mul_(1e6)  # type: ignore[operator]  # no Gumbel noise changes a class
+    view = batch.views[0]
+    with encoder_maps(network) as maps:
+        predictions = network(view.image)
+
+    def mapped(task: Task, map_: Tensor, pair: int) -> Tensor:
+        features: Tensor = built.mapping({task: TaskMaps(map_, torch.tensor([0]))}, torch.tensor([pair]))
+        return features[0]
+
+    def distance(one: Tensor, other: Tensor) -> Tensor:
+        one, other = one.flatten(1), other.flatten(1)
+        cosines = [(a @ b) / max(float(a.norm() * b.norm()), 1e-12) for a, b in zip(one.T, other.T, strict=True)]
+        return 1 - torch.stack(cosines).mean()
+
+    expected = torch.zeros(())
+    for image, row in enumerate(granted):
+        ordered = [(t, s) for t in range(len(tasks)) for s in range(len(tasks)) if t != s]
+        for pair, (t, s) in enumerate(ordered):
+            if not row[s] or (row[t] and not all(row)):
+                continue
+            prediction = mapped(tasks[t], prediction_input(tasks[t], predictions[tasks[t]][image, None]), pair)
+            label = mapped(tasks[s], label_input(tasks[s], view.labels[tasks[s]][image, None], CLASSES), pair)
+            feature = encoder_feature([scale[image, None] for scale in maps], 16, (8, 12))[0]
+            expected = expected + distance(prediction, label)
+            expected = expected + regulariser * (distance(prediction, feature) + distance(label, feature))
+    found = outcome(built, network, batch)["loss/consistency"]
+    torch.testing.assert_close(found, expected / len(granted), rtol=1e-4, atol=1e-5)
+
+
+def test_gradients_reach_predictions_of_unlabelled_tasks_and_the_mapping() -> None:
+    network, built = toy_network(), method()
+    outcome(built, network, toy_batch([[False, True, False]]))["total"].backward()
+    for task in ("semantic", "normal"):
+        gradient = network.heads[task].weight.grad
+        assert isinstance(gradient, Tensor)
+        assert gradient.abs().sum() > 0, task
+    used = {name for name, parameter in built.named_parameters() if parameter.grad is not None}
+    assert used == {name for name, _ in built.named_parameters()}
+    assert sum(float(film.grad.abs().sum()) for film in built.film_parameters() if film.grad is not None) > 0
+
+
+def test_the_encoder_feature_has_no_gradient() -> None:
+    network = toy_network()
+    with encoder_maps(network) as maps:
+        network(toy_view(1).image)
+    assert [tuple(scale.shape) for scale in maps] == [(1, 6, 8, 12), (1, 4, 4, 6)]
+    assert not any(scale.requires_grad for scale in maps)
+    network(toy_view(2).image)
+    assert len(maps[0]) == 1  # only while inside
+
+
+def test_parts_add_up_with_the_weight_and_its_ramp() -> None:
+    spec = CrossTask(mapping=SMALL, ramp_epochs=4)
+    for epoch, weight in ((0.0, 0.0), (1.0, 0.5), (4.0, 2.0), (9.0, 2.0)):
+        found = outcome(toy_method(spec), toy_network(), toy_batch(ONE_LABEL), epoch)
+        supervised = sum(found[f"loss/{task}"] for task in TASKS)
+        torch.testing.assert_close(found["total"].detach(), supervised + weight * found["loss/consistency"])
+        assert found["loss/consistency"] > 0
+
+
+def test_the_second_view_is_mapped_and_the_first_supervised() -> None:
+    network, built, two = toy_network().eval(), method().eval(), toy_batch(ONE_LABEL, views=2)
+    first, second = (outcome(built, network, type(two)(two.rows, two.granted, (view,))) for view in two.views)
+    both = outcome(built, network, two)
+    torch.testing.assert_close(both["loss/depth"], first["loss/depth"])
+    # The semantic prediction's noise has other places in a batch of two views.
+    assert abs(both["loss/consistency"] - second["loss/consistency"]) < 0.05
+    two.views[0].labels["depth"].fill_(7.0)
+    changed = outcome(built, network, two)
+    assert torch.equal(changed["loss/consistency"], both["loss/consistency"])
+
+
+@pytest.mark.parametrize(("tasks", "granted"), GRANTED.values(), ids=GRANTED.keys())
+def test_labels_that_are_withheld_do_not_enter(tasks: tuple[Task, ...], granted: list[list[bool]]) -> None:
+    network, built, batch = toy_network(tasks), method(tasks), toy_batch(granted, views=2)
+    expected = outcome(built, network, batch)
+    fill_withheld_labels(batch)
+    assert all(torch.equal(value, expected[name]) for name, value in outcome(built, network, batch).items())
+
+
+def test_an_image_without_labels_has_no_consistency() -> None:
+    found = outcome(method(), toy_network(), toy_batch([[False, False, False]]))
+    assert found["loss/consistency"] == 0
+
+
+def test_a_feature_of_a_thetas_width_stays_as_it_is_pooled() -> None:
+    scale = torch.randn(2, 8, 8, 12)
+    assert torch.equal(encoder_feature([scale], 8, (4, 6)), F.avg_pool2d(scale, 2))
+
+
+@pytest.mark.parametrize("width", [4, 10, 64])
+def test_a_feature_of_another_width_is_projected_the_same_way_in_every_run(width: int) -> None:
+    maps = [torch.randn(2, 6, 8, 12), torch.randn(2, 4, 2, 3)]
+    torch.manual_seed(1)
+    first = encoder_feature(maps, width, (4, 6))
+    torch.manual_seed(2)
+    assert torch.equal(first, encoder_feature(maps, width, (4, 6)))
+    assert first.shape == (2, width, 4, 6)
+    assert width == 10 or (first >= 0).all()
+    assert 0 < (first > 0).float().mean() < 1
+
+
+def test_a_coarser_encoder_is_spread_over_a_thetas_output() -> None:
+    scale = torch.randn(1, 3, 2, 3)
+    expected = scale.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert torch.equal(encoder_feature([scale], 3, (4, 6)), expected)
+
+
+def test_segnets_feature_is_the_end_of_its_encoder_as_it_is() -> None:
+    torch.manual_seed(0)
+    network = build_network(SegNetSpec(), TASKS, CLASSES, weights_root=None).eval()
+    with encoder_maps(network) as maps, torch.no_grad():
+        network(torch.rand(1, 3, 64, 96))
+    assert [tuple(scale.shape) for scale in maps] == [(1, 512, 2, 3)]
+    assert torch.equal(encoder_feature(maps, 512, (2, 3)), maps[0])
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [Hrnet18Spec(pretrained=NoWeights()), EfficientNetLite0Spec(pretrained=NoWeights()), SegNetSpec()],
+    ids=lambda spec: spec.name,
+)
+def test_trains_every_backbone(backbone: Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec) -> None:
+    torch.manual_seed(0)
+    network = build_network(backbone, TASKS, CLASSES, weights_root=None)
+    found = outcome(method(), network, toy_batch(ONE_LABEL, size=(64, 96)))
+    found["total"].backward()
+    assert 0 < found["loss/consistency"] < 2 * (1 + 2 * 0.5) * 2
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in network.parameters())
+
+
+def test_works_under_bfloat16_autocast() -> None:
+    network, built = toy_network(), method()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = outcome(built, network, toy_batch(ONE_LABEL))
+    assert found["loss/consistency"].dtype == torch.float32
+    found["total"].backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in built.parameters())

@@ -1,0 +1,139 @@
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rdc_sweeps.methods.redaction import redact
+from rdc_sweeps.methods.regeneration import RegenerationModule, condition
+from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.method import DejaVu, SpectralRedaction
+
+from .toy import (
+    CLASSES,
+    ONE_LABEL,
+    TASKS,
+    fill_withheld_labels,
+    outcome,
+    toy_batch,
+    toy_method,
+    toy_network,
+    toy_view,
+)
+
+SPECS = {"checkerboard": DejaVu(channels=8), "spectral": DejaVu(channels=8, redaction=SpectralRedaction())}
+TWO: tuple[Task, ...] = ("semantic", "depth")
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+@pytest.mark.parametrize("tasks", [TASKS, TWO])
+def test_every_tasks_head_and_the_module_get_gradients_without_any_label(tasks: tuple[Task, ...], spec: DejaVu) -> None:
+    network, built = toy_network(tasks), toy_method(spec, tasks)
+    outcome(built, network, toy_batch([[False] * len(tasks)] * 2))["total"].backward()
+    for module in (network, built):
+        for name, parameter in module.named_parameters():
+            assert parameter.grad is not None
+            assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize(("tasks", "classes", "expected"), [(TASKS, 13, 25_251), (TWO, 7, 22_659)])
+def test_parameters_of_the_module(tasks: tuple[Task, ...], classes: int, expected: int) -> None:
+    built = RegenerationModule(tasks, classes, 32)
+    assert sum(parameter.numel() for parameter in built.parameters()) == expected
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
+def test_the_loss_is_the_mean_squared_error_of_the_regenerated_image(spec: DejaVu) -> None:
+    network, built, batch = toy_network(), toy_method(spec), toy_batch(ONE_LABEL)
+    image = batch.views[0].image
+    with torch.no_grad():
+        network.heads["depth"].bias.add_(1)  # type: ignore[operator]
+    inputs: dict[str, Any] = {}
+    built.regeneration.layers.register_forward_hook(lambda _m, given, made: inputs.update(given=given[0], made=made))
+    with torch.no_grad():
+        found = outcome(built, network, batch)
+        predictions = network(image)
+    normal = predictions["normal"] / predictions["normal"].norm(dim=1, keepdim=True)
+    expected = torch.cat(
+        [
+            redact(image, spec.redaction),
+            predictions["semantic"].exp() / predictions["semantic"].exp().sum(1, keepdim=True),
+            predictions["depth"] / predictions["depth"].amax((1, 2, 3), keepdim=True),
+            (normal + 1) / 2,
+        ],
+        dim=1,
+    )
+    torch.testing.assert_close(inputs["given"], expected)
+    squares = [(float(a) - float(b)) ** 2 for a, b in zip(inputs["made"].flatten(), image.flatten(), strict=True)]
+    assert found["loss/reconstruction"].item() == pytest.approx(sum(squares) / len(squares), rel=1e-4)
+    supervised = sum(found[f"loss/{task}"] for task in TASKS)
+    torch.testing.assert_close(found["total"], supervised + found["loss/reconstruction"])
+
+
+@pytest.mark.parametrize(("epoch", "share"), [(0.0, 0.0), (1.0, 0.25), (8.0, 1.0)])
+def test_the_weight_ramps_up(epoch: float, share: float) -> None:
+    built = toy_method(DejaVu(channels=4, weight=3.0, ramp_epochs=4))
+    found = outcome(built, toy_network(), toy_batch(ONE_LABEL), epoch)
+    supervised = sum(found[f"loss/{task}"] for task in TASKS)
+    torch.testing.assert_close(found["total"].detach(), supervised + 3.0 * share * found["loss/reconstruction"])
+
+
+@pytest.mark.parametrize("granted", [ONE_LABEL, [[True, True, False], [False, False, True]], [[True, True, True]]])
+def test_labels_that_are_withheld_and_later_views_do_not_enter(granted: list[list[bool]]) -> None:
+    network, built, batch = toy_network(), toy_method(SPECS["checkerboard"]), toy_batch(granted, views=2)
+    expected = outcome(built, network, batch)
+    fill_withheld_labels(batch)
+    batch.views[1].image.zero_()
+    assert all(torch.equal(value, expected[name]) for name, value in outcome(built, network, batch).items())
+
+
+def test_the_size_of_normals_and_the_offset_of_logits_tell_the_module_nothing() -> None:
+    normal = torch.randn(2, 3, 4, 6)
+    lengths = torch.rand(2, 1, 4, 6) + 0.5
+    torch.testing.assert_close(condition("normal", normal * lengths), condition("normal", normal))
+    logits = torch.randn(2, CLASSES, 4, 6)
+    torch.testing.assert_close(condition("semantic", logits + lengths), condition("semantic", logits))
+
+
+def test_no_prediction_is_left_out_of_the_regeneration() -> None:
+    built = toy_method(SPECS["checkerboard"]).regeneration.eval()
+    image = toy_view(1).image
+    predictions: dict[Task, Tensor] = {
+        "semantic": torch.randn(1, CLASSES, 32, 48),
+        "depth": torch.rand(1, 1, 32, 48),
+        "normal": torch.randn(1, 3, 32, 48),
+    }
+    before = built(image, predictions)
+    assert before.shape == image.shape
+    for task in TASKS:
+        assert not torch.equal(built(image, {**predictions, task: predictions[task].flip(3)}), before)
+
+
+def test_the_predictions_help_to_regenerate_what_is_redacted() -> None:
+    torch.manual_seed(0)
+    classes = F.interpolate(torch.randint(0, 2, (8, 1, 16, 24)).float(), scale_factor=2)
+    image = classes.expand(-1, 3, -1, -1) * 0.8 + 0.1
+    informed: dict[Task, Tensor] = {"depth": classes + 0.5}
+    blind: dict[Task, Tensor] = {"depth": torch.ones_like(classes)}
+    errors = []
+    for predictions in (informed, blind):
+        torch.manual_seed(1)
+        module = RegenerationModule(("depth",), CLASSES, 8)
+        optimizer = torch.optim.Adam(module.parameters(), 0.02)
+        for _ in range(60):
+            optimizer.zero_grad()
+            loss = F.mse_loss(module(redact(image, DejaVu().redaction), predictions), image)
+            loss.backward()
+            optimizer.step()
+        errors.append(loss.item())
+    assert errors[0] < 0.5 * errors[1]
+
+
+def test_works_under_bfloat16_autocast() -> None:
+    network, built = toy_network(), toy_method(SPECS["spectral"])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = outcome(built, network, toy_batch(ONE_LABEL))
+    assert found["loss/reconstruction"].dtype == torch.float32
+    found["total"].backward()
+    assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in built.parameters())

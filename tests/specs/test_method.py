@@ -1,0 +1,40 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rdc_sweeps.specs.run import RunSpec
+
+
+def run(method: dict[str, Any], size: tuple[int, int] = (64, 96)) -> RunSpec:
+    return RunSpec.model_validate({"dataset": {"name": "rooms", "size": size}, "method": method})
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (
+            {"name": "cross_task", "mapping": {"channels": [8] * 7}},
+            "method.mapping.channels: too many levels for 64x96",
+        ),
+        ({"name": "dejavu", "redaction": {"name": "checkerboard", "block": 96}}, "method.redaction.block"),
+        ({"name": "dejavu", "redaction": {"name": "spectral", "lower": 0.5, "upper": 0.5}}, "upper 0.5 must be larger"),
+        ({"name": "single_task", "weight": 1.0}, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_trained_is_an_error(method: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        run(method)
+
+
+def test_the_defaults_are_those_of_nyuv2() -> None:
+    method = run({"name": "cross_task"}).method
+    assert method.name == "cross_task"
+    assert method.mapping.channels == (64, 128, 256, 512, 512)
+    assert (method.weight, method.regulariser) == (2.0, 0.5)
+
+
+@pytest.mark.parametrize("redaction", [{"name": "checkerboard", "block": 32}, {"name": "spectral", "upper": 0.4}])
+def test_redactions_survive_a_round_trip(redaction: dict[str, Any]) -> None:
+    spec = run({"name": "dejavu", "redaction": redaction})
+    assert RunSpec.model_validate(spec.model_dump(mode="json")) == spec
