@@ -24,7 +24,7 @@ class View:
         image: (B, 3, H, W) float32 in [0, 1].
         labels: For each task; semantic (B, H, W) int64, -1 void; depth (B, 1, H, W) float32, 0 invalid;
             normal (B, 3, H, W) float32, zero invalid. Labels that are withheld are void throughout.
-        regions: (B, H, W) int32 ids that are unique within an image, negative for no region; or None.
+        regions: (B, H, W) int32 ids that are unique within an image, negative for no region, on the CPU; or None.
     """
 
     image: Tensor
@@ -32,11 +32,11 @@ class View:
     regions: Tensor | None
 
     def to(self, device: torch.device | str) -> "View":
-        """The same on a device."""
+        """The same on a device, but for the regions, which are indexed on the host."""
         return View(
             self.image.to(device, non_blocking=True),
             {task: label.to(device, non_blocking=True) for task, label in self.labels.items()},
-            None if self.regions is None else self.regions.to(device, non_blocking=True),
+            self.regions,
         )
 
 

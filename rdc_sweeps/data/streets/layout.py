@@ -22,7 +22,9 @@ _EYE = 1.22
 """Height of the cameras of Cityscapes, metres."""
 _KERB = 0.13
 _WORLD = (260.0, 130.0, 330.0)
-_NEAREST, _FARTHEST = 7.0, 75.0
+_VISIBLE = 2.5
+"""Metres ahead from where the ground is seen; what reaches behind the camera is slow to draw."""
+_NEAREST, _FARTHEST = 7.0, 55.0
 """Where things stand, metres ahead of the camera."""
 
 
@@ -91,7 +93,7 @@ def street(dice: Dice) -> Street:
     eye = np.array([works.road * dice.between(0.3, 0.6), _EYE * dice.between(0.95, 1.1), 0.0])
     heading = dice.between(-0.12, 0.12)
     target = eye + np.array([math.sin(heading), dice.between(-0.045, 0.02), math.cos(heading)])
-    nearest = sorted(works.blockers, key=lambda box: box.centre[2] - box.half[2])[:24]
+    nearest = sorted(works.blockers, key=lambda box: box.centre[2] - box.half[2])[:18]
     return Street(
         joined(shell, quads_of(works.boxes)), looking(eye, target, dice.between(-0.015, 0.015), FOCAL), nearest
     )
@@ -101,16 +103,18 @@ def _ground(works: _Works) -> None:
     length = works.end + 10.0
     lay = works.boxes.append
     parked = works.asphalt._replace(period=0.0)
-    lay(block(FLAT, works.asphalt, (-works.road, works.road), (-0.5, 0.02), (-9.0, length)))
-    lay(block(FLAT, parked, (-works.kerb(0), works.kerb(1)), (-0.5, 0.01), (-9.0, length)))
+    lay(block(FLAT, works.asphalt, (-works.road, works.road), (-0.5, 0.02), (_VISIBLE, length)))
     for side, sign in ((0, -1), (1, 1)):
         near, far = works.kerb(side), works.kerb(side) + works.walk
+        if works.parking[side]:
+            edges = sorted((sign * works.road, sign * near))
+            lay(block(FLAT, parked, (edges[0], edges[1]), (-0.5, 0.01), (_VISIBLE, length)))
         edges = sorted((sign * near, sign * far))
-        lay(block(FLAT, works.pavement, (edges[0], edges[1]), (-0.5, _KERB), (-9.0, length)))
+        lay(block(FLAT, works.pavement, (edges[0], edges[1]), (-0.5, _KERB), (_VISIBLE, length)))
         if works.lawn[side]:
             edges = sorted((sign * far, sign * (far + works.lawn[side])))
             lawn = materials.grass(works.dice)
-            lay(block(traffic.NATURE, lawn, (edges[0], edges[1]), (-0.5, _KERB + 0.03), (-9.0, length)))
+            lay(block(traffic.NATURE, lawn, (edges[0], edges[1]), (-0.5, _KERB + 0.03), (_VISIBLE, length)))
 
 
 def _houses(works: _Works, side: int) -> None:
@@ -134,7 +138,7 @@ def _houses(works: _Works, side: int) -> None:
                 works.put(roadside.wall(dice, width), x, z + width / 2, shadow=1)
             elif kind < 0.8:
                 works.put(roadside.hedge(dice, leaves, width), x, z + width / 2, shadow=1)
-            works.put(roadside.tree(dice, leaves), x + sign * dice.between(2.5, 6.0), z + width / 2)
+            works.put(roadside.tree(dice, leaves, _lumps(z)), x + sign * dice.between(2.5, 6.0), z + width / 2)
         z += width + (dice.between(0.5, 4.0) if dice.chance(0.25) else 0.0)
 
 
@@ -145,7 +149,7 @@ def _parked(works: _Works, side: int) -> None:
     density = dice.between(0.3, 1.0)
     z = dice.between(4.0, 10.0)
     while z < _FARTHEST:
-        length, boxes = traffic.car(dice)
+        length, boxes = traffic.car(dice, oncoming=sign < 0)
         if length < 7 and dice.chance(density):
             turn = (0.0 if sign > 0 else math.pi) + dice.between(-0.03, 0.03)
             _drive(works, length, boxes, sign * (works.road + 1.1), z + length / 2, turn)
@@ -158,7 +162,7 @@ def _moving(works: _Works) -> None:
     for lane, turn, first in ((0.5, 0.0, 9.0), (-0.5, math.pi, 6.0)):
         z = first + dice.between(0.0, 45.0)
         for _ in range(dice.whole(0, 2)):
-            length, boxes = traffic.car(dice)
+            length, boxes = traffic.car(dice, oncoming=lane < 0)
             if z + length / 2 < _FARTHEST:
                 _drive(works, length, boxes, lane * works.road, z + length / 2, turn + dice.between(-0.04, 0.04))
             z += length + dice.between(4.0, 25.0)
@@ -177,13 +181,19 @@ def _planted(works: _Works, side: int) -> None:
         step, x = dice.between(7.0, 16.0), works.kerb(side) + 0.7
         z = dice.between(6.0, 18.0)
         while z < _FARTHEST:
-            works.put(roadside.tree(dice, leaves), sign * x, z, shadow=2)
+            works.put(roadside.tree(dice, leaves, _lumps(z)), sign * x, z, shadow=2)
             z += step * dice.between(0.8, 1.5)
     if works.lawn[side]:
         for _ in range(dice.whole(1, 4)):
             x = works.front(side) - works.lawn[side] * dice.between(0.15, 0.7)
-            kind = roadside.bush(dice, leaves) if dice.chance(0.6) else roadside.tree(dice, leaves)
-            works.put(kind, sign * x, dice.between(10.0, 50.0), low=_KERB, shadow=1)
+            z = dice.between(10.0, 50.0)
+            plant = roadside.bush(dice, leaves) if dice.chance(0.6) else roadside.tree(dice, leaves, _lumps(z))
+            works.put(plant, sign * x, z, low=_KERB, shadow=1)
+
+
+def _lumps(z: float) -> int:
+    """How many boxes the crown of a tree this far away is made of."""
+    return 4 if z < 22 else 2
 
 
 def _posts(works: _Works, side: int) -> None:
@@ -195,7 +205,7 @@ def _posts(works: _Works, side: int) -> None:
         while z < _FARTHEST:
             works.put(roadside.street_lamp(dice, -sign), x, z)
             z += step
-    for _ in range(dice.whole(1, 3)):
+    for _ in range(dice.whole(0, 2)):
         works.put(roadside.traffic_sign(dice), x, dice.between(_NEAREST, 45.0), dice.between(-0.3, 0.3), _KERB)
     if dice.chance(0.35):
         works.put(roadside.traffic_light(dice), x, dice.between(9.0, 35.0), 0.0, _KERB)
@@ -204,16 +214,16 @@ def _posts(works: _Works, side: int) -> None:
         for number in range(dice.whole(3, 6)):
             works.put(roadside.bollard(dice), x, z + 1.6 * number, 0.0, _KERB)
     if dice.chance(0.5):
-        works.put(roadside.bin_(dice), x + sign * works.walk * 0.6, dice.between(8.0, 35.0), 0.0, _KERB, shadow=1)
+        works.put(roadside.litter_bin(dice), x + sign * works.walk * 0.6, dice.between(8.0, 35.0), 0.0, _KERB, shadow=1)
 
 
 def _people(works: _Works, side: int) -> None:
     """People on the pavement, and now and then one who crosses."""
     dice, sign = works.dice, 2 * side - 1
-    for _ in range(dice.whole(0, 4)):
+    for _ in range(dice.whole(0, 5)):
         x = sign * (works.kerb(side) + works.walk * dice.between(0.25, 0.85))
         turn = dice.choice((0.0, math.pi)) + dice.between(-0.6, 0.6)
-        works.put(traffic.person(dice), x, dice.between(_NEAREST, 38.0), turn, _KERB, shadow=1)
+        works.put(traffic.person(dice), x, dice.between(_NEAREST, 30.0), turn, _KERB, shadow=1)
     if dice.chance(0.12):
         x = dice.between(-works.road, works.road)
         turn = dice.choice((-1, 1)) * math.pi / 2 + dice.between(-0.3, 0.3)

@@ -55,6 +55,7 @@ def _radiance(scene: Street, hits: Hits, is_sky: np.ndarray[tuple[int, ...], np.
     facing_sun = np.float32(strength) * np.maximum(normals @ to_sun, 0)
     # Of the sky, surfaces that look up see more; the ground below houses sees less of it.
     ambient = np.float32(0.42) + np.float32(0.2) * normals[:, 1] + np.float32(0.04) * normals[:, 0]
+    ambient *= np.float32(0.65 + 0.35 * min(clouds, 1.0))
     sun = facing_sun[hits.quad]
     if strength > 0:
         source = scene.camera.position.astype(np.float32) + np.float32(_SUN) * to_sun
@@ -64,7 +65,7 @@ def _radiance(scene: Street, hits: Hits, is_sky: np.ndarray[tuple[int, ...], np.
     light *= warm[:, None, None] * sun + cool[:, None, None] * ambient[hits.quad]
 
     sky = _sky(scene, hits, is_sky, clouds, dice) * np.float32(bright)
-    haze = 1 - np.exp(hits.depth * np.float32(-dice.between(0.001, 0.005)))
+    haze = 1 - np.exp(hits.depth * np.float32(-dice.between(0.0005, 0.003)))
     light += (np.float32(0.75 * bright) - light) * haze
     light[:, is_sky] = sky
     return light

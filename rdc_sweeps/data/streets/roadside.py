@@ -29,13 +29,13 @@ def wall(dice: Dice, width: float) -> list[Box]:
     return [block(CONSTRUCTION, surface, (-0.12, 0.12), (0, dice.between(1.0, 2.2)), (-width / 2, width / 2))]
 
 
-def tree(dice: Dice, leaves: Material) -> list[Box]:
-    """A tree: a trunk under a crown of turned and tilted boxes."""
+def tree(dice: Dice, leaves: Material, lumps: int) -> list[Box]:
+    """A tree: a trunk under a crown of turned and tilted boxes, `lumps` of them."""
     crown = dice.between(1.2, 2.3)
     trunk = dice.between(1.8, 3.2)
     thick = dice.between(0.1, 0.22)
     boxes = [block(NATURE, materials.bark(dice), (-thick, thick), (0, trunk + crown), (-thick, thick))]
-    for number in range(5):
+    for number in range(lumps):
         spread = 0.0 if number == 0 else 0.65 * crown
         angle = dice.between(0, 2 * math.pi)
         half = crown * (0.75 if number == 0 else dice.between(0.4, 0.6))
@@ -84,7 +84,7 @@ def street_lamp(dice: Dice, towards: float) -> list[Box]:
 
 def traffic_sign(dice: Dice) -> list[Box]:
     """A sign on a post, most often seen from its front."""
-    top, half = dice.between(2.2, 2.9), dice.between(0.28, 0.42)
+    top, half = dice.between(2.2, 2.9), dice.between(0.26, 0.36)
     tilt = math.pi / 4 if dice.chance(0.3) else 0.0
     plate = (0.02, half, half) if tilt else (half, half, 0.02)
     turn = math.pi / 2 if tilt else 0.0
@@ -103,9 +103,7 @@ def traffic_light(dice: Dice) -> list[Box]:
     ]
     colour, height = dice.choice((((0.9, 0.05, 0.03), 0.12), ((0.05, 0.8, 0.3), 0.72)))
     middle = top - height
-    boxes.append(
-        block(OBJECT, materials.plain(colour), (-0.1, 0.1), (middle - 0.1, middle + 0.1), (-0.33, -0.3))
-    )
+    boxes.append(block(OBJECT, materials.plain(colour), (-0.1, 0.1), (middle - 0.1, middle + 0.1), (-0.33, -0.3)))
     return boxes
 
 
@@ -114,7 +112,7 @@ def bollard(dice: Dice) -> list[Box]:
     return [block(OBJECT, materials.metal(dice), (-0.07, 0.07), (0, dice.between(0.7, 1.0)), (-0.07, 0.07))]
 
 
-def bin_(dice: Dice) -> list[Box]:
+def litter_bin(dice: Dice) -> list[Box]:
     """A litter bin or a junction box."""
     half, top = dice.between(0.2, 0.45), dice.between(0.9, 1.4)
     surface = materials.plain(dice.colour((0.2, 0.6), (0.05, 0.5), (0.08, 0.5)))

@@ -37,7 +37,7 @@ def _facade(at: Places) -> Floats:
     in_storey = up - storey
     shop = height < np.float32(_SHOP)
     reach = np.where(shop, np.float32(0.42), np.float32(0.2) + np.float32(0.1) * scattered(at.offset, at.offset))
-    low, high = np.where(shop, np.float32(0.25), np.float32(0.22)), np.where(shop, np.float32(0.8), np.float32(0.8))
+    low, high = np.where(shop, np.float32(0.25), np.float32(0.22)), np.float32(0.8)
     level = np.where(shop, height / np.float32(_SHOP), in_storey)
     below_roof = at.t > np.float32(0.5)
     inside = below_roof & (level > low) & (level < high)
@@ -103,9 +103,9 @@ def _sky(at: Places) -> Floats:
     """Clouds of colour `second`; s and t are the direction's azimuth and elevation, u the share of clouds."""
     haze = np.exp(at.t * np.float32(-9))
     clear = at.colour + (np.float32(0.9) - at.colour) * np.float32(0.7) * haze
-    density = np.float32(1.1) * at.noise(0.35, 1.2) + np.float32(4) * (at.u - np.float32(0.5))
+    density = np.float32(1.1) * at.noise(2.0, 5.0) + np.float32(4) * (at.u - np.float32(0.5))
     cover = np.clip(np.float32(0.5) + np.float32(0.5) * density, 0, 1)
-    shaded = at.second * (1 + np.float32(0.07) * at.noise(0.6, 1.6))
+    shaded = at.second * (1 + np.float32(0.07) * at.noise(3.0, 7.0))
     clouded: Floats = clear + (shaded - clear) * cover
     return clouded
 

@@ -11,15 +11,15 @@ FLAT, CONSTRUCTION, OBJECT, NATURE, SKY, HUMAN, VEHICLE = range(len(CITYSCAPES_C
 _TYRE = materials.plain((0.015, 0.015, 0.017))
 
 
-def car(dice: Dice) -> tuple[float, list[Box]]:
-    """A car, van or bus: its length in metres and its boxes."""
+def car(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
+    """A car, van or bus: its length in metres and its boxes; of its ends only the one that is seen has details."""
     kind = dice.unit()
     if kind < 0.82:
-        return _car(dice)
-    return _van(dice) if kind < 0.95 else _bus(dice)
+        return _car(dice, oncoming)
+    return _van(dice, oncoming) if kind < 0.95 else _bus(dice, oncoming)
 
 
-def _car(dice: Dice) -> tuple[float, list[Box]]:
+def _car(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
     colour = materials.paint(dice)
     half, length, belt, top = dice.between(0.84, 0.93), dice.between(3.7, 4.8), 0.88, dice.between(1.4, 1.68)
     end = length / 2
@@ -30,49 +30,48 @@ def _car(dice: Dice) -> tuple[float, list[Box]]:
     boxes = [
         block(VEHICLE, materials.plain(colour), (-half, half), (0.28, belt), (-end, end)),
         block(VEHICLE, cabin, (-half + 0.12, half - 0.12), (belt, top), (rear, front)),
-        *_ends(colour, half, 0.24, belt, end),
+        _end(colour, half, 0.24, belt, end, oncoming),
         *_wheels(half, end - 0.8, 0.33),
     ]
-    # Slanted panes, which the cabin's box alone would not have.
+    # A slanted pane, which the cabin's box alone would not have.
     pane = materials.glass(colour, pillar=False)
     rise = (top - belt) / 2
     slanted = (half - 0.14, rise * 1.28, 0.02)
-    boxes.append(Box(VEHICLE, pane, (0.0, belt + rise - 0.02, front + 0.3), slanted, 0.0, -0.68))
-    if not estate:
+    if oncoming:
+        boxes.append(Box(VEHICLE, pane, (0.0, belt + rise - 0.02, front + 0.3), slanted, 0.0, -0.68))
+    elif not estate:
         boxes.append(Box(VEHICLE, pane, (0.0, belt + rise - 0.02, rear - 0.22), slanted, 0.0, 0.6))
     return length, boxes
 
 
-def _van(dice: Dice) -> tuple[float, list[Box]]:
+def _van(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
     colour = materials.paint(dice)
     half, end, top = dice.between(0.95, 1.05), dice.between(2.4, 3.1), dice.between(2.0, 2.6)
     return 2 * end, [
         block(VEHICLE, materials.plain(colour), (-half, half), (0.35, 1.15), (-end, end)),
         block(VEHICLE, materials.plain(colour), (-half, half), (1.15, top), (-end, end - 1.7)),
         block(VEHICLE, materials.glass(colour, pillar=False), (-half + 0.03, half - 0.03), (1.1, top), (0, end - 0.7)),
-        *_ends(colour, half, 0.35, 1.15, end),
+        _end(colour, half, 0.35, 1.15, end, oncoming),
         *_wheels(half, end - 0.9, 0.36),
     ]
 
 
-def _bus(dice: Dice) -> tuple[float, list[Box]]:
+def _bus(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
     colour = dice.colour((0.0, 1.0), (0.2, 0.85), (0.3, 0.7))
     end, top = dice.between(4.5, 6.0), dice.between(2.9, 3.3)
     return 2 * end, [
         block(VEHICLE, materials.plain(colour), (-1.25, 1.25), (0.35, 1.2), (-end, end)),
         block(VEHICLE, materials.glass(colour, pillar=True), (-1.23, 1.23), (1.2, top), (-end + 0.02, end - 0.02)),
-        *_ends(colour, 1.25, 0.35, 1.2, end),
+        _end(colour, 1.25, 0.35, 1.2, end, oncoming),
         *_wheels(1.25, end - 1.6, 0.48),
     ]
 
 
-def _ends(colour: Colour, half: float, low: float, high: float, end: float) -> list[Box]:
-    ahead = Material(StreetPattern.PANEL, colour, materials.HEADLAMPS)
-    behind = Material(StreetPattern.PANEL, colour, materials.TAIL_LAMPS)
-    return [
-        block(VEHICLE, behind, (-half, half), (low, high), (-end - 0.03, -end)),
-        block(VEHICLE, ahead, (-half, half), (low, high), (end, end + 0.03)),
-    ]
+def _end(colour: Colour, half: float, low: float, high: float, end: float, oncoming: bool) -> Box:
+    """The front if the car is oncoming, else its rear."""
+    panel = Material(StreetPattern.PANEL, colour, materials.HEADLAMPS if oncoming else materials.TAIL_LAMPS)
+    place = (end, end + 0.03) if oncoming else (-end - 0.03, -end)
+    return block(VEHICLE, panel, (-half, half), (low, high), place)
 
 
 def _wheels(half: float, axle: float, radius: float) -> list[Box]:
@@ -85,7 +84,7 @@ def _wheels(half: float, axle: float, radius: float) -> list[Box]:
 
 def shade(length: float, wide: float, ground: Material) -> Box:
     """The dark ground under something."""
-    dark = Material(ground.pattern, _dimmed(ground.colour), _dimmed(ground.second), ground.period)._replace(period=0.0)
+    dark = Material(ground.pattern, _dimmed(ground.colour), ground.second, 0.0)
     return block(FLAT, dark, (-wide / 2, wide / 2), (0.0, 0.012), (-length / 2, length / 2))
 
 
