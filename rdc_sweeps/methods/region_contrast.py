@@ -5,7 +5,8 @@ from dataclasses import fields
 
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast import Diagnostics, Strategy, index_regions, region_contrast
+from rdc_sweeps.contrast import Diagnostics, Strategy, region_contrast
+from rdc_sweeps.contrast.regions import as_index
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.base import Losses, Method, ramped
 from rdc_sweeps.methods.losses import supervised_losses
@@ -42,15 +43,15 @@ class RegionContrastMethod(Method):
         return self.mapping.film_parameters()
 
     def weight(self, epoch: float) -> float:
-        """Weight of L_RC at a time: linear from 0 to `weight` over the ramp."""
-        return ramped(self.spec.weight, self.spec.ramp_epochs, epoch)
+        """Weight of L_RC at a time: linear from 0 to `weight` over the ramp, by steps or by whole epochs."""
+        return ramped(self.spec.weight, self.spec.ramp_epochs, epoch if self.spec.ramp_by == "step" else int(epoch))
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
         """See `Method.forward`."""
         predictions, contrasted = predictions_of_views(network, batch)
         supervised = supervision(supervised_losses(self.tasks, predictions, batch.views[0].labels, batch.granted))
         contrast, reported = self.contrast(contrasted, batch.views[-1], task_pairs(batch.granted))
-        total = supervised.total + self.weight(epoch) * contrast
+        total = supervised.total + self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **reported})
 
     def contrast(
@@ -65,22 +66,22 @@ class RegionContrastMethod(Method):
         """
         if not len(pairs):
             return view.image.new_zeros(()), {}
-        # Without a maximum, the number of regions is read from the maps: one look at the device per step.
-        index = index_regions(self.regions(view)).select(pairs.image)
         predicted, labelled = map_pairs(self.mapping, predictions, view.labels, pairs, self.tasks, self.classes)
+        index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
         outcome = region_contrast(predicted, labelled, index, self.strategy)
         reported = {f"contrast/{field.name}": getattr(outcome.diagnostics, field.name) for field in fields(Diagnostics)}
         # Each image weighs the same, however many pairs of tasks it has.
         return (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0], reported
 
     def regions(self, view: View) -> Tensor:
-        """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region."""
+        """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region.
+
+        They are on the CPU, where indexing them keeps no GPU waiting; only semantic regions have to be fetched.
+        """
         stride = self.spec.region_stride
         extraction = self.spec.extraction
         batch, _, height, width = view.image.shape
         if extraction.name == "patch":
-            return patch_regions(height // stride, width // stride, extraction.size, view.image.device).expand(
-                batch, -1, -1
-            )
-        regions = semantic_regions(view.labels["semantic"]) if view.regions is None else view.regions
+            return patch_regions(height // stride, width // stride, extraction.size).expand(batch, -1, -1)
+        regions = semantic_regions(view.labels["semantic"]).cpu() if view.regions is None else view.regions
         return regions[:, stride // 2 :: stride, stride // 2 :: stride]

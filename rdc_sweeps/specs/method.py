@@ -36,6 +36,8 @@ class RegionContrast(Spec):
     min_pixels: int = Field(10, ge=2, description="Regions with fewer pixels of the region map are left out.")
     weight: float = Field(1.0, ge=0, description="Weight of L_RC; eq. 1 has 1.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
+    ramp_by: Literal["step", "epoch"] = Field("step", description="The ramp rises with every step, or between epochs.")
+    gradient: bool = Field(True, description="false: L_RC is computed and has no effect, as in the released code.")
 
 
 class SingleTask(Spec):
