@@ -20,15 +20,17 @@ from rdc_sweeps.training.setup import open_data
 
 from .small import small_run
 
+STREETS: dict[str, Any] = {
+    "name": "streets", "size": [32, 64], "train_images": 8, "validation_images": 4, "test_images": 4
+}  # fmt: skip
 METHODS: dict[str, dict[str, Any]] = {
     "gaussian": {},
     "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
     "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
     "supervised": {"method": {"name": "supervised"}},
-    "single task": {"method": {"name": "single_task"}},
-    "cross-task": {"method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
-    "checkerboard": {"method": {"name": "dejavu", "channels": 4}},
-    "spectral": {"method": {"name": "dejavu", "channels": 4, "redaction": {"name": "spectral"}}},
+    "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
+    "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
+    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
 }
 
 
