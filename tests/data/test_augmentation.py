@@ -69,6 +69,26 @@ def test_image_labels_and_regions_stay_together(spec: AugmentationSpec, seed: in
 
 
 @settings(max_examples=50, deadline=None)
+@given(spec=specs, seed=st.integers(0, 2**32))
+def test_disparity_grows_with_the_zoom_and_needs_no_normals(spec: AugmentationSpec, seed: int) -> None:
+    scene, number = numbered_scene()
+    street = Scene(image=scene.image, semantic=scene.semantic, depth=scene.depth)
+    metric = augment(scene, number, spec, np.random.default_rng(seed))
+    disparity = augment(street, number, spec, np.random.default_rng(seed), "multiplied")
+    for (view, ids), (other, other_ids) in zip(metric, disparity, strict=True):
+        assert ids is not None
+        assert view.depth is not None
+        assert other.depth is not None
+        assert other.normal is None
+        np.testing.assert_array_equal(ids, other_ids)
+        np.testing.assert_array_equal(view.semantic, other.semantic)
+        np.testing.assert_array_equal(view.image, other.image)
+        # One divides by the zoom what the other multiplies.
+        np.testing.assert_allclose(view.depth * other.depth, np.square(ids + 1.0), rtol=1e-5)
+        assert (other.depth >= (ids + 1) * (1 - 1e-5)).all()
+
+
+@settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**32), flip=st.booleans())
 def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
     scene, number = numbered_scene()

@@ -36,7 +36,7 @@ def _facade(at: Places) -> Floats:
     from_middle = np.abs(across - column - np.float32(0.5))
     in_storey = up - storey
     shop = height < np.float32(_SHOP)
-    reach = np.where(shop, np.float32(0.42), np.float32(0.2) + np.float32(0.1) * scattered(at.offset, at.offset))
+    reach = np.where(shop, np.float32(0.42), np.float32(0.2) + np.float32(0.1) * scattered(at.period, at.offset))
     low, high = np.where(shop, np.float32(0.25), np.float32(0.22)), np.float32(0.8)
     level = np.where(shop, height / np.float32(_SHOP), in_storey)
     below_roof = at.t > np.float32(0.5)
@@ -55,7 +55,7 @@ def _facade(at: Places) -> Floats:
 def _asphalt(at: Places) -> Floats:
     """Worn asphalt; `second` is the paint of its edge lines and of dashes every `period` metres, if that is not 0."""
     width = at.s / np.maximum(at.u, np.float32(1e-4))
-    worn = 1 + np.float32(0.07) * at.noise(0.2, 0.02) + np.float32(0.05) * at.noise(0.8, 0.8)
+    worn: Floats = 1 + np.float32(0.07) * at.noise(0.2, 0.02) + np.float32(0.05) * at.noise(0.8, 0.8)
     colour: Floats = at.colour * worn
     dashes = (np.abs(at.s - width / 2) < np.float32(0.08)) & (np.mod(at.t, np.maximum(at.period, 1)) < at.period / 2)
     edges = np.abs(np.minimum(at.s, width - at.s) - np.float32(0.35)) < np.float32(0.07)
@@ -65,8 +65,8 @@ def _asphalt(at: Places) -> Floats:
 
 def _foliage(at: Places) -> Floats:
     share = np.clip(np.float32(0.5) + np.float32(0.35) * at.noise(0.25, 0.25), 0, 1)
-    leaves = 1 + np.float32(0.35) * at.noise(0.9, 0.9)
-    return at.mixed(share) * np.maximum(leaves, np.float32(0.2))
+    leaves: Floats = np.maximum(1 + np.float32(0.35) * at.noise(0.9, 0.9), np.float32(0.2))
+    return at.mixed(share) * leaves
 
 
 def _grass(at: Places) -> Floats:
