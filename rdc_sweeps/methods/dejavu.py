@@ -17,13 +17,13 @@ from rdc_sweeps.specs.method import DejaVu
 class DejaVuMethod(Method):
     """Supervised losses, and the error of an image regenerated from its redacted self and the dense predictions.
 
-    From the paper: the image is redacted, by sparse sampling in space (checkerboard) or by the removal of frequencies
+    From the paper, as its abstract has it: the image is redacted, by sparse sampling in space (checkerboard) or by the removal of frequencies
     (spectral), which breaks its boundaries and leaves its context; a conditional regeneration module gets the redacted
     image and the base network's dense predictions and restores the image; the reconstruction loss is added to the
     supervised one and reaches the base network through its predictions; all of this in training only, so that a
     trained network costs what it did.
 
-    The authors' code is not public, and their settings were not followed to the letter. Chosen here:
+    The authors' code is not public, and none of their settings is reproduced. Chosen here:
 
     - one module for all tasks, fed with the predictions of all of them, whether the image has their labels or not (no
       label is looked at), in the form that `condition` gives them;
