@@ -17,11 +17,11 @@ from rdc_sweeps.specs.method import DejaVu
 class DejaVuMethod(Method):
     """Supervised losses, and the error of an image regenerated from its redacted self and the dense predictions.
 
-    From the paper, as its abstract has it: the image is redacted, by sparse sampling in space (checkerboard) or by the removal of frequencies
-    (spectral), which breaks its boundaries and leaves its context; a conditional regeneration module gets the redacted
-    image and the base network's dense predictions and restores the image; the reconstruction loss is added to the
-    supervised one and reaches the base network through its predictions; all of this in training only, so that a
-    trained network costs what it did.
+    From the paper, as its abstract has it: the image is redacted, by sparse sampling in space (checkerboard) or by the
+    removal of frequencies (spectral), which breaks its boundaries and leaves its context; a conditional regeneration
+    module gets the redacted image and the base network's dense predictions and restores the image; the reconstruction
+    loss is added to the supervised one and reaches the base network through its predictions; all of this in training
+    only, so that a trained network costs what it did.
 
     The authors' code is not public, and none of their settings is reproduced. Chosen here:
 
