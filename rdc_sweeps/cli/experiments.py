@@ -27,6 +27,7 @@ class SchemaChoice(StrEnum):
 
     table = "table"
     profile = "profile"
+    compat = "compat"
     run = "run"
 
 

@@ -20,6 +20,10 @@ SeedsOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a field of every row.", show_default=False)
 ]
+CompatOption = Annotated[
+    str | None,
+    typer.Option("--compat", help="Train as other code does where it differs: released.", show_default=False),
+]
 RootOption = Annotated[Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)]
 ExperimentsOption = Annotated[
     Path | None, typer.Option("--experiments", help="Folder of tables and profiles.", show_default=False)
@@ -53,11 +57,12 @@ def resolve(
     rows: list[str] | None,
     seeds: str | None,
     assignments: list[str] | None,
+    compat: str | None = None,
     **flags: object,
 ) -> tuple[Settings, list[Run]]:
     """Settings with the flags, and the runs that a command line names."""
     settings = load_settings(**flags)
     runs = open_catalogue(settings).runs(
-        table, settings.profile, rows=rows or (), seeds=parse_seeds(seeds), settings=assignments or ()
+        table, settings.profile, rows=rows or (), seeds=parse_seeds(seeds), settings=assignments or (), compat=compat
     )
     return settings, runs

@@ -7,6 +7,7 @@ import typer
 
 from rdc_sweeps.cli.console import data, messages
 from rdc_sweeps.cli.options import (
+    CompatOption,
     ExperimentsOption,
     ProfileOption,
     RootOption,
@@ -46,6 +47,7 @@ def report(
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
     assignments: SetOption = None,
+    compat: CompatOption = None,
     form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = Format.terminal,
     selection: Annotated[
         SelectionChoice | None,
@@ -60,7 +62,9 @@ def report(
     experiments: ExperimentsOption = None,
 ) -> None:
     """Report a table: published beside measured, improvements, mean and deviation over seeds."""
-    settings, runs = resolve(table, None, seeds, assignments, profile=profile, root=root, experiments=experiments)
+    settings, runs = resolve(
+        table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments
+    )
     from rdc_sweeps.reporting.render import render
     from rdc_sweeps.reporting.report import build_report
 

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from rdc_sweeps.cli.console import data, messages, print_json
 from rdc_sweeps.cli.options import (
+    CompatOption,
     ExperimentsOption,
     JsonOption,
     ProfileOption,
@@ -35,6 +36,7 @@ def run(
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
     assignments: SetOption = None,
+    compat: CompatOption = None,
     max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at once.", show_default=False)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a run.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
@@ -52,6 +54,7 @@ def run(
         rows,
         seeds,
         assignments,
+        compat,
         profile=profile,
         root=root,
         experiments=experiments,

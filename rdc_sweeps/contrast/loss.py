@@ -13,7 +13,7 @@ from rdc_sweeps.contrast.outcome import ContrastOutcome
 from rdc_sweeps.contrast.pixels import pixel_contrast
 from rdc_sweeps.contrast.precision import full_precision
 from rdc_sweeps.contrast.regions import RegionIndex, as_index
-from rdc_sweeps.contrast.strategies import GaussianContrast, Negatives, PixelContrast, Strategy, VectorContrast
+from rdc_sweeps.contrast.strategies import GaussianContrast, PixelContrast, Strategy, VectorContrast
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
@@ -41,7 +41,8 @@ def region_contrast(
             the images once and `select` the image of each item.
         strategy: A GaussianContrast, VectorContrast or PixelContrast.
         max_regions: See `index_regions`; ignored for a RegionIndex.
-        generator: Draws the pixels of a sampled PixelContrast; the default generator if not given.
+        generator: Draws the pixels of a sampled PixelContrast, or negatives if their number is limited; the default
+            generator if not given.
 
     Raises:
         UsageError: A shape does not fit.
@@ -63,7 +64,7 @@ def region_contrast(
             distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), strategy)
         else:
             distances = _gaussian_distances([_gaussians(side, index, strategy) for side in sides], strategy)
-        return _contrast(distances, valid, strategy.negatives, strategy.temperature)
+        return _contrast(distances, valid, strategy, generator)
 
 
 def _vector_distances(vectors: Tensor, strategy: VectorContrast) -> Tensor:
@@ -89,7 +90,12 @@ def _gaussian_distances(sides: list[Gaussians], strategy: GaussianContrast) -> T
     return kl_divergence(both, both, direction=strategy.direction, diagonal=strategy.diagonal)
 
 
-def _contrast(distances: Tensor, valid: Tensor, negatives: Negatives, temperature: float) -> ContrastOutcome:
+def _contrast(
+    distances: Tensor,
+    valid: Tensor,
+    strategy: GaussianContrast | VectorContrast,
+    generator: torch.Generator | None,
+) -> ContrastOutcome:
     """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
     rows = valid.shape[1]
     same_region = torch.eye(rows, dtype=torch.bool, device=valid.device).repeat(2, 2)
@@ -98,8 +104,10 @@ def _contrast(distances: Tensor, valid: Tensor, negatives: Negatives, temperatur
     usable = valid.repeat(1, 2)
     pairs = usable[:, :, None] & usable[:, None, :]
     positive_pairs = pairs & (same_region & other_task)
-    negative_pairs = pairs & ~same_region & (other_task if negatives == "other" else True)
-    per_anchor = info_nce(distances, positive_pairs, negative_pairs, temperature)
+    negative_pairs = pairs & ~same_region & (other_task if strategy.negatives == "other" else True)
+    if strategy.negative_count is not None:
+        negative_pairs = _drawn(negative_pairs, strategy.negative_count, generator)
+    per_anchor = info_nce(distances, positive_pairs, negative_pairs, strategy.temperature)
 
     regions = valid.sum(1)
     anchors = (2 * regions).clamp_min(1)
@@ -114,3 +122,10 @@ def _contrast(distances: Tensor, valid: Tensor, negatives: Negatives, temperatur
         negative=torch.where(negative_pairs, known, 0.0).sum((1, 2)) / number,
         nearest=(nearest & usable).sum(1) / anchors,
     )
+
+
+def _drawn(pairs: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """At most `count` of the true entries of each row of (N, A, C), drawn without replacement."""
+    order = torch.rand(pairs.shape, generator=generator, device=pairs.device).masked_fill(~pairs, -1.0)
+    chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
+    return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

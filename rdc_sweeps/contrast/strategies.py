@@ -22,6 +22,7 @@ class GaussianContrast:
         distance: "wasserstein" (squared 2-Wasserstein) or "kl".
         temperature: tau of eq. 4.
         negatives: The other regions of "both" tasks, or of the "other" task only.
+        negative_count: Draw this many negatives of each anchor, anew in each call; None takes all.
         shrinkage: Covariance shrinkage alpha in [0, 1], or "oas"; see `region_gaussians`.
         ridge: Diagonal added to the covariance, relative to its mean variance.
         min_pixels: Regions with fewer pixels are left out.
@@ -36,6 +37,7 @@ class GaussianContrast:
     distance: Literal["wasserstein", "kl"] = "wasserstein"
     temperature: float = 5.4
     negatives: Negatives = "both"
+    negative_count: int | None = None
     shrinkage: Shrinkage = 0.1
     ridge: float = 1e-3
     min_pixels: int = 2
@@ -45,6 +47,7 @@ class GaussianContrast:
 
     def __post_init__(self) -> None:
         _check_choices(self, "distance", "negatives", "direction", "method")
+        _check_count(self.negative_count)
         check_temperature(self.temperature)
         check_regularisation(self.shrinkage, self.ridge, self.min_pixels)
 
@@ -57,6 +60,7 @@ class VectorContrast:
         distance: "cosine" (1 - cos) or "squared_euclidean", the limit of the Wasserstein distance without covariance.
         temperature: tau of eq. 4.
         negatives: The other regions of "both" tasks, or of the "other" task only.
+        negative_count: Draw this many negatives of each anchor, anew in each call; None takes all.
         min_pixels: Regions with fewer pixels are left out.
 
     Raises:
@@ -66,10 +70,12 @@ class VectorContrast:
     distance: Literal["cosine", "squared_euclidean"] = "cosine"
     temperature: float = 0.1
     negatives: Negatives = "both"
+    negative_count: int | None = None
     min_pixels: int = 2
 
     def __post_init__(self) -> None:
         _check_choices(self, "distance", "negatives")
+        _check_count(self.negative_count)
         check_temperature(self.temperature)
         check_regularisation(0.0, 0.0, self.min_pixels)
 
@@ -104,6 +110,11 @@ class PixelContrast:
 
 
 Strategy = GaussianContrast | VectorContrast | PixelContrast
+
+
+def _check_count(count: int | None) -> None:
+    if count is not None and count < 1:
+        raise UsageError(f"negative_count must be at least 1, or None for all, not {count}")
 
 
 def _check_choices(strategy: Any, *fields: str) -> None:

@@ -13,6 +13,7 @@ def contrast_strategy(spec: RegionContrast) -> Strategy:
                 distance=contrast.distance,
                 temperature=contrast.temperature,
                 negatives=contrast.negatives,
+                negative_count=contrast.negative_count,
                 min_pixels=smallest,
             )
         case "pixel":
@@ -28,6 +29,7 @@ def contrast_strategy(spec: RegionContrast) -> Strategy:
                 distance=contrast.distance,
                 temperature=contrast.temperature,
                 negatives=contrast.negatives,
+                negative_count=contrast.negative_count,
                 min_pixels=smallest,
                 shrinkage=contrast.covariance.shrinkage,
                 ridge=contrast.covariance.ridge,

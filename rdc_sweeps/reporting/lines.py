@@ -34,7 +34,7 @@ def remedy(report: Report) -> str | None:
     if not states & {"planned", "preempted", "failed"}:
         return None
     words = ["rdc-sweep", "run", report.table, "--profile", report.profile, "--seeds", ",".join(map(str, report.seeds))]
-    words += [word for change in report.changes for word in ("--set", change)]
+    words += [word for change in report.changes for word in change.split(" ", 1)]
     return shlex.join([*words, *(["--retry-failed"] if "failed" in states else [])])
 
 

@@ -50,7 +50,7 @@ def notes(
 
     Args:
         runs: All runs of the report.
-        changes: What `--set` changed in them.
+        changes: The flags that changed them.
         selection: The rule that chose epochs.
         baselines: Rows that improvements are counted from.
         meters: Whether there is mErr, by both meters.
@@ -76,9 +76,7 @@ def notes(
 
 def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
     if changes:
-        return (
-            f"Changed by {', '.join(f'--set {change}' for change in changes)}: not comparable with published numbers."
-        )
+        return f"Changed by {', '.join(changes)}: not comparable with published numbers."
     if profile.comparable:
         return f"Profile `{profile.profile}` follows the published protocol: its numbers compare with published ones."
     return f"Numbers of profile `{profile.profile}` do not compare with published ones; only those of `paper` do."

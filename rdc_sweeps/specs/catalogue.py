@@ -11,11 +11,11 @@ from pydantic import BaseModel, ValidationError
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.document import Document, assignment, lookup, overlay, read_document
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.specs.table import ProfileSpec, RowSpec, TableSpec
+from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, RowSpec, TableSpec
 from rdc_sweeps.specs.validation import build, suggestion
 
 Model = TypeVar("Model", bound=BaseModel)
-Kind = Literal["table", "profile"]
+Kind = Literal["table", "profile", "compat"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Run:
     profile: ProfileSpec
     spec: RunSpec
     changes: tuple[str, ...] = ()
-    """Assignments of `--set` that the spec was changed by."""
+    """Flags that the spec was changed by: `--compat` and `--set`."""
 
     @cached_property
     def id(self) -> str:
@@ -40,25 +40,30 @@ class Run:
         return f"{self.table.table}/{self.row.id} seed {self.spec.seed}"
 
 
+_FOLDERS: dict[Kind, str] = {"table": ".", "profile": "profiles", "compat": "compat"}
+
+
 class Catalogue:
-    """An experiments folder: `*.yaml` are tables, `profiles/*.yaml` are profiles."""
+    """An experiments folder: tables, `profiles/` and `compat/`, the overlays that train as other code does."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._tables = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-        self._profiles = {path.stem: path for path in sorted((folder / "profiles").glob("*.yaml"))}
-        if not self._tables:
+        self._files: dict[Kind, dict[str, Path]] = {
+            kind: {path.stem: path for path in sorted((folder / subfolder).glob("*.yaml"))}
+            for kind, subfolder in _FOLDERS.items()
+        }
+        if not self._files["table"]:
             raise UsageError(f"{folder}: no tables here; name a folder with table YAML files by --experiments")
 
     @property
     def tables(self) -> list[str]:
         """Names of the tables."""
-        return list(self._tables)
+        return list(self._files["table"])
 
     @property
     def profiles(self) -> list[str]:
         """Names of the profiles."""
-        return list(self._profiles)
+        return list(self._files["profile"])
 
     def table(self, name: str) -> TableSpec:
         """One table.
@@ -86,7 +91,7 @@ class Catalogue:
 
     def _read(self, kind: Kind, name: str, model: type[Model]) -> tuple[Document, Model | None, list[str]]:
         """A file's values, its spec if it is one, and its problems."""
-        files = self._tables if kind == "table" else self._profiles
+        files = self._files[kind]
         if name not in files:
             raise UsageError(unknown(kind, name, files))
         try:
@@ -111,8 +116,9 @@ class Catalogue:
         rows: Sequence[str] = (),
         seeds: Sequence[int] | None = None,
         settings: Sequence[str] = (),
+        compat: str | None = None,
     ) -> list[Run]:
-        """Rows x seeds of a table under a profile: defaults, row, profile and `--set` overlaid in this order.
+        """Rows x seeds of a table under a profile: defaults, row, profile, compat and `--set` overlaid in this order.
 
         Args:
             table: Name of the table.
@@ -120,6 +126,7 @@ class Catalogue:
             rows: Ids of rows; none means all.
             seeds: Seeds; None means the profile's.
             settings: Assignments `a.b=c` over everything.
+            compat: Name of the code whose behaviour is wanted where it differs from the paper.
 
         Raises:
             UsageError: A name that does not exist.
@@ -127,6 +134,15 @@ class Catalogue:
         """
         table_document, table_spec, problems = self._read("table", table, TableSpec)
         profile_document, profile_spec, of_profile = self._read("profile", profile, ProfileSpec)
+        layers = [profile_document]
+        changes = tuple(f"--set {text}" for text in settings)
+        if compat is not None:
+            compat_document, compat_spec, of_compat = self._read("compat", compat, CompatSpec)
+            layers.append(compat_document)
+            changes = (f"--compat {compat}", *changes)
+            problems = problems + of_compat
+            if compat_spec is not None and profile_spec is not None:
+                profile_spec = profile_spec.model_copy(update={"selection": compat_spec.selection})
         assignments, of_settings = _assignments(settings)
         problems = problems + of_profile + of_settings
         if table_spec is not None:
@@ -137,11 +153,12 @@ class Catalogue:
             if (rows and row.get("id") not in rows) or not isinstance(row.get("spec", {}), dict):
                 continue
             document = overlay(table_document.at("defaults"), table_document.at("rows", index, "spec"))
-            for number, layer in _mappings(profile_document, "overlays"):
-                if _matches(document, layer.get("when")):
-                    document = overlay(document, profile_document.at("overlays", number, "set"))
-            for one in assignments:
-                document = overlay(document, one)
+            for layer in layers:
+                for number, one in _mappings(layer, "overlays"):
+                    if _matches(document, one.get("when")):
+                        document = overlay(document, layer.at("overlays", number, "set"))
+            for assigned in assignments:
+                document = overlay(document, assigned)
             # What no single field is to blame for is said of the row.
             place = table_document.place(("rows", index))
             try:
@@ -152,7 +169,7 @@ class Catalogue:
             if table_spec is not None and profile_spec is not None:
                 own = (spec.seed,) if "seed" in document.data else profile_spec.seeds
                 runs += [
-                    Run(table_spec, table_spec.rows[index], profile_spec, seeded, tuple(settings))
+                    Run(table_spec, table_spec.rows[index], profile_spec, seeded, changes)
                     for seed in (own if seeds is None else seeds)
                     if (seeded := spec.model_copy(update={"seed": seed}))
                 ]
@@ -165,10 +182,11 @@ class Catalogue:
         found: list[str] = []
         for table in tables:
             for profile in self.profiles:
-                try:
-                    self.runs(table, profile)
-                except SpecError as error:
-                    found += error.problems
+                for compat in (None, *self._files["compat"]):
+                    try:
+                        self.runs(table, profile, compat=compat)
+                    except SpecError as error:
+                        found += error.problems
         return list(dict.fromkeys(found))
 
 

@@ -16,7 +16,15 @@ class ContrastBase(Spec):
     )
 
 
-class VectorContrast(ContrastBase):
+class RegionNegatives(ContrastBase):
+    """What strategies share whose candidates are regions."""
+
+    negative_count: int | None = Field(
+        None, ge=1, description="Draw this many negatives for each anchor at each step; null for all."
+    )
+
+
+class VectorContrast(RegionNegatives):
     """A region is the mean of its features."""
 
     name: Literal["vector"] = "vector"
@@ -44,7 +52,7 @@ class CovarianceSpec(Spec):
     ridge: float = Field(1e-3, ge=0, description="Added to the diagonal, relative to tr Sigma / d.")
 
 
-class GaussianContrast(ContrastBase):
+class GaussianContrast(RegionNegatives):
     """A region is the Gaussian of its features (eq. 2)."""
 
     name: Literal["gaussian"] = "gaussian"

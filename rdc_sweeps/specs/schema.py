@@ -2,22 +2,25 @@
 
 from typing import Any, Literal
 
+from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.table import ProfileSpec, TableSpec
+from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, TableSpec
 
-SchemaName = Literal["table", "profile", "run"]
+SchemaName = Literal["table", "profile", "compat", "run"]
+
+
+_MODELS: dict[SchemaName, type[Spec]] = {"table": TableSpec, "profile": ProfileSpec, "compat": CompatSpec}
 
 
 def json_schema(name: SchemaName) -> dict[str, Any]:
-    """The JSON Schema of a table file, a profile file, or a resolved run.
+    """The JSON Schema of a table, profile or compat file, or of a resolved run.
 
     Overlays (`defaults`, `spec`, `set`) are runs in which nothing is required.
     """
     run = RunSpec.model_json_schema()
     if name == "run":
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **run}
-    model = TableSpec if name == "table" else ProfileSpec
-    schema = model.model_json_schema()
+    schema = _MODELS[name].model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for key, definition in run.pop("$defs", {}).items():
         definitions[key] = _partial(definition)

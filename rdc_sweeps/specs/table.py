@@ -82,6 +82,15 @@ class Overlay(Spec):
         return when
 
 
+class CompatSpec(Spec):
+    """An overlay on every table that trains as other code does."""
+
+    compat: Slug
+    title: str
+    selection: Selection = Field(description="Which epoch that code reports.")
+    overlays: tuple[Overlay, ...] = ()
+
+
 class ProfileSpec(Spec):
     """An overlay on every table that sets its scale."""
 

@@ -41,7 +41,7 @@ def test_rows_times_seeds(experiments: Path) -> None:
 def test_settings_win_over_the_profile_and_are_remembered(experiments: Path) -> None:
     changed = run(experiments, "one-patch-vector", "cpu", "training.epochs=3", "method.weight=5e-1")
     assert changed.spec.training.epochs == 3
-    assert changed.changes == ("training.epochs=3", "method.weight=5e-1")
+    assert changed.changes == ("--set training.epochs=3", "--set method.weight=5e-1")
     assert run(experiments, "one-patch-vector", "cpu").changes == ()
 
 
