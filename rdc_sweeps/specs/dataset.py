@@ -16,7 +16,7 @@ CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human"
 """The 7 categories of Cityscapes, in label order."""
 
 ByZoom = Literal["multiplied", "divided"]
-"""What becomes of depth in a crop that is magnified: a disparity is multiplied by the zoom, metres are divided by it."""
+"""What becomes of depth in a magnified crop: disparity is multiplied by the zoom, metres are divided by it."""
 
 
 class ImagesSpec(Spec):
