@@ -24,7 +24,7 @@ NetworkBuilder = Callable[[Any, Mapping[Task, int]], MultiTaskNetwork]
 NETWORKS: dict[type[Spec], NetworkBuilder] = {
     Hrnet18Spec: lambda _spec, out_channels: PyramidNetwork(HRNet18(), out_channels),
     EfficientNetLite0Spec: lambda _spec, out_channels: PyramidNetwork(EfficientNetLite0(), out_channels),
-    SegNetSpec: lambda _spec, out_channels: SegNet(out_channels),
+    SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width),
     TaskExpertSpec: build_taskexpert,
 }
 """Every network, by the type of its spec."""

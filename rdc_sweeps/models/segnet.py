@@ -1,6 +1,6 @@
 """SegNet (Badrinarayanan et al., TPAMI 2017) for several tasks, as in MTAN (Liu et al. 2019) and Li et al. (2022)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from rdc_sweeps.models.base import MultiTaskNetwork
 from rdc_sweeps.specs.base import Task
 
-WIDTHS = (64, 128, 256, 512, 512)
+MULTIPLES = (1, 2, 4, 8, 8)
+"""Channels of each stage, in multiples of the first's."""
+
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Convolutions of each stage, in the encoder and, mirrored, in the decoder."""
 
@@ -26,19 +28,21 @@ class SegNet(MultiTaskNetwork):
 
     Args:
         out_channels: Channels of each task's output, see `task_channels`.
+        width: Channels of the first stage.
     """
 
-    def __init__(self, out_channels: Mapping[Task, int]) -> None:
+    def __init__(self, out_channels: Mapping[Task, int], width: int = 64) -> None:
         super().__init__(None)
-        self.encoder = _Encoder()
+        widths = [width * multiple for multiple in MULTIPLES]
+        self.encoder = _Encoder(widths)
         # Reversed: from the coarsest to full resolution, where the width stays.
         self.decoder = nn.ModuleList(
-            _stage(WIDTHS[stage], WIDTHS[max(stage - 1, 0)], CONVOLUTIONS[stage])
-            for stage in reversed(range(len(WIDTHS)))
+            _stage(widths[stage], widths[max(stage - 1, 0)], CONVOLUTIONS[stage])
+            for stage in reversed(range(len(widths)))
         )
         self.heads = nn.ModuleDict(
             {
-                task: nn.Sequential(nn.Conv2d(WIDTHS[0], WIDTHS[0], 3, padding=1), nn.Conv2d(WIDTHS[0], channels, 1))
+                task: nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, channels, 1))
                 for task, channels in out_channels.items()
             }
         )
@@ -63,15 +67,15 @@ class SegNet(MultiTaskNetwork):
 class _Encoder(nn.Module):
     """Five stages, each followed by a 2x2 max-pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        inputs = (3, *WIDTHS)
+        inputs = (3, *widths)
         self.stages = nn.ModuleList(
-            _stage(inputs[stage], width, CONVOLUTIONS[stage]) for stage, width in enumerate(WIDTHS)
+            _stage(inputs[stage], width, CONVOLUTIONS[stage]) for stage, width in enumerate(widths)
         )
 
     def forward(self, image: Tensor, maxima: list[Tensor]) -> Tensor:
-        """Tensor (B, 3, H, W) to (B, 512, H / 32, W / 32); appends to `maxima` where each pool found its maxima.
+        """Tensor (B, 3, H, W) to (B, 8 width, H / 32, W / 32); appends to `maxima` where each pool found its maxima.
 
         They are no part of the output, so that it is the encoder's feature and nothing else.
         """

@@ -48,6 +48,7 @@ class SegNetSpec(Spec):
     """SegNet of MTAN and Li et al., an encoder-decoder at full resolution, trained from scratch."""
 
     name: Literal["segnet"] = "segnet"
+    width: int = Field(64, ge=1, description="Channels of the first stage; the others have 2, 4, 8 and 8 times as many.")
     pretrained: NoWeights = NoWeights()
 
 
