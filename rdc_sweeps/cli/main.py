@@ -5,7 +5,6 @@ from typing import Any
 
 import typer
 
-from rdc_sweeps.cli import experiments, regions, reports, runs, tracking
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError
 
@@ -14,21 +13,28 @@ INTERRUPTED = 130
 # Typer brings its own copy of click and exports only some of its exceptions; this is the base of all usage errors.
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
-app = typer.Typer(
-    help="Train, track and report the tables of Region-aware Distribution Contrast.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for module in (experiments, runs, reports, regions, tracking):
-    module.register(app)
+
+def commands() -> typer.Typer:
+    """The command line with its groups."""
+    # Imported here and not above: specs load the extensions of other packages, whose errors `main` reports.
+    from rdc_sweeps.cli import experiments, regions, reports, runs, tracking
+
+    app = typer.Typer(
+        help="Train, track and report the tables of Region-aware Distribution Contrast.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for module in (experiments, runs, reports, regions, tracking):
+        module.register(app)
+    return app
 
 
 def main() -> None:
     """Run the command line; ends the process."""
     try:
-        code = app(standalone_mode=False)
+        code = commands()(standalone_mode=False)
     except CommandLineError as error:
         error.show()
         code = error.exit_code

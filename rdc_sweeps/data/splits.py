@@ -14,15 +14,17 @@ from rdc_sweeps.data.rooms.dataset import open_rooms
 from rdc_sweeps.data.scene import Dataset, Subset
 from rdc_sweeps.data.streets.dataset import open_streets
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, ImagesSpec, NyuV2Spec, RoomsSpec, StreetsSpec
+from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, NyuV2Spec, RoomsSpec, StreetsSpec
+from rdc_sweeps.specs.extensions import implementation
 
-_OPENERS: dict[type[ImagesSpec], Callable[[Any, Path | None, Path], tuple[Dataset, Dataset]]] = {
+OPENERS: dict[type[Spec], Callable[[Any, Path | None, Path], tuple[Dataset, Dataset]]] = {
     NyuV2Spec: open_nyuv2,
     RoomsSpec: open_rooms,
     CityscapesSpec: open_cityscapes,
     StreetsSpec: open_streets,
 }
-"""How to open each data set: from its spec, root and a cache folder to its training and test splits."""
+"""How to open each built-in data set: from its spec, root and a cache folder to its training and test splits."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
     Raises:
         DataError: The data set is missing or damaged, or has too few images.
     """
-    training, testing = _OPENERS[type(spec)](spec, root, cache)
+    training, testing = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
     rows = len(training)
     left = rows - spec.validation_images
     if left < 1:

@@ -1,4 +1,4 @@
-"""Methods by the type of their spec: a new one is a new file and a line here."""
+"""Methods by the type of their spec: a new one is a new file and a line here, or an extension."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +9,7 @@ from rdc_sweeps.methods.dejavu import DejaVuMethod
 from rdc_sweeps.methods.region_contrast import RegionContrastMethod
 from rdc_sweeps.methods.supervised import SupervisedMethod
 from rdc_sweeps.specs.base import Spec, Task
+from rdc_sweeps.specs.extensions import implementation
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, SingleTask, Supervised
 
 METHODS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Method]] = {
@@ -23,4 +24,4 @@ METHODS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Method]] = {
 
 def build_method(spec: MethodSpec, tasks: tuple[Task, ...], classes: int) -> Method:
     """The method of a spec; its initialisation follows torch's global seed."""
-    return METHODS[type(spec)](spec, tasks, classes)
+    return implementation("rdc_sweeps.methods", spec, METHODS)(spec, tasks, classes)

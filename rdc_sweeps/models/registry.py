@@ -17,6 +17,7 @@ from rdc_sweeps.specs.backbone import (
     TaskExpertSpec,
 )
 from rdc_sweeps.specs.base import Spec, Task
+from rdc_sweeps.specs.extensions import implementation
 
 NetworkBuilder = Callable[[Any, Mapping[Task, int]], MultiTaskNetwork]
 """A spec and the channels of each task's output to a network, initialised from torch's global generator."""
@@ -27,9 +28,9 @@ NETWORKS: dict[type[Spec], NetworkBuilder] = {
     SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width),
     TaskExpertSpec: build_taskexpert,
 }
-"""Every network, by the type of its spec."""
+"""Every network that is built in, by the type of its spec."""
 
 
 def new_network(spec: BackboneSpec, out_channels: Mapping[Task, int]) -> MultiTaskNetwork:
     """The network of `spec`, without pretrained weights; no tasks leave it without heads."""
-    return NETWORKS[type(spec)](spec, out_channels)
+    return implementation("rdc_sweeps.backbones", spec, NETWORKS)(spec, out_channels)

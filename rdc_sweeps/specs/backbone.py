@@ -1,10 +1,11 @@
 """Backbones and where their pretrained weights come from."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
 from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.extensions import union_of
 from rdc_sweeps.specs.paths import RelativeFile
 
 
@@ -48,7 +49,9 @@ class SegNetSpec(Spec):
     """SegNet of MTAN and Li et al., an encoder-decoder at full resolution, trained from scratch."""
 
     name: Literal["segnet"] = "segnet"
-    width: int = Field(64, ge=1, description="Channels of the first stage; the others have 2, 4, 8 and 8 times as many.")
+    width: int = Field(
+        64, ge=1, description="Channels of the first stage; the others have 2, 4, 8 and 8 times as many."
+    )
     pretrained: NoWeights = NoWeights()
 
 
@@ -63,4 +66,9 @@ class TaskExpertSpec(Spec):
     checkpointing: bool = Field(False, description="Less memory for a second forward pass through each block.")
 
 
-BackboneSpec = Annotated[Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec | TaskExpertSpec, Field(discriminator="name")]
+BuiltinBackbone = Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec | TaskExpertSpec
+
+if TYPE_CHECKING:
+    BackboneSpec = Annotated[BuiltinBackbone, Field(discriminator="name")]
+else:
+    __getattr__ = union_of("BackboneSpec", "rdc_sweeps.backbones", get_args(BuiltinBackbone))

@@ -1,10 +1,11 @@
 """Data sets: which images, at which size, and which are held out."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator
 
 from rdc_sweeps.specs.base import Size, Spec, Task
+from rdc_sweeps.specs.extensions import union_of
 
 NYU_CLASSES = (
     "bed", "books", "ceiling", "chair", "floor", "furniture", "objects",
@@ -164,7 +165,12 @@ class StreetsSpec(StreetImagesSpec):
         return self.test_images
 
 
-DatasetSpec = Annotated[NyuV2Spec | RoomsSpec | CityscapesSpec | StreetsSpec, Field(discriminator="name")]
+BuiltinDataset = NyuV2Spec | RoomsSpec | CityscapesSpec | StreetsSpec
+
+if TYPE_CHECKING:
+    DatasetSpec = Annotated[BuiltinDataset, Field(discriminator="name")]
+else:
+    __getattr__ = union_of("DatasetSpec", "rdc_sweeps.datasets", get_args(BuiltinDataset))
 
 
 class LabelSpec(Spec):

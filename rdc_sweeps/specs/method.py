@@ -1,11 +1,12 @@
 """Methods: what is trained besides the supervised losses."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
+from rdc_sweeps.specs.extensions import union_of
 from rdc_sweeps.specs.regions import ExtractionSpec, RegionExtraction
 
 
@@ -94,4 +95,9 @@ class DejaVu(Spec):
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
-MethodSpec = Annotated[Supervised | SingleTask | RegionContrast | CrossTask | DejaVu, Field(discriminator="name")]
+BuiltinMethod = Supervised | SingleTask | RegionContrast | CrossTask | DejaVu
+
+if TYPE_CHECKING:
+    MethodSpec = Annotated[BuiltinMethod, Field(discriminator="name")]
+else:
+    __getattr__ = union_of("MethodSpec", "rdc_sweeps.methods", get_args(BuiltinMethod))

@@ -1,0 +1,134 @@
+"""Methods, backbones and data sets of other packages: what entry points add to those that are built in."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated, Any, Literal, TypeVar, Union
+
+from pydantic import Field
+
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.base import Spec
+
+Group = Literal["rdc_sweeps.methods", "rdc_sweeps.backbones", "rdc_sweeps.datasets"]
+"""The entry points that are looked at."""
+
+Builder = TypeVar("Builder")
+
+_NEEDED: dict[Group, tuple[str, ...]] = {
+    "rdc_sweeps.methods": (),
+    "rdc_sweeps.backbones": ("pretrained",),
+    "rdc_sweeps.datasets": (
+        "size", "validation_images", "train_images", "test_images",
+        "training_count", "test_count", "tasks", "classes", "depth_by_zoom", "synthetic",
+    ),
+}  # fmt: skip
+"""Fields and properties that the specs of a group have besides `name`."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What an entry point names: a spec, and where its implementation is.
+
+    Attributes:
+        spec: What a table file may write; its `name` is a literal, the name of the entry point.
+        implementation: `module:object`, imported only to train, so that specs need no heavy packages. Called like
+            the values of `methods.registry.METHODS`, `models.registry.NETWORKS` or `data.splits.OPENERS`.
+    """
+
+    spec: type[Spec]
+    implementation: str
+
+
+def union_of(alias: str, group: Group, builtin: tuple[type[Spec], ...]) -> Callable[[str], Any]:
+    """A module's `__getattr__` whose attribute `alias` is the union of the built-in specs and those of extensions.
+
+    The union is made when it is first asked for: by then an extension's own module can import this one's classes.
+
+    Raises:
+        UsageError: From the attribute: an extension cannot be loaded, lacks something or has a name twice.
+    """
+
+    def module_attribute(name: str) -> Any:
+        if name != alias:
+            raise AttributeError(f"there is no {name!r} beside {alias!r}")
+        taken = frozenset(spec.model_fields["name"].default for spec in builtin)
+        added = (extension.spec for extension in _installed(group, taken))
+        return Annotated[Union[(*builtin, *added)], Field(discriminator="name")]
+
+    return module_attribute
+
+
+def implementation(group: Group, spec: Spec, builtin: Mapping[type[Spec], Builder]) -> Builder:
+    """What builds a spec: the built-in, or else the extension's, imported now.
+
+    Raises:
+        UsageError: The extension's implementation cannot be imported.
+    """
+    kind = type(spec)
+    if kind in builtin:
+        return builtin[kind]
+    where = {extension.spec: extension.implementation for extension in _installed(group)}[kind]
+    module, _, name = where.partition(":")
+    try:
+        found: Builder = getattr(import_module(module), name)
+    except Exception as error:  # Another package's module may fail in any way.
+        raise UsageError(
+            f"{kind.__name__}: its implementation {where!r} cannot be loaded ({_said(error)}); mend that module, or "
+            "name the object as module:object in its Extension"
+        ) from error
+    return found
+
+
+@lru_cache
+def _installed(group: Group, taken: frozenset[str] = frozenset()) -> tuple[Extension, ...]:
+    return load_extensions(group, sorted(entry_points(group=group), key=lambda point: point.name), taken)
+
+
+def load_extensions(group: Group, points: Iterable[EntryPoint], taken: frozenset[str]) -> tuple[Extension, ...]:
+    """The extensions that entry points name.
+
+    Args:
+        group: What they add to.
+        points: Entry points of that group.
+        taken: Names that are built in.
+
+    Raises:
+        UsageError: One cannot be loaded, is no extension of this group, or has a name that is taken.
+    """
+    found: dict[str, tuple[Extension, str]] = {}
+    for point in points:
+        origin = f"{point.dist.name if point.dist else 'unknown package'}: entry point {point.name!r} of {group}"
+        if point.name in taken:
+            raise UsageError(f"{origin}: this name is built in; give the extension another, or uninstall its package")
+        if point.name in found:
+            raise UsageError(
+                f"{origin}: the same name as in {found[point.name][1]}; rename one, or uninstall one package"
+            )
+        found[point.name] = (_loaded(point, group, origin), origin)
+    return tuple(extension for extension, _ in found.values())
+
+
+def _loaded(point: EntryPoint, group: Group, origin: str) -> Extension:
+    remedy = "mend or uninstall the package"
+    try:
+        extension = point.load()
+    except Exception as error:  # Another package's module may fail in any way.
+        raise UsageError(f"{origin}: {point.value!r} cannot be loaded ({_said(error)}); {remedy}") from error
+    if not isinstance(extension, Extension):
+        raise UsageError(f"{origin}: {point.value!r} is {type(extension).__name__}, not an Extension; {remedy}")
+    spec = extension.spec
+    if "name" not in spec.model_fields or spec.model_fields["name"].default != point.name:
+        raise UsageError(
+            f"{origin}: {spec.__name__} needs a field name: Literal[{point.name!r}] = {point.name!r}; {remedy}"
+        )
+    lacking = [name for name in _NEEDED[group] if name not in spec.model_fields and not hasattr(spec, name)]
+    if lacking:
+        raise UsageError(f"{origin}: {spec.__name__} lacks {', '.join(lacking)}; {remedy}")
+    return extension
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
