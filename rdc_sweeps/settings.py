@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     profile: str = Field("paper", description="Profile laid over every table.")
     nyuv2_root: Folder | None = Field(None, description="NYU-V2 in the MTAN .npy layout.")
     cityscapes_root: Folder | None = Field(None, description="Cityscapes in the MTAN .npy layout.")
+    dataset_roots: dict[str, Folder] = Field({}, description="Folders of the data sets of extensions, by name.")
     label_settings_root: Folder | None = Field(None, description="The published label settings (.pth files).")
     weights_root: Folder | None = Field(None, description="Pretrained weights and SAM checkpoints.")
     cache_root: Folder = Field(
@@ -84,6 +85,8 @@ class _FileSource(TomlConfigSettingsSource):
         return {name: self._resolved(name, value) for name, value in super().__call__().items()}
 
     def _resolved(self, name: str, value: Any) -> Any:
+        if name == "dataset_roots" and isinstance(value, dict):
+            return {dataset: self.path.parent / _expand(folder) for dataset, folder in value.items()}
         field = Settings.model_fields.get(name)
         is_folder = field is not None and _mentions_path(field.annotation) and isinstance(value, str)
         return self.path.parent / Path(value).expanduser() if is_folder else value

@@ -46,8 +46,9 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
 
 def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
     """The folder that settings name for the data set of a run; None if they name none or it needs none."""
-    root: Path | None = getattr(settings, f"{spec.dataset.name}_root", None)
-    return root
+    name = spec.dataset.name
+    root: Path | None = getattr(settings, f"{name}_root", None)
+    return settings.dataset_roots.get(name, root)
 
 
 def stored_regions(spec: RunSpec) -> RegionSource | None:

@@ -1,0 +1,168 @@
+"""The walk of docs/extending.md, done as it is written, and what an extension may get wrong."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.settings import load_settings
+from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.extensions import Extension, Group, implementation, load_extensions
+from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.training.setup import dataset_root
+from tests.cli.conftest import Cli, cache, cli, environment, experiments
+
+__all__ = ["cache", "cli", "environment", "experiments"]
+
+GUIDE = Path(__file__).parents[1] / "docs" / "extending.md"
+FILE = re.compile(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def install(project: Path) -> None:
+    """What pip leaves behind of a package with this pyproject.toml, in its own folder."""
+    metadata = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+    installed = project / f"{metadata['name'].replace('-', '_')}-{metadata['version']}.dist-info"
+    installed.mkdir(exist_ok=True)
+    (installed / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {metadata['name']}\nVersion: {metadata['version']}\n"
+    )
+    lines = []
+    for group, points in metadata["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (installed / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The files of the guide, installed."""
+    folder = tmp_path / "rdc-more"
+    for name, text in FILE.findall(GUIDE.read_text(encoding="utf-8")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    install(folder)
+    return folder
+
+
+def steps(runs: Path) -> dict[str, list[dict[str, float]]]:
+    """What each row reported at every step."""
+    found = {}
+    for folder in runs.iterdir():
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        row = json.loads((folder / "origin.json").read_text())["row"]
+        found[row] = [line["values"] for line in lines if "values" in line]
+    return found
+
+
+def test_the_walk_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) -> None:
+    variables = {"PYTHONPATH": f"{project}:{GUIDE.parents[1]}", "RDC_SWEEP_EXPERIMENTS": str(project / "experiments")}
+    [commands] = COMMANDS.findall(GUIDE.read_text(encoding="utf-8"))
+    outputs = []
+    for command in commands.splitlines():
+        program, *arguments = command.split()
+        assert program == "rdc-sweep"
+        outputs.append(cli(*arguments, **variables))
+        assert outputs[-1].returncode == 0, outputs[-1].stderr
+    validated, run, report = outputs
+    assert "more: valid under small" in validated.stderr
+    assert run.stderr.count("done, epoch 2 of 2") == 3
+    assert all(word in report.stdout for word in ("MTL", "Uncertainty weighting", "RDC", "mIoU"))
+    weights = [step["weight/depth"] for step in steps(tmp_path / "runs")["uncertainty"]]
+    assert weights[0] == pytest.approx(0.60653, abs=1e-4)  # exp(-initial)
+    assert len(set(weights)) == len(weights)
+
+
+def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
+    project: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    code = (
+        "import rdc_more.specs\n"  # The extension's module first, as in its own tests.
+        "import sys\n"
+        "from rdc_sweeps.specs.run import RunSpec, run_id\n"
+        "from rdc_sweeps.specs.schema import json_schema\n"
+        "assert {'UncertaintyWeighting', 'ResNet18Spec', 'BallsSpec'} <= json_schema('run')['$defs'].keys()\n"
+        "assert not {'torch', 'timm', 'numpy'} & sys.modules.keys()\n"
+        "print(run_id(RunSpec()))"
+    )
+    variables = {**environment, "PYTHONPATH": f"{project}:{GUIDE.parents[1]}"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=variables, cwd=tmp_path, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == run_id(RunSpec())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("uncertainty", "rdc_more.spec:uncertainty", "cannot be loaded (ModuleNotFoundError"),
+        ("supervised", "rdc_more.specs:uncertainty", "this name is built in"),
+    ],
+)
+def test_a_broken_entry_point_is_a_usage_error(name: str, value: str, message: str, cli: Cli, project: Path) -> None:
+    pyproject = project / "pyproject.toml"
+    line = 'uncertainty = "rdc_more.specs:uncertainty"'
+    pyproject.write_text(pyproject.read_text().replace(line, f'{name} = "{value}"'))
+    install(project)
+    result = cli("validate", PYTHONPATH=f"{project}:{GUIDE.parents[1]}")
+    assert result.returncode == 2
+    said = " ".join(result.stderr.split())
+    assert f"error: rdc-more: entry point '{name}' of rdc_sweeps.methods: " in said
+    assert message in said
+    assert "Traceback" not in said
+
+
+class Dropping(Spec):
+    name: Literal["dropping"] = "dropping"
+
+
+dropping = Extension(Dropping, "tests.test_extending:nothing")
+METHODS: Group = "rdc_sweeps.methods"
+POINT = EntryPoint("dropping", "tests.test_extending:dropping", METHODS)
+
+
+def test_entry_points_name_extensions() -> None:
+    [found] = load_extensions(METHODS, [POINT], frozenset())
+    assert found.spec.__name__ == "Dropping"
+
+
+@pytest.mark.parametrize(
+    ("group", "points", "message"),
+    [
+        (METHODS, [POINT, POINT], "the same name as in"),
+        (METHODS, [EntryPoint("shedding", POINT.value, METHODS)], r"needs a field name: Literal\['shedding'\]"),
+        (METHODS, [EntryPoint("dropping", "tests.test_extending:GUIDE", METHODS)], "not an Extension"),
+        (METHODS, [EntryPoint("dropping", "tests.test_extending:none", METHODS)], "cannot be loaded"),
+        ("rdc_sweeps.backbones", [POINT], "Dropping lacks pretrained"),
+        ("rdc_sweeps.datasets", [POINT], "Dropping lacks size, .*, training_count"),
+    ],
+)
+def test_what_is_no_extension_is_said(group: Group, points: list[EntryPoint], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load_extensions(group, points, frozenset())
+
+
+def test_an_implementation_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rdc_sweeps.specs.extensions._installed", lambda group: (dropping,))
+    with pytest.raises(
+        UsageError, match="Dropping: its implementation 'tests.test_extending:nothing' cannot be loaded"
+    ):
+        implementation(METHODS, Dropping(), {})
+
+
+def test_folders_of_data_sets_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run = RunSpec.model_validate({"dataset": {"name": "rooms"}})
+    assert dataset_root(run, load_settings()) is None
+    (tmp_path / "rdc-sweep.toml").write_text('[dataset_roots]\nrooms = "data/rooms"\n')
+    assert dataset_root(run, load_settings()) == tmp_path / "data" / "rooms"
+    monkeypatch.setenv("RDC_SWEEP_DATASET_ROOTS", '{"rooms": "/elsewhere"}')
+    assert dataset_root(run, load_settings()) == Path("/elsewhere")
