@@ -1,39 +1,24 @@
 """From the spec of a contrast to the strategy that `rdc_sweeps.contrast` takes."""
 
+from typing import Any
+
 from rdc_sweeps.contrast import GaussianContrast, PixelContrast, Strategy, VectorContrast
 from rdc_sweeps.specs.method import RegionContrast
 
 
 def contrast_strategy(spec: RegionContrast) -> Strategy:
-    """The strategy of a method's spec."""
-    contrast, smallest = spec.contrast, spec.min_pixels
+    """The strategy of a method's spec; fields of one name mean the same in both."""
+    contrast = spec.contrast
+    fields: dict[str, Any] = contrast.model_dump(exclude={"name", "covariance", "root"}) | {
+        "min_pixels": spec.min_pixels
+    }
     match contrast.name:
         case "vector":
-            return VectorContrast(
-                distance=contrast.distance,
-                temperature=contrast.temperature,
-                negatives=contrast.negatives,
-                negative_count=contrast.negative_count,
-                min_pixels=smallest,
-            )
+            return VectorContrast(**fields)
         case "pixel":
-            return PixelContrast(
-                distance=contrast.distance,
-                temperature=contrast.temperature,
-                negatives=contrast.negatives,
-                min_pixels=smallest,
-                pixels_per_region=contrast.pixels_per_region,
-            )
+            return PixelContrast(**fields)
         case "gaussian":
+            covariance = contrast.covariance
             return GaussianContrast(
-                distance=contrast.distance,
-                temperature=contrast.temperature,
-                negatives=contrast.negatives,
-                negative_count=contrast.negative_count,
-                min_pixels=smallest,
-                shrinkage=contrast.covariance.shrinkage,
-                ridge=contrast.covariance.ridge,
-                direction=contrast.direction,
-                diagonal=contrast.diagonal,
-                method=contrast.root,
+                **fields, shrinkage=covariance.shrinkage, ridge=covariance.ridge, method=contrast.root
             )
