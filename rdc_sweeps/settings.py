@@ -12,7 +12,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from rdc_sweeps.errors import UsageError
 
@@ -85,8 +91,8 @@ class _FileSource(TomlConfigSettingsSource):
         return {name: self._resolved(name, value) for name, value in super().__call__().items()}
 
     def _resolved(self, name: str, value: Any) -> Any:
-        if name == "dataset_roots" and isinstance(value, dict):
-            return {dataset: self.path.parent / _expand(folder) for dataset, folder in value.items()}
+        if isinstance(value, dict):
+            return {key: self._resolved(name, inner) for key, inner in value.items()}
         field = Settings.model_fields.get(name)
         is_folder = field is not None and _mentions_path(field.annotation) and isinstance(value, str)
         return self.path.parent / Path(value).expanduser() if is_folder else value
@@ -125,6 +131,9 @@ def load_settings(**flags: Any) -> Settings:
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
+    except SettingsError as error:
+        example = f'{PREFIX}DATASET_ROOTS=\'{{"mine": "/data/mine"}}\''
+        raise UsageError(f"{error}: must be JSON, such as {example}") from error
     except ValidationError as error:
         raise UsageError("\n".join(_problem(problem, given) for problem in error.errors(include_url=False))) from error
 
