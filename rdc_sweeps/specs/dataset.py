@@ -79,90 +79,78 @@ class StreetImagesSpec(ImagesSpec):
         return self.disparity_by_zoom
 
 
-class NyuV2Spec(ImagesSpec):
+class StoredImagesSpec(ImagesSpec):
+    """What data sets on disk have in common: all of their images, or a number spread evenly."""
+
+    published: ClassVar[tuple[int, int]]
+    """Training and test images of the published data set."""
+
+    train_images: int | None = Field(
+        None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
+    )
+    test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
+
+    @property
+    def training_count(self) -> int:
+        """Images trained on, if the data set is the published one."""
+        return self.train_images or max(0, self.published[0] - self.validation_images)
+
+    @property
+    def test_count(self) -> int:
+        """Images tested on, if the data set is the published one."""
+        return self.test_images or self.published[1]
+
+
+class DrawnImagesSpec(ImagesSpec):
+    """What procedural data sets have in common: as many images as one asks for."""
+
+    synthetic: ClassVar[bool] = True
+
+    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
+    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
+    test_images: int = Field(100, ge=1)
+
+    @property
+    def training_count(self) -> int:
+        """Images trained on."""
+        return self.train_images
+
+    @property
+    def test_count(self) -> int:
+        """Images tested on."""
+        return self.test_images
+
+
+class NyuV2Spec(StoredImagesSpec):
     """NYU-V2 in the MTAN `.npy` layout: 795 training and 654 test images, 13 classes."""
+
+    published: ClassVar[tuple[int, int]] = (795, 654)
 
     name: Literal["nyuv2"] = "nyuv2"
     size: Size = (288, 384)
-    train_images: int | None = Field(
-        None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
-    )
-    test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
-
-    @property
-    def training_count(self) -> int:
-        """Images trained on, if the data set is the published one of 795."""
-        return self.train_images or 795 - self.validation_images
-
-    @property
-    def test_count(self) -> int:
-        """Images tested on, if the data set is the published one of 654."""
-        return self.test_images or 654
 
 
-class RoomsSpec(ImagesSpec):
+class RoomsSpec(DrawnImagesSpec):
     """`rooms`: the embedded procedural indoor set, with the 13 classes of NYU-V2."""
-
-    synthetic: ClassVar[bool] = True
 
     name: Literal["rooms"] = "rooms"
     size: Size = (96, 128)
-    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
-    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
-    test_images: int = Field(100, ge=1)
-
-    @property
-    def training_count(self) -> int:
-        """Images trained on."""
-        return self.train_images
-
-    @property
-    def test_count(self) -> int:
-        """Images tested on."""
-        return self.test_images
 
 
-class CityscapesSpec(StreetImagesSpec):
+class CityscapesSpec(StreetImagesSpec, StoredImagesSpec):
     """Cityscapes in the MTAN `.npy` layout: 2975 training and 500 test images, 7 classes, disparity."""
+
+    published: ClassVar[tuple[int, int]] = (2975, 500)
 
     name: Literal["cityscapes"] = "cityscapes"
     size: Size = (128, 256)
-    train_images: int | None = Field(
-        None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
-    )
-    test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
-
-    @property
-    def training_count(self) -> int:
-        """Images trained on, if the data set is the published one of 2975."""
-        return self.train_images or 2975 - self.validation_images
-
-    @property
-    def test_count(self) -> int:
-        """Images tested on, if the data set is the published one of 500."""
-        return self.test_images or 500
 
 
-class StreetsSpec(StreetImagesSpec):
+class StreetsSpec(StreetImagesSpec, DrawnImagesSpec):
     """`streets`: the embedded procedural street set, with the 7 classes and the disparity of Cityscapes."""
-
-    synthetic: ClassVar[bool] = True
 
     name: Literal["streets"] = "streets"
     size: Size = (64, 128)
-    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
-    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
-    test_images: int = Field(100, ge=1)
-
-    @property
-    def training_count(self) -> int:
-        """Images trained on."""
-        return self.train_images
-
-    @property
-    def test_count(self) -> int:
-        """Images tested on."""
-        return self.test_images
 
 
 BuiltinDataset = NyuV2Spec | RoomsSpec | CityscapesSpec | StreetsSpec
