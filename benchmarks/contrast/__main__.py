@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.contrast import accuracy, growth, loss, plots, training_step, wasserstein
+from rdc_sweeps.files import write_json
 
 PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
     "wasserstein": wasserstein.run,
@@ -41,7 +41,7 @@ def main() -> None:
         results[name] = PARTS[name](options.quick)
         console.print(_table(name, results[name]))
     if options.json:
-        _write(options.json, results)
+        write_json(options.json, results)
     if options.plots and set(options.only) >= {"growth", "wasserstein"}:
         for path in plots.draw(results, options.plots):
             console.print(f"wrote {path}")
@@ -63,13 +63,6 @@ def _flatten(row: dict[str, Any]) -> dict[str, Any]:
         elif key != "points":
             flat[key.replace("_", " ")] = value
     return flat
-
-
-def _write(path: Path, results: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(results, indent=2) + "\n")
-    partial.replace(path)
 
 
 if __name__ == "__main__":

@@ -61,14 +61,15 @@ def check_pair(a: Gaussians, b: Gaussians) -> None:
         )
 
 
-def check_regularisation(shrinkage: Shrinkage, ridge: float, min_pixels: int) -> None:
+def check_regularisation(shrinkage: Shrinkage, ridge: float, min_pixels: int, pooled_ridge: float = 0.0) -> None:
     """Raise UsageError for regularisation fields out of range."""
     if isinstance(shrinkage, str) and shrinkage != "oas":
         raise UsageError(f'shrinkage must be a number in [0, 1] or "oas", not {shrinkage!r}')
     if not isinstance(shrinkage, str) and not 0 <= shrinkage <= 1:
         raise UsageError(f'shrinkage must be in [0, 1] or "oas", not {shrinkage}')
-    if not 0 <= ridge < float("inf"):
-        raise UsageError(f"ridge must be a finite number of at least 0, not {ridge}")
+    for name, value in (("ridge", ridge), ("pooled_ridge", pooled_ridge)):
+        if not 0 <= value < float("inf"):
+            raise UsageError(f"{name} must be a finite number of at least 0, not {value}")
     if min_pixels < 1:
         raise UsageError(f"min_pixels must be at least 1, not {min_pixels}")
 
@@ -79,6 +80,7 @@ def region_gaussians(
     *,
     shrinkage: Shrinkage = 0.1,
     ridge: float = 1e-3,
+    pooled_ridge: float = 0.0,
     min_pixels: int = 2,
     max_regions: int | None = None,
 ) -> Gaussians:
@@ -92,6 +94,8 @@ def region_gaussians(
         regions: Tensor (B, H, W) of region ids, negative for no region; or a RegionIndex, to index an image once.
         shrinkage: alpha in [0, 1], or "oas" for the closed form of Chen et al. 2010 (oracle approximating shrinkage).
         ridge: Added to the diagonal, relative to the mean variance tr S / d.
+        pooled_ridge: Added to the diagonal, relative to the mean variance of all valid regions of the image. The KL
+            divergence needs it where regions are constant: relative to their own variance there is nothing to add.
         min_pixels: Regions with fewer pixels are not valid.
         max_regions: See `index_regions`; ignored for a RegionIndex.
 
@@ -102,15 +106,19 @@ def region_gaussians(
     Raises:
         UsageError: A shape does not fit or a field is out of range.
     """
-    check_regularisation(shrinkage, ridge, min_pixels)
+    check_regularisation(shrinkage, ridge, min_pixels, pooled_ridge)
     index = as_index(regions, features, max_regions)
     check_features(features, index)
     with full_precision(features):
         (features,) = promote(features)
-        mean, covariance = region_moments(features, index)
-        covariance = regularise(mean, covariance, index.counts, shrinkage, ridge)
+        mean, moments = region_moments(features, index)
+        covariance = regularise(mean, moments, index.counts, shrinkage, ridge)
         valid = index.counts >= min_pixels
         identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
+        if pooled_ridge:
+            variance = torch.where(valid, moments.diagonal(dim1=-2, dim2=-1).mean(-1), 0.0)
+            pooled = variance.sum(1) / valid.sum(1).clamp_min(1)
+            covariance = covariance + pooled_ridge * pooled[:, None, None, None] * identity
         return Gaussians(
             mean=torch.where(valid[..., None], mean, 0.0),
             covariance=torch.where(valid[..., None, None], covariance, identity),

@@ -74,7 +74,12 @@ def _vector_distances(vectors: Tensor, strategy: VectorContrast) -> Tensor:
 
 def _gaussians(features: Tensor, index: RegionIndex, strategy: GaussianContrast) -> Gaussians:
     return region_gaussians(
-        features, index, shrinkage=strategy.shrinkage, ridge=strategy.ridge, min_pixels=strategy.min_pixels
+        features,
+        index,
+        shrinkage=strategy.shrinkage,
+        ridge=strategy.ridge,
+        pooled_ridge=strategy.pooled_ridge,
+        min_pixels=strategy.min_pixels,
     )
 
 

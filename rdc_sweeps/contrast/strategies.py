@@ -25,6 +25,7 @@ class GaussianContrast:
         negative_count: Draw this many negatives of each anchor, anew in each call; None takes all.
         shrinkage: Covariance shrinkage alpha in [0, 1], or "oas"; see `region_gaussians`.
         ridge: Diagonal added to the covariance, relative to its mean variance.
+        pooled_ridge: Diagonal added, relative to the mean variance of all regions of the image.
         min_pixels: Regions with fewer pixels are left out.
         direction: For "kl", from anchor a to candidate b, the reverse, or the symmetric sum.
         diagonal: For "kl", use the variance of each channel only.
@@ -40,6 +41,7 @@ class GaussianContrast:
     negative_count: int | None = None
     shrinkage: Shrinkage = 0.1
     ridge: float = 1e-3
+    pooled_ridge: float = 0.0
     min_pixels: int = 2
     direction: Direction = "a_to_b"
     diagonal: bool = False
@@ -49,7 +51,7 @@ class GaussianContrast:
         _check_choices(self, "distance", "negatives", "direction", "method")
         _check_count(self.negative_count)
         check_temperature(self.temperature)
-        check_regularisation(self.shrinkage, self.ridge, self.min_pixels)
+        check_regularisation(self.shrinkage, self.ridge, self.min_pixels, self.pooled_ridge)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,4 @@ def contrast_strategy(spec: RegionContrast) -> Strategy:
         case "pixel":
             return PixelContrast(**fields)
         case "gaussian":
-            covariance = contrast.covariance
-            return GaussianContrast(
-                **fields, shrinkage=covariance.shrinkage, ridge=covariance.ridge, method=contrast.root
-            )
+            return GaussianContrast(**fields, **contrast.covariance.model_dump(), method=contrast.root)

@@ -50,6 +50,9 @@ class CovarianceSpec(Spec):
         0.1, description="alpha towards (tr Sigma / d) I, or 'oas' for the closed-form choice of Chen et al. 2010."
     )
     ridge: float = Field(1e-3, ge=0, description="Added to the diagonal, relative to tr Sigma / d.")
+    pooled_ridge: float = Field(
+        0.0, ge=0, description="Added to the diagonal, relative to the mean variance of all regions; KL needs it."
+    )
 
 
 class GaussianContrast(RegionNegatives):

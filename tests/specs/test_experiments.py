@@ -1,3 +1,5 @@
+"""The shipped tables against the paper's rows."""
+
 import json
 import os
 from pathlib import Path
@@ -5,83 +7,101 @@ from typing import Any
 
 import pytest
 
-from rdc_sweeps.specs.catalogue import Catalogue
+from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.method import RegionContrast
-from rdc_sweeps.specs.run import RunSpec
 
 SHIPPED = Path(__file__).parents[2] / "experiments"
 CATALOGUE = Catalogue(SHIPPED)
 
-# The paper's facts in the words of its table on the left, ours on the right.
+# The paper's facts in the words of its tables on the left, ours on the right.
 LABELS = {"full": "full", "one label": "onelabel", "random label": "randomlabels"}
 DISTANCES = {"cosine": "cosine", "dot product": "dot", "wasserstein-2 squared": "wasserstein", "KL divergence": "kl"}
-BACKBONES = {"HRNet18": "hrnet18"}
-REGIONS = {"SAM": "sam"}
+BACKBONES = {"HRNet18": "hrnet18", "SegNet": "segnet", "ViT-Large": "taskexpert"}
+DATASETS = {"NYU-V2": ("nyuv2", 795, 20), "Cityscapes": ("cityscapes", 2975, 100)}
+REGIONS = {"SAM": "sam", "semantic segmentation labels": "semantic"}
+METHODS = {"Li et al. [25]": "cross_task", "DejaVu [1]": "dejavu", "TaskExpert [44]": "supervised", "MTL": "supervised"}
 
 
-def published(table: int) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def facts() -> list[dict[str, Any]]:
     if "RDC_SHARED" not in os.environ:
         pytest.skip("RDC_SHARED does not name the folder with the paper's rows")
-    rows = json.loads((Path(os.environ["RDC_SHARED"]) / "paper" / "rows.json").read_text(encoding="utf-8"))
-    return [row for row in rows if row["table"] == table]
+    rows: list[dict[str, Any]] = json.loads(
+        (Path(os.environ["RDC_SHARED"]) / "paper" / "rows.json").read_text(encoding="utf-8")
+    )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Run]:
+    """Every row under the published protocol, by the paper's name of it."""
+    return {
+        f"T{table.removeprefix('table')}-{run.row.id}": run
+        for table in CATALOGUE.tables
+        for run in CATALOGUE.runs(table, "paper")
+    }
 
 
 @pytest.mark.parametrize("table", CATALOGUE.tables)
 @pytest.mark.parametrize("profile", CATALOGUE.profiles)
-def test_every_table_is_valid_under_every_profile(table: str, profile: str) -> None:
-    runs = CATALOGUE.runs(table, profile)
-    assert [run.row.id for run in runs] == [row.id for row in CATALOGUE.table(table).rows]
+@pytest.mark.parametrize("compat", [None, "released"])
+def test_every_table_is_valid_under_every_profile(table: str, profile: str, compat: str | None) -> None:
+    found = CATALOGUE.runs(table, profile, compat=compat)
+    assert [run.row.id for run in found] == [row.id for row in CATALOGUE.table(table).rows]
+
+
+@pytest.mark.parametrize("profile", CATALOGUE.profiles)
+def test_there_are_47_rows_and_41_trainings(profile: str) -> None:
+    ids = [run.id for table in CATALOGUE.tables for run in CATALOGUE.runs(table, profile)]
+    assert (len(ids), len(set(ids))) == (47, 41)
 
 
 def test_only_the_papers_profile_is_comparable() -> None:
     assert [name for name in CATALOGUE.profiles if CATALOGUE.profile(name).comparable] == ["paper"]
 
 
-def test_table3_has_the_papers_numbers() -> None:
-    rows = CATALOGUE.table("table3").rows
-    wanted = published(3)
-    assert len(rows) == len(wanted) == 12
-    for row, fact in zip(rows, wanted, strict=True):
-        assert row.id == fact["id"].removeprefix("T3-")
+def test_the_tables_have_the_papers_rows_numbers_and_marks(facts: list[dict[str, Any]], runs: dict[str, Run]) -> None:
+    assert list(runs) == [fact["id"] for fact in facts]
+    for fact in facts:
+        run = runs[fact["id"]]
+        row = run.row
+        assert run.table.dataset == fact["dataset"]
+        assert row.method == fact["method"]
         assert row.published.model_dump() == fact["published"]
-        assert row.published_improvement is None
-        assert fact["published_improvement_percent"] is None
+        improvement = row.published_improvement and row.published_improvement.model_dump()
+        assert improvement == fact["published_improvement_percent"]
+        assert (row.sota, row.bold, row.notes) == (fact["marked_sota"], fact["bold"], fact["notes"])
+        if fact["improvement_baseline"]:
+            assert row.baseline == fact["improvement_baseline"].split("-", 1)[1]
 
 
-def test_table3_has_the_papers_settings() -> None:
-    for run, fact in zip(CATALOGUE.runs("table3", "paper"), published(3), strict=True):
-        spec, method = run.spec, run.spec.method
-        assert isinstance(method, RegionContrast)
+def test_the_same_training_in_two_tables_is_one_run(facts: list[dict[str, Any]], runs: dict[str, Run]) -> None:
+    repeats = {fact["id"]: fact["same_run_as"] for fact in facts if fact["same_run_as"]}
+    assert len(repeats) == 6
+    for one, other in repeats.items():
+        assert runs[one].id == runs[other].id
+
+
+def test_the_specs_are_the_papers_settings(facts: list[dict[str, Any]], runs: dict[str, Run]) -> None:
+    for fact in facts:
+        spec = runs[fact["id"]].spec
+        dataset, images, epochs = DATASETS[fact["dataset"]]
         assert spec.labels.setting == LABELS[fact["label_setting"]]
         assert spec.labels.source == "published"
-        assert spec.dataset.name == "nyuv2"
+        assert (spec.dataset.name, spec.dataset.training_count) == (dataset, images)
         assert list(spec.dataset.size) == fact["input_size"]
         assert len(spec.dataset.classes) == fact["num_classes"]
-        assert spec.dataset.training_count == 795
-        assert spec.dataset.test_count == 654
         assert spec.backbone.name == BACKBONES[fact["backbone"]]
+        if fact["backbone"] == "HRNet18":
+            assert (spec.training.epochs, spec.training.batch_size) == (epochs, 10)
+        method = spec.method
+        if fact["contrast"] == "none":
+            assert method.name == METHODS[fact["method"]]
+            continue
+        assert isinstance(method, RegionContrast)
         assert method.extraction.name == fact["extraction"]
         assert method.contrast.name == fact["contrast"]
         assert method.contrast.distance == DISTANCES[fact["distance"]]
+        assert method.weight == 1.0
         if method.extraction.name == "region":
             assert method.extraction.regions.source == REGIONS[fact["regions"]]
-        assert spec.training.epochs == 20
-
-
-@pytest.mark.parametrize(("profile", "dataset"), [("demo", "rooms"), ("cpu", "nyuv2")])
-def test_small_profiles_need_neither_sam_nor_a_large_image(profile: str, dataset: str) -> None:
-    for run in CATALOGUE.runs("table3", profile):
-        assert run.spec.dataset.name == dataset
-        assert run.spec.dataset.size == (96, 128)
-        assert run.spec.dataset.validation_images > 0  # their rule is best-validation
-        assert "'sam'" not in str(run.spec.model_dump())
-
-
-def test_twelve_rows_are_twelve_trainings() -> None:
-    for profile in CATALOGUE.profiles:
-        assert len({run.id for run in CATALOGUE.runs("table3", profile)}) == 12
-
-
-def test_a_runs_file_resolves_to_itself() -> None:
-    for run in CATALOGUE.runs("table3", "cpu"):
-        assert RunSpec.model_validate(run.spec.model_dump(mode="json")) == run.spec
