@@ -2,10 +2,12 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from types import FrameType
 
 from rdc_sweeps.settings import Settings
 
@@ -75,6 +77,7 @@ def run_locally(
     waiting = list(run_ids)
     active: dict[int, tuple[str, ForkServerProcess]] = {}
     codes: dict[str, int] = {}
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         while waiting or active:
             for slot in range(chosen.runs):
@@ -93,8 +96,15 @@ def run_locally(
     except KeyboardInterrupt:
         _stop([process for _, process in active.values()])
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     watch()
     return codes
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A sweep in the background is ended by SIGTERM and stops its runs like one that is interrupted."""
+    raise KeyboardInterrupt
 
 
 def _enter(run_id: str, settings: Settings, device: int | None) -> None:

@@ -80,6 +80,20 @@ def test_killed_and_interrupted_runs_end_as_if_nothing_had_happened(
         assert [line["step"] for line in lines if "values" in line] == list(range(12))
 
 
+def test_a_terminated_sweep_leaves_its_runs_resumable(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:
+    longer = ["ours", "--set", "training.epochs=50"]
+    sweep = start([*RUN, *longer], environment, tmp_path)
+    status = wait_for_step(tmp_path / "runs", 1)
+    sweep.terminate()
+    _, messages = sweep.communicate(timeout=120)
+    assert sweep.returncode == 130, messages
+    assert plan(cli, *longer) == {"ours": ("preempted", "resume")}
+    (folder,) = (tmp_path / "runs").iterdir()
+    stopped = json.loads((folder / "status.json").read_text())
+    assert stopped["state"] == "preempted"
+    assert stopped["step"] >= status["step"]
+
+
 def start(command: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command, env=environment, cwd=folder, text=True, stderr=subprocess.PIPE, start_new_session=True
