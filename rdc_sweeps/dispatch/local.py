@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from types import FrameType
 
+import psutil
+
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
@@ -32,8 +34,7 @@ def slots(count: int, settings: Settings, gpus: int) -> Slots:
     One thread a run is fastest for many small runs: threads of several processes that share cores wait for each other.
     """
     cores = len(os.sched_getaffinity(0))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    fitting = gpus or min(cores, max(1, memory // MEMORY_PER_RUN))
+    fitting = gpus or min(cores, max(1, psutil.virtual_memory().available // MEMORY_PER_RUN))
     runs = max(1, min(count, settings.max_parallel or fitting))
     return Slots(runs, settings.threads or max(1, cores // runs))
 

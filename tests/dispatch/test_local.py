@@ -1,0 +1,30 @@
+import os
+
+import pytest
+
+from rdc_sweeps.dispatch.local import Slots, slots
+from rdc_sweeps.settings import Settings
+
+CORES = len(os.sched_getaffinity(0))
+
+
+def settings(**values: int) -> Settings:
+    return Settings(**{"max_parallel": 0, "threads": 0, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "chosen", "gpus", "expected"),
+    [
+        (1, settings(), 0, Slots(1, CORES)),
+        (12, settings(max_parallel=1), 0, Slots(1, CORES)),
+        (12, settings(max_parallel=3, threads=2), 0, Slots(3, 2)),
+        (12, settings(), 4, Slots(4, max(1, CORES // 4))),
+        (2, settings(), 8, Slots(2, max(1, CORES // 2))),
+    ],
+)
+def test_slots_share_the_machine(count: int, chosen: Settings, gpus: int, expected: Slots) -> None:
+    assert slots(count, chosen, gpus) == expected
+
+
+def test_no_more_runs_than_cores_unless_asked_for() -> None:
+    assert 1 <= slots(1000, settings(), 0).runs <= CORES
