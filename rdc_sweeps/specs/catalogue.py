@@ -219,14 +219,20 @@ def _matches(document: Document, when: Any) -> bool:
     """Whether a run has these values, be they written or defaults."""
     if not isinstance(when, dict):
         return True
-    try:
-        data = RunSpec.model_validate(document.data).model_dump(mode="json")
-    except ValidationError:
-        data = document.data
 
     def fits(found: Any, wanted: Any) -> bool:
         return found in wanted if isinstance(wanted, list) else found == wanted
 
+    written = {path: lookup(document.data, path) for path in when}
+    if any(found is not None and not fits(found, when[path]) for path, found in written.items()):
+        return False
+    if None not in written.values():
+        return True
+    # Defaults decide; filling them in takes longer than all else here.
+    try:
+        data = RunSpec.model_validate(document.data).model_dump(mode="json")
+    except ValidationError:
+        return False
     return all(fits(lookup(data, path), wanted) for path, wanted in when.items())
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,17 @@ def read_document(path: Path) -> Document:
         SpecError: The file cannot be read, is not YAML or is not a mapping.
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([f"{path}: cannot be read: {error}"]) from error
+    return _parse(path, text)
+
+
+@lru_cache(maxsize=64)
+def _parse(path: Path, text: str) -> Document:
+    # Parsing takes most of the time of looking at all tables under all profiles, which read the same few files.
+    try:
+        root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
