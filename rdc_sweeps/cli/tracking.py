@@ -1,5 +1,6 @@
-"""sync: hand finished and interrupted runs to W&B."""
+"""sync: hand tracked runs to W&B."""
 
+import time
 from typing import Annotated
 
 import typer
@@ -7,9 +8,9 @@ import typer
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.options import RootOption
 from rdc_sweeps.cli.runs import find_run
-from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.settings import load_settings
+from rdc_sweeps.settings import Settings, load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -21,33 +22,59 @@ def sync(
     run_ids: Annotated[
         list[str] | None, typer.Argument(help="Ids of runs, or their first digits; default: all.", show_default=False)
     ] = None,
+    watch: Annotated[
+        float | None, typer.Option(min=1.0, metavar="SECONDS", help="Send again and again.", show_default=False)
+    ] = None,
     root: RootOption = None,
 ) -> None:
-    """Send tracked runs to W&B, as far as W&B lacks them. Harmless to repeat."""
+    """Send tracked runs to W&B, as far as W&B lacks them, also those in progress. Harmless to repeat."""
     settings = load_settings(root=root)
     from rdc_sweeps.tracking.mode import has_key
-    from rdc_sweeps.tracking.supervisor import upload
 
     if not has_key():
         raise UnavailableError("W&B has no key here: run `wandb login`, or set WANDB_API_KEY")
-    if run_ids:
-        directories = [find_run(settings, run_id) for run_id in run_ids]
-    else:
-        folders = sorted(path.parent for path in settings.root.glob("*/wandb"))
-        directories = [RunDirectory(settings.root, folder.name) for folder in folders]
+    named = [find_run(settings, run_id) for run_id in run_ids or ()]
+    while watch is not None:
+        try:
+            _send(named or _tracked(settings), again=False)
+        except UnavailableError as error:
+            messages.print(f"{error}", style="red", markup=False, highlight=False)
+        time.sleep(watch)
+    directories = named or _tracked(settings)
     if not directories:
         raise UsageError(f"no tracked runs in {settings.root}")
-    failed = 0
+    _send(directories, again=bool(named))
+
+
+def _tracked(settings: Settings) -> list[RunDirectory]:
+    return [RunDirectory(settings.root, path.parent.name) for path in sorted(settings.root.glob("*/wandb"))]
+
+
+def _send(directories: list[RunDirectory], *, again: bool) -> None:
+    """Send each run, and say how that went; `again` also asks W&B about those that it is known to have.
+
+    Raises:
+        UnavailableError: Some were not sent.
+    """
+    from rdc_sweeps.tracking.supervisor import is_sent, upload
+
+    failed = known = 0
     for directory in directories:
-        if directory.state() == "running":
-            messages.print(f"{directory.id}: in progress, sends for itself", highlight=False)
+        folder, in_progress = directory.folder / "wandb", directory.state() == "running"
+        if not again and is_sent(folder, in_progress=in_progress):
+            known += 1
             continue
         try:
-            upload(directory.folder / "wandb")
+            upload(folder, in_progress=in_progress)
+        except RunLockedError as error:
+            messages.print(f"{directory.id}: not needed, {error}", markup=False, highlight=False)
         except UnavailableError as error:
             failed += 1
             messages.print(f"{directory.id}: {error}", style="red", markup=False, highlight=False)
         else:
-            messages.print(f"{directory.id}: sent", highlight=False)
+            told = "in progress, sent as far as it is" if in_progress else "sent"
+            messages.print(f"{directory.id}: {told}", highlight=False)
+    if known:
+        messages.print(f"{known} runs are at W&B already", highlight=False)
     if failed:
         raise UnavailableError(f"{failed} of {len(directories)} runs were not sent; the same again continues")

@@ -111,7 +111,8 @@ class Rows:
         if event["kind"] == "summary":
             self.summary.update(event["values"])
             return None
-        if "step" not in event:
+        if "step" not in event or (self.pending is not None and event["step"] < self.pending.step):
+            # An earlier step: a resumed session has cut the journal short while it was being read.
             return None
         complete = None
         if self.pending is None or event["step"] > self.pending.step:
@@ -123,6 +124,11 @@ class Rows:
             row.values["epoch"] = event["epoch"]
             row.epoch_keys |= frozenset(event.get("values", {}))
         return complete
+
+
+def has_ended(path: Path) -> bool:
+    """Whether the last event says how a session ended, and none has begun since."""
+    return next((event["kind"] == "finish" for event, _ in reversed(list(read(path)))), False)
 
 
 def last_step(events: Iterable[tuple[Mapping[str, Any], int]]) -> int:

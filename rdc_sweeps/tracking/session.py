@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import sys
@@ -27,6 +28,10 @@ class Server:
 
     rows: int = 0
     pictures: int = 0
+    journal: int = 0
+    """Bytes of the journal that it was given."""
+    ended: bool = False
+    """Whether it was told how the run ended."""
 
     def save(self, folder: Path) -> None:
         """Write it to the W&B folder of a run."""
@@ -49,11 +54,20 @@ class Session:
         mode: online or offline.
         init_timeout: Seconds that `wandb.init` may take.
         finish_timeout: Seconds that the last upload may take.
-        trainer: Process whose use of the machine W&B records.
+        trainer: Process whose use of the machine W&B records; None if the training is not on this machine.
+        partial: The run goes on elsewhere: this session leaves it open, and its offline session alone.
     """
 
     def __init__(
-        self, folder: Path, identity: Identity, mode: Mode, *, init_timeout: float, finish_timeout: float, trainer: int
+        self,
+        folder: Path,
+        identity: Identity,
+        mode: Mode,
+        *,
+        init_timeout: float,
+        finish_timeout: float,
+        trainer: int | None,
+        partial: bool = False,
     ) -> None:
         import wandb
 
@@ -74,7 +88,11 @@ class Session:
             disable_git=True,
             disable_job_creation=True,
             x_save_requirements=False,
-            x_stats_pid=trainer,
+            # The machine that sends later is not the one that trained.
+            x_disable_stats=trainer is None,
+            x_disable_machine_info=trainer is None,
+            x_stats_pid=trainer or os.getpid(),
+            x_update_finish_state=not partial,
             # What a killed process leaves behind should be complete up to the last second.
             x_transaction_log_flush_interval=1.0,
             # By default a stop button would interrupt this process, not the training.
@@ -104,9 +122,11 @@ class Session:
             # Somebody ran `wandb sync` on what an earlier offline session had written.
             self._server = replace(self._server, rows=max(0, last_step(read(folder / JOURNAL))))
         self._server.save(folder)
-        # This session holds all that they do. Left here, `wandb sync` would append them a second time.
+        # This session holds all that they do. Left here, `wandb sync` would append them a second time. But while a run
+        # is tracked offline on its node, somebody may be sending it online from elsewhere; neither touches the other's.
         for old in earlier:
-            shutil.rmtree(old, ignore_errors=True)
+            if not partial if old.name.startswith("offline-") else self._online:
+                shutil.rmtree(old, ignore_errors=True)
 
     def send(self, row: Row) -> None:
         """Log a row, or as much of it as the server may lack."""
@@ -135,10 +155,18 @@ class Session:
             self._run.mark_preempting()
         self._run.finish(exit_code=0 if state == "done" else 1)
 
-    def confirm(self, end: int) -> None:
-        """Remember that the server took everything before step `end`."""
+    def pause(self) -> None:
+        """Wait for the upload, and leave the run open at W&B.
+
+        Raises:
+            TimeoutError: The server did not take everything in time.
+        """
+        self._run.finish()
+
+    def confirm(self, end: int, journal: int, *, ended: bool) -> None:
+        """Remember that the server took everything before step `end`, and so many bytes of the journal."""
         if self._online:
-            Server(end, end).save(self._folder)
+            Server(end, end, journal, ended).save(self._folder)
 
     def _images(self, row: Row) -> dict[str, Any]:
         paths = {title: self._folder / name for title, name in row.panels.items()}

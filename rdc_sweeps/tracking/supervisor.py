@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rdc_sweeps
-from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.errors import RunLockedError, UnavailableError
 from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.journal import JOURNAL
+from rdc_sweeps.tracking.session import Server
 from rdc_sweeps.tracking.uploader import REASON, Exit
 
 RESTARTS = 3
@@ -101,16 +103,25 @@ class Supervisor:
         return f"nothing is lost, send it later: rdc-sweep sync {self._folder.parent.name}"
 
 
-def upload(folder: Path, *, init_timeout: float = 30.0, finish_timeout: float = 300.0) -> None:
-    """Send the W&B folder of a run that is not in progress, as far as W&B lacks it. Harmless to repeat.
+def upload(
+    folder: Path, *, in_progress: bool = False, init_timeout: float = 30.0, finish_timeout: float = 300.0
+) -> None:
+    """Send the W&B folder of a run, as far as W&B lacks it. Harmless to repeat.
+
+    Args:
+        folder: The `wandb` folder of the run.
+        in_progress: Somebody works on the run: send what there is, and leave it open at W&B.
+        init_timeout: Seconds that `wandb.init` may take.
+        finish_timeout: Seconds that the last upload may take.
 
     Raises:
         UsageError: The folder holds no tracked run.
+        RunLockedError: Another process is sending the run, such as the one on the node that trains it.
         UnavailableError: W&B cannot be reached or did not take everything in time.
     """
     Identity.load(folder)
     options = [f"--init-timeout={init_timeout}", f"--finish-timeout={finish_timeout}"]
-    process = _start(folder, "online", *options)
+    process = _start(folder, "online", *options, *(["--partial"] if in_progress else []))
     try:
         code = process.wait(init_timeout + finish_timeout + 30.0)
     except subprocess.TimeoutExpired:
@@ -118,8 +129,20 @@ def upload(folder: Path, *, init_timeout: float = 30.0, finish_timeout: float = 
     finally:
         process.kill()
         process.wait()
+    if code == Exit.BUSY:
+        raise RunLockedError(_last_words(folder))
     if code != Exit.COMPLETE:
         raise UnavailableError(f"{folder}: W&B did not take the run ({_last_words(folder)}); the same again continues")
+
+
+def is_sent(folder: Path, *, in_progress: bool) -> bool:
+    """Whether W&B was given all of the journal, and how the run ended if it did; asks nobody."""
+    known = Server.load(folder)
+    try:
+        size = (folder / JOURNAL).stat().st_size
+    except OSError:
+        return False
+    return known.journal == size and (known.ended or in_progress)
 
 
 def _start(folder: Path, mode: str, *options: str) -> subprocess.Popen[bytes]:

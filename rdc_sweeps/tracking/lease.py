@@ -1,0 +1,89 @@
+"""Who may send a run to W&B: one session at a time, on whichever host.
+
+A kernel lock decides, and on disks that do not carry locks between hosts a stamp that the holder renews.
+"""
+
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from rdc_sweeps.errors import RunLockedError
+from rdc_sweeps.files import write_json
+
+LOCK, STAMP = "lock", "holder.json"
+
+RENEWAL_SECONDS = 5.0
+SILENCE_SECONDS = 30.0
+"""A stamp of another host that is older than this is of a process that is gone."""
+
+
+@contextmanager
+def lease(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold the right to send a run.
+
+    Args:
+        folder: The `wandb` folder of the run.
+        patience: Seconds to wait for another holder.
+
+    Raises:
+        RunLockedError: Another process is sending the run.
+    """
+    deadline = time.monotonic() + patience
+    lock = FileLock(folder / LOCK, timeout=patience, poll_interval=0.1)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunLockedError(f"{_holder(folder)} is sending the run") from error
+    try:
+        while _is_held_elsewhere(folder):
+            if time.monotonic() >= deadline:
+                raise RunLockedError(f"{_holder(folder)} is sending the run")
+            time.sleep(min(1.0, patience))
+        write_json(folder / STAMP, {"host": socket.gethostname(), "process": os.getpid()}, durable=False)
+        released = threading.Event()
+        threading.Thread(target=_renew, args=(folder, released), daemon=True, name="lease").start()
+        try:
+            yield
+        finally:
+            released.set()
+            (folder / STAMP).unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _is_held_elsewhere(folder: Path) -> bool:
+    """Whether another host renewed the stamp lately. Of this host, the lock has told already."""
+    # Both times are the disk's, for hosts may have other clocks.
+    os.utime(folder / LOCK)
+    now = (folder / LOCK).stat().st_mtime
+    try:
+        renewed = (folder / STAMP).stat().st_mtime
+        host = json.loads((folder / STAMP).read_text())["host"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return host != socket.gethostname() and now - renewed < SILENCE_SECONDS
+
+
+def _renew(folder: Path, released: threading.Event) -> None:
+    while not released.wait(RENEWAL_SECONDS):
+        try:
+            # Without creating it: what was released stays released.
+            os.utime(folder / STAMP)
+        except OSError:
+            # Gone or out of reach; the lock still holds on this host.
+            continue
+
+
+def _holder(folder: Path) -> str:
+    try:
+        holder = json.loads((folder / STAMP).read_text())
+        return f"process {holder['process']} on {holder['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

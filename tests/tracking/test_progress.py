@@ -1,0 +1,171 @@
+"""Runs that are sent from one machine while another trains them offline."""
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.errors import RunLockedError
+from rdc_sweeps.tracking.journal import JOURNAL
+from rdc_sweeps.tracking.lease import SILENCE_SECONDS, STAMP, lease
+from rdc_sweeps.tracking.supervisor import is_sent, upload
+from tests.tracking.backend import Backend
+from tests.tracking.observing import assert_complete, wait_for
+from tests.tracking.training import RUN, loss, tracker, train
+
+
+def steps_told(folder: Path) -> int:
+    path = folder / "wandb" / JOURNAL
+    return path.read_text().count('"kind": "step"') if path.exists() else 0
+
+
+def offline_sessions(folder: Path) -> list[Path]:
+    return list(folder.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_a_run_in_progress_is_sent_in_parts_and_once(backend: Backend, tmp_path: Path) -> None:
+    node = tracker(tmp_path, "offline")
+    node.start(0)
+    train(node, 0, 15)
+    wait_for(lambda: steps_told(tmp_path) == 15 and bool(offline_sessions(tmp_path)))
+    upload(tmp_path / "wandb", in_progress=True)
+    # The newest step may still get an evaluation.
+    run = backend.runs[RUN]
+    assert [row["_step"] for row in run.history] == list(range(14))
+    assert run.exit_code is None
+    assert is_sent(tmp_path / "wandb", in_progress=True)
+    assert not is_sent(tmp_path / "wandb", in_progress=False)
+
+    train(node, 15, 32)
+    wait_for(lambda: steps_told(tmp_path) == 32)
+    assert not is_sent(tmp_path / "wandb", in_progress=True)
+    # Its writer may be in the middle of a line.
+    with (tmp_path / "wandb" / JOURNAL).open("a") as file:
+        file.write('{"kind": "step", "st')
+        file.flush()
+        upload(tmp_path / "wandb", in_progress=True)
+        os.truncate(file.name, file.tell() - 20)
+    assert [row["_step"] for row in run.history] == list(range(31))
+    assert run.exit_code is None
+    assert len(offline_sessions(tmp_path)) == 1
+
+    node.finish("done")
+    upload(tmp_path / "wandb")
+    assert_complete(backend, 32)
+    assert run.exit_code == 0
+    assert is_sent(tmp_path / "wandb", in_progress=False)
+    assert not offline_sessions(tmp_path)
+
+
+def test_a_run_that_ended_since_somebody_looked_is_closed(backend: Backend, tmp_path: Path) -> None:
+    node = tracker(tmp_path, "offline")
+    node.start(0)
+    train(node, 0, 12)
+    node.finish("done")
+    upload(tmp_path / "wandb", in_progress=True)
+    assert_complete(backend, 12)
+    assert backend.runs[RUN].exit_code == 0
+
+
+def test_a_preempted_run_that_was_sent_goes_on_offline_and_is_sent_again(backend: Backend, tmp_path: Path) -> None:
+    node = tracker(tmp_path, "offline")
+    node.start(0)
+    train(node, 0, 25)
+    wait_for(lambda: steps_told(tmp_path) == 25)
+    upload(tmp_path / "wandb", in_progress=True)
+    node.finish("preempted")
+    # The checkpoint is older than what was sent.
+    node = tracker(tmp_path, "offline")
+    node.start(20)
+    train(node, 20, 41)
+    wait_for(lambda: steps_told(tmp_path) == 41)
+    upload(tmp_path / "wandb", in_progress=True)
+    node.finish("done")
+    upload(tmp_path / "wandb")
+    assert_complete(backend, 41)
+
+
+def test_the_machine_that_sends_is_not_recorded_as_the_one_that_trained(backend: Backend, tmp_path: Path) -> None:
+    node = tracker(tmp_path, "offline")
+    node.start(0)
+    train(node, 0, 12)
+    node.finish("done")
+    upload(tmp_path / "wandb")
+    assert backend.runs[RUN].events == []
+    metadata = backend.runs[RUN].files.get("wandb-metadata.json", b"{}")
+    assert "host" not in json.loads(metadata)
+
+
+def test_what_a_node_sends_itself_is_left_to_it(backend: Backend, tmp_path: Path) -> None:
+    node = tracker(tmp_path, "online")
+    node.start(0)
+    train(node, 0, 15)
+    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    with pytest.raises(RunLockedError, match=rf"process \d+ on {os.uname().nodename} is sending the run"):
+        upload(tmp_path / "wandb", in_progress=True)
+    train(node, 15, 30)
+    node.finish("done")
+    assert_complete(backend, 30)
+    assert is_sent(tmp_path / "wandb", in_progress=False)
+
+
+def test_a_live_session_waits_for_an_upload_to_end(backend: Backend, tmp_path: Path) -> None:
+    (tmp_path / "wandb").mkdir()
+    with lease(tmp_path / "wandb"):
+        node = tracker(tmp_path, "online")
+        node.start(0)
+        train(node, 0, 15)
+        wait_for(lambda: steps_told(tmp_path) == 15)
+    node.finish("done")
+    assert [value for _, value in backend.runs[RUN].series("loss")] == [pytest.approx(loss(step)) for step in range(15)]
+
+
+def hold(folder: Path, ready: object) -> None:
+    with lease(folder):
+        ready.set()  # type: ignore[attr-defined]
+        multiprocessing.Event().wait()
+
+
+def test_a_lease_is_one_process_and_ends_with_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(tmp_path, ready))
+    holder.start()
+    assert ready.wait(60)
+    with pytest.raises(RunLockedError, match=f"process {holder.pid}"), lease(tmp_path):
+        pass
+    holder.kill()
+    holder.join()
+    with lease(tmp_path):
+        pass
+
+
+def test_a_lease_of_another_host_counts_while_it_is_renewed(tmp_path: Path) -> None:
+    stamp = tmp_path / STAMP
+    stamp.write_text(json.dumps({"host": "node7", "process": 5}))
+    with pytest.raises(RunLockedError, match="process 5 on node7"), lease(tmp_path):
+        pass
+    past = stamp.stat().st_mtime - SILENCE_SECONDS - 1
+    os.utime(stamp, (past, past))
+    with lease(tmp_path):
+        assert json.loads(stamp.read_text())["process"] == os.getpid()
+    assert not stamp.exists()
+
+
+def test_half_a_stamp_is_nobody(tmp_path: Path) -> None:
+    (tmp_path / STAMP).write_text('{"host')
+    with lease(tmp_path):
+        pass
+
+
+def test_an_upload_of_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
+    assert not is_sent(tmp_path, in_progress=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "rdc_sweeps.tracking.uploader", str(tmp_path), "online"], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "no tracked run here" in done.stderr
