@@ -45,15 +45,16 @@ def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[B
             node, owner = get_args(node)[0], None
             written.append(key)
         elif node is Any or get_origin(node) is dict:
-            node, owner = Any, None
+            node, owner = (get_args(node) or (Any, Any))[-1], None
             written.append(key)
         # What is left is the name of a plain type in a union of plain types.
     return tuple(written), owner
 
 
 def tags(variant: type[BaseModel]) -> list[Any]:
-    """What chooses this variant of a union."""
-    return [variant.model_fields[name].default for name in DISCRIMINATORS if name in variant.model_fields]
+    """What chooses this variant of a union: its name, or without one its first field's being there."""
+    chosen = [variant.model_fields[name].default for name in DISCRIMINATORS if name in variant.model_fields]
+    return chosen or list(variant.model_fields)[:1]
 
 
 def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:

@@ -4,16 +4,22 @@ from typing import Any, Literal
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, TableSpec
 
-SchemaName = Literal["table", "profile", "compat", "run"]
+SchemaName = Literal["table", "profile", "compat", "study", "run"]
 
 
-_MODELS: dict[SchemaName, type[Spec]] = {"table": TableSpec, "profile": ProfileSpec, "compat": CompatSpec}
+_MODELS: dict[SchemaName, type[Spec]] = {
+    "table": TableSpec,
+    "profile": ProfileSpec,
+    "compat": CompatSpec,
+    "study": StudySpec,
+}
 
 
 def json_schema(name: SchemaName) -> dict[str, Any]:
-    """The JSON Schema of a table, profile or compat file, or of a resolved run.
+    """The JSON Schema of a table, profile, compat or study file, or of a resolved run.
 
     Overlays (`defaults`, `spec`, `set`) are runs in which nothing is required.
     """
@@ -29,6 +35,9 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
     if name == "table":
         schema["properties"]["defaults"] = reference
         definitions["RowSpec"]["properties"]["spec"] = reference
+    elif name == "study":
+        listed = {"type": "array", "items": {"type": "string", "pattern": "^[^=]+="}}
+        schema["properties"]["set"] = {**schema["properties"]["set"], "anyOf": [reference, listed]}
     else:
         definitions["Overlay"]["properties"]["set"] = reference
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

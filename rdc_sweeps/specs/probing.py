@@ -1,0 +1,174 @@
+"""Whether every configuration of a study's space is a run: looked at before anything is trained."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import combinations, product
+from math import prod
+from typing import Any
+
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.specs.document import Document
+from rdc_sweeps.specs.fields import DISCRIMINATORS, has_path
+from rdc_sweeps.specs.ranges import ChoiceRange
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.study import StudySpec
+from rdc_sweeps.specs.validation import build, suggestion
+from rdc_sweeps.specs.values import MISSING, at_path, with_values
+
+Place = Callable[..., str]
+"""Where a location of the study's file was written."""
+
+FIXED = {
+    "seed": "the study's `seeds` say with which seeds a trial is trained",
+    "dataset": "what is trained on and measured must be the same for all trials",
+    "labels": "what is trained on must be the same for all trials",
+    "training.epochs": "the study's `epochs` says how long a trial is trained",
+    "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
+    "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
+}
+"""Fields that no study tunes, and why."""
+
+NO_EFFECT: dict[str, tuple[str, str]] = {
+    "method.contrast.direction": ("kl", "direction is of the KL divergence"),
+    "method.contrast.diagonal": ("kl", "diagonal is of the KL divergence"),
+    "method.contrast.root": ("wasserstein", "root is of the Wasserstein distance"),
+}
+"""Fields that count for one distance only."""
+
+COMBINATIONS = 1024
+"""So many are looked at at most for all fields together, and as many for each pair of fields."""
+
+SAID = 5
+"""So many rejected combinations are said."""
+
+
+def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
+    """All problems of a space over a run: paths, ranges, combinations, and what is to be tried first."""
+    data = run.model_dump(mode="json")
+    problems = [
+        f"{place('space', path)}: space.{path}: {problem}"
+        for path in spec.space
+        for problem in _path_problems(path, spec, data)
+    ]
+    if problems:
+        # What is drawn for a path that is not there says nothing.
+        return problems
+    problems += list(_range_problems(spec, data, place))
+    if not problems:
+        problems += list(_combination_problems(spec, data, place))
+    problems += list(_enqueue_problems(spec, place))
+    return problems
+
+
+def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Iterator[str]:
+    keys = path.split(".")
+    fixed = next((field for field in FIXED if path == field or path.startswith(f"{field}.")), None)
+    inside = next((other for other in spec.space if path.startswith(f"{other}.")), None)
+    if fixed is not None:
+        yield f"may not be tuned: {FIXED[fixed]}"
+    elif keys[-1] in DISCRIMINATORS:
+        yield "may not be tuned: it chooses which other fields there are; make one study for each"
+    elif inside is not None:
+        yield f"is inside {inside}, which is tuned as a whole"
+    elif (value := at_path(data, path)) is MISSING:
+        yield _absent(path, keys, data)
+    elif isinstance(value, Mapping):
+        yield f"is a group of fields; tune one of them, such as {path}.{next(iter(value), 'x')}"
+    elif path in NO_EFFECT:
+        distance, reason = NO_EFFECT[path]
+        if distance not in _possible("method.contrast.distance", spec, data):
+            yield f"has no effect on {spec.table}/{spec.row}: {reason}, and the row's distance is another"
+
+
+def _absent(path: str, keys: list[str], data: Mapping[str, Any]) -> str:
+    if not has_path(RunSpec, keys):
+        return "no run has such a field" + _nearest(keys, data)
+    return "the row has no such field" + _nearest(keys, data)
+
+
+def _nearest(keys: list[str], data: Mapping[str, Any]) -> str:
+    """What there is where the path leaves the run."""
+    node: Any = data
+    for key in keys:
+        if not isinstance(node, Mapping) or key not in node:
+            break
+        node = node[key]
+    if not isinstance(node, Mapping):
+        return "; the path goes on after its end"
+    variant = next((f"its {name} is {node[name]!r}" for name in DISCRIMINATORS if name in node), None)
+    return (f" ({variant})" if variant else "") + suggestion(key, [name for name in node if name not in DISCRIMINATORS])
+
+
+def _possible(path: str, spec: StudySpec, data: Mapping[str, Any]) -> list[Any]:
+    return spec.space[path].probes() if path in spec.space else [at_path(data, path)]
+
+
+def _range_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
+    """Values of one field that are rejected while the others have a value of their ranges."""
+    base = _base(spec, data)
+    for path, drawn in spec.space.items():
+        kind = next(iter(type(drawn).model_fields))
+        said = set()
+        for value in drawn.probes():
+            for problem in _rejections(data, {**base, path: value}, path, value):
+                if len(said) < SAID and problem not in said:
+                    said.add(problem)
+                    yield f"{place('space', path, kind)}: space.{path}: {value!r} of this range: {problem}"
+
+
+def _base(spec: StudySpec, data: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration of the space, as near to the row's own as may be."""
+    own = {path: at_path(data, path) for path in spec.space}
+    return {path: own[path] if drawn.contains(own[path]) else drawn.probes()[0] for path, drawn in spec.space.items()}
+
+
+def _combination_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
+    said: set[str] = set()
+    for values in _combinations(spec, _base(spec, data)):
+        for problem in _rejections(data, values):
+            if problem not in said and len(said) < SAID:
+                said.add(problem)
+                chosen = ", ".join(f"{path} = {value!r}" for path, value in values.items())
+                yield f"{place('space')}: space: a combination that cannot be trained: {problem} ({chosen})"
+
+
+def _combinations(spec: StudySpec, base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The corners of the space, and all that two fields can do to each other."""
+    paths = list(spec.space)
+    ends = [drawn.probes() if isinstance(drawn, ChoiceRange) else drawn.probes()[:2] for drawn in spec.space.values()]
+    if prod(map(len, ends)) <= COMBINATIONS:
+        for corner in product(*ends):
+            yield dict(zip(paths, corner, strict=True))
+    for one, other in combinations(paths, 2):
+        side = int(COMBINATIONS**0.5)
+        for pair in product(_some(spec.space[one].probes(), side), _some(spec.space[other].probes(), side)):
+            yield {**base, one: pair[0], other: pair[1]}
+
+
+def _some(values: list[Any], count: int) -> Iterable[Any]:
+    """The ends and some of the rest, spread evenly."""
+    return values if len(values) <= count else [*values[:2], *values[2 :: -(-(len(values) - 2) // (count - 2))]]
+
+
+def _rejections(data: Mapping[str, Any], values: Mapping[str, Any], path: str = "", value: Any = None) -> list[str]:
+    try:
+        run = build(RunSpec, Document(with_values(data, values)))
+    except SpecError as error:
+        return error.problems
+    if not path:
+        return []
+    read = at_path(run.model_dump(mode="json"), path)
+    if read != value or isinstance(read, bool) != isinstance(value, bool):
+        return [f"it is read as {read!r}"]
+    if isinstance(value, float) and isinstance(read, int):
+        return ["the field takes whole numbers only; write {integer: [a, b]}"]
+    return []
+
+
+def _enqueue_problems(spec: StudySpec, place: Place) -> Iterator[str]:
+    for index, values in enumerate(spec.enqueue):
+        for path, value in values.items():
+            where = f"{place('enqueue', index, path)}: enqueue[{index}].{path}"
+            if path not in spec.space:
+                yield f"{where}: is not in the space{suggestion(path, spec.space)}"
+            elif not spec.space[path].contains(value):
+                yield f"{where}: {value!r} is not in its range"

@@ -1,0 +1,161 @@
+"""The ranges that a study may draw a field's values from."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from rdc_sweeps.specs.base import Spec
+
+GOLDEN = 0.6180339887498949
+"""An inner point of a range is taken here: no rounding of a field agrees with it by chance."""
+
+ALL = 1000
+"""So many integers of a range are looked at one by one."""
+
+
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] >= ends[1]:
+        raise ValueError(f"the first end must be less than the second, found {list(ends)}")
+    return ends
+
+
+class UniformRange(Spec):
+    """Any number between two ends."""
+
+    uniform: tuple[float, float] = Field(description="Lowest and highest value.")
+
+    _ends = field_validator("uniform")(_rising)
+
+    def contains(self, value: Any) -> bool:
+        """Whether it may be drawn."""
+        return _is_number(value) and self.uniform[0] <= value <= self.uniform[1]
+
+    def probes(self) -> list[Any]:
+        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        low, high = self.uniform
+        return [low, high, low + GOLDEN * (high - low)]
+
+    def grid(self, points: int) -> list[Any]:
+        """Values at equal distances, the ends included."""
+        low, high = self.uniform
+        return [low + (high - low) * index / (points - 1) for index in range(points)]
+
+
+class LogRange(Spec):
+    """Any number between two positive ends, equally often in each decade."""
+
+    log: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
+        description="Lowest and highest value."
+    )
+
+    _ends = field_validator("log")(_rising)
+
+    def contains(self, value: Any) -> bool:
+        """Whether it may be drawn."""
+        return _is_number(value) and self.log[0] <= value <= self.log[1]
+
+    def probes(self) -> list[Any]:
+        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        low, high = self.log
+        return [low, high, low * (high / low) ** GOLDEN]
+
+    def grid(self, points: int) -> list[Any]:
+        """Values at equal ratios, the ends included."""
+        low, high = self.log
+        inner = [low * (high / low) ** (index / (points - 1)) for index in range(1, points - 1)]
+        return [low, *inner, high]
+
+
+class IntegerRange(Spec):
+    """A whole number between two ends."""
+
+    integer: tuple[int, int] = Field(description="Lowest and highest value.")
+    step: int = Field(1, ge=1, description="Only the lowest value and what is this far, twice as far... above it.")
+    log: bool = Field(False, description="Equally often in each decade.")
+
+    _ends = field_validator("integer")(_rising)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        low, high = self.integer
+        if self.log and (low < 1 or self.step > 1):
+            raise ValueError("a logarithmic range begins at 1 or above and has no step")
+        if (high - low) % self.step:
+            raise ValueError(f"step {self.step} does not lead from {low} to {high}")
+        return self
+
+    def contains(self, value: Any) -> bool:
+        """Whether it may be drawn."""
+        low, high = self.integer
+        return isinstance(value, int) and low <= value <= high and not (value - low) % self.step
+
+    def probes(self) -> list[Any]:
+        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        low, high = self.integer
+        inner = range(low + self.step, high, self.step)
+        return [low, high, *inner[:: max(1, -(-len(inner) // ALL))]]
+
+    def grid(self, points: int) -> list[Any]:
+        """Values at about equal distances or ratios, the ends included."""
+        low, high = self.integer
+        if self.log:
+            return sorted({round(value) for value in LogRange(log=(low, high)).grid(points)})
+        count = (high - low) // self.step
+        return sorted({low + self.step * round(count * index / (points - 1)) for index in range(points)})
+
+
+class ChoiceRange(Spec):
+    """One of some values: numbers, texts, truth values, null or lists of them."""
+
+    choice: tuple[Any, ...] = Field(min_length=2)
+
+    @field_validator("choice")
+    @classmethod
+    def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for index, value in enumerate(values):
+            if any(_same(value, other) for other in values[:index]):
+                raise ValueError(f"{value!r} is there more than once")
+            if isinstance(value, Mapping):
+                raise ValueError(f"{value!r} is a mapping; tune the fields in it one by one")
+        return values
+
+    def contains(self, value: Any) -> bool:
+        """Whether it may be drawn."""
+        return any(_same(value, other) for other in self.choice)
+
+    def probes(self) -> list[Any]:
+        """All values."""
+        return list(self.choice)
+
+    def grid(self, points: int) -> list[Any]:
+        """All values."""
+        return list(self.choice)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equality that tells true from 1, as YAML does."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _kind(value: Any) -> str | None:
+    """Which range a mapping writes: `integer: [1, 8], log: true` is one of integers."""
+    written = value if isinstance(value, Mapping) else vars(value) if isinstance(value, Spec) else {}
+    return next((kind for kind in ("integer", "uniform", "choice", "log") if kind in written), None)
+
+
+Range = Annotated[
+    Annotated[UniformRange, Tag("uniform")]
+    | Annotated[LogRange, Tag("log")]
+    | Annotated[IntegerRange, Tag("integer")]
+    | Annotated[ChoiceRange, Tag("choice")],
+    Discriminator(
+        _kind,
+        custom_error_type="range",
+        custom_error_message="must be {uniform: [a, b]}, {log: [a, b]}, {integer: [a, b]} or {choice: [...]}",
+    ),
+]

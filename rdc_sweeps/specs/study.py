@@ -1,0 +1,149 @@
+"""A study: which fields of which row are tuned, by what measure, and with how many trainings."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.ranges import Range
+from rdc_sweeps.specs.table import Slug
+
+Seed = Annotated[int, Field(ge=0)]
+
+
+class DeltaObjective(Spec):
+    """delta-m: the mean improvement over a baseline row, in percent, over the metrics of the table."""
+
+    name: Literal["delta-m"] = "delta-m"
+    baseline: str | None = Field(None, description="Row of the same table; null for the tuned row's own baseline.")
+
+
+class MetricObjective(Spec):
+    """One metric."""
+
+    name: Literal["metric"] = "metric"
+    metric: Literal["mIoU", "pixAcc", "aErr", "rErr", "mErr", "mErr_released"]
+
+
+ObjectiveSpec = Annotated[DeltaObjective | MetricObjective, Field(discriminator="name")]
+
+
+class SamplerBase(Spec):
+    """What all samplers share."""
+
+    seed: int = Field(0, ge=0, description="With it and the trials so far, what is tried next is determined.")
+
+
+class TpeSampler(SamplerBase):
+    """Tree-structured Parzen estimator over all fields together; running trials count as bad ones meanwhile."""
+
+    name: Literal["tpe"] = "tpe"
+    startup_trials: int = Field(10, ge=0, description="Trials drawn at random before the model is asked.")
+
+
+class GpSampler(SamplerBase):
+    """A Gaussian process with expected improvement."""
+
+    name: Literal["gp"] = "gp"
+    startup_trials: int = Field(10, ge=1, description="Trials drawn at random before the model is asked.")
+
+
+class RandomSampler(SamplerBase):
+    """Independent draws."""
+
+    name: Literal["random"] = "random"
+
+
+class GridSampler(SamplerBase):
+    """Every combination once, in random order; there are no more trials than combinations."""
+
+    name: Literal["grid"] = "grid"
+    points: int = Field(5, ge=2, description="Values of a range, its ends included.")
+
+
+SamplerSpec = Annotated[TpeSampler | GpSampler | RandomSampler | GridSampler, Field(discriminator="name")]
+
+
+class HyperbandPruner(Spec):
+    """Hyperband: at growing numbers of epochs, only the best 1 in `reduction` go on."""
+
+    name: Literal["hyperband"] = "hyperband"
+    min_epochs: int = Field(1, ge=1, description="No trial is ended before that.")
+    reduction: int = Field(3, ge=2)
+
+
+class MedianPruner(Spec):
+    """A trial ends that is worse than the median of the others at the same epoch."""
+
+    name: Literal["median"] = "median"
+    startup_trials: int = Field(5, ge=1, description="Finished trials before any is ended.")
+    warmup_epochs: int = Field(1, ge=0, description="No trial is ended before that.")
+
+
+class NoPruner(Spec):
+    """Every trial is trained to its end."""
+
+    name: Literal["none"] = "none"
+
+
+class WilcoxonPruner(Spec):
+    """A trial ends when a Wilcoxon signed-rank test over the seeds tells it from the best one."""
+
+    name: Literal["wilcoxon"] = "wilcoxon"
+    p: float = Field(0.1, gt=0, lt=1, description="Level of the test.")
+    startup_seeds: int = Field(2, ge=2, description="Seeds before the first test.")
+
+
+PrunerSpec = Annotated[HyperbandPruner | MedianPruner | NoPruner | WilcoxonPruner, Field(discriminator="name")]
+
+
+class StudySpec(Spec):
+    """A search for a row's best configuration, by a validation split held out of its training images."""
+
+    study: Slug
+    title: str
+    table: str = Field(description="Table of the tuned row.")
+    row: str = Field(description="The row that is tuned.")
+    set: dict[str, Any] | tuple[str, ...] = Field(
+        default_factory=dict,
+        description="What all trials change in the row, as a mapping or as a list of a.b=c. What is not of the method "
+        "changes the baseline row as well.",
+    )
+    objective: ObjectiveSpec = DeltaObjective()
+    space: dict[str, Range] = Field(min_length=1, description="Dotted paths of a run, and what is tried there.")
+    enqueue: tuple[dict[str, Any], ...] = Field(
+        ({},), description="Tried first: values by path; a path that is left out keeps the row's own value."
+    )
+    sampler: SamplerSpec = TpeSampler()
+    pruner: PrunerSpec = HyperbandPruner()
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Each trial trains once with each.")
+    epochs: int | None = Field(None, ge=1, description="training.epochs of a trial; null for the row's own.")
+    trials: int = Field(50, ge=1, description="How many trials, unless the command line says another number.")
+    confirm: tuple[Seed, ...] = Field(
+        (1, 2, 3), description="Other seeds, for the training of the chosen configuration."
+    )
+
+    @field_validator("seeds", "confirm")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise ValueError(f"a seed is there more than once: {list(seeds)}")
+        return seeds
+
+    @field_validator("confirm")
+    @classmethod
+    def _fresh(cls, confirm: tuple[int, ...], info: Any) -> tuple[int, ...]:
+        # The choice is the luckiest of many on its own seeds: they would confirm the luck.
+        if used := set(confirm) & set(info.data.get("seeds", ())):
+            raise ValueError(f"seed {min(used)} is one of the trials' own, which cannot confirm the choice")
+        return confirm
+
+    @model_validator(mode="after")
+    def _test_has_power(self) -> Self:
+        # The smallest p of a one-sided signed-rank test over n pairs is 2^-n; after the last seed nothing is saved.
+        if isinstance(self.pruner, WilcoxonPruner) and 2.0 ** (1 - len(self.seeds)) >= self.pruner.p:
+            raise ValueError(
+                f"pruner: over {len(self.seeds)} seeds a Wilcoxon test at {self.pruner.p} can end no trial; give more "
+                "seeds, or choose hyperband"
+            )
+        return self
