@@ -45,6 +45,14 @@ class RunLockedError(RdcError):
     """A run that another process is working on."""
 
 
+class LostRunError(RunLockedError):
+    """A run that another worker took over while this one was out of touch; nothing of it may be written any more."""
+
+
+class InfrastructureError(RdcError):
+    """A failure of a node, a device or a network, not of the run: the same run may be tried again."""
+
+
 class UnavailableError(RdcError):
     """An executor or tracker that cannot be reached."""
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import IO, Any
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Call `write` on a temporary file in the same folder, bring it to disk, and put it in the place of `path`."""
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
+    """Call `write` on a temporary file in the same folder, and put it in the place of `path`.
+
+    With `durable` it is brought to disk first, so that a crash of the machine leaves the old content or the new.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
@@ -17,14 +20,15 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         with temporary.open("xb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def write_json(path: Path, data: Any) -> None:
+def write_json(path: Path, data: Any, *, durable: bool = True) -> None:
     """Write JSON atomically; a NaN in it is an error."""
     text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode()), durable=durable)

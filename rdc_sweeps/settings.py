@@ -57,6 +57,14 @@ class Settings(BaseSettings):
     max_parallel: int = Field(0, ge=0, description="Runs at once on one machine; 0: as many as suit it.")
     threads: int = Field(0, ge=0, description="CPU threads a run; 0: cores divided among the runs at once.")
     workers: int = Field(0, ge=0, description="Loader processes a run; 0: one background thread.")
+    gpus_per_run: float = Field(
+        1.0, gt=0, description="GPUs a run: 0.5 lets two runs share one, 2 trains one on two (on the CPU: processes)."
+    )
+    executor: Literal["local", "slurm"] = Field("local", description="This machine, or Slurm jobs.")
+    node: str = Field("a100", description="Profile of the Slurm nodes; [nodes.NAME] in a settings file defines one.")
+    nodes: dict[str, dict[str, Any]] = Field({}, description="Profiles of Slurm nodes, laid over the shipped ones.")
+    retries: int = Field(2, ge=0, description="How often a run that died without progress is tried again.")
+    heartbeat: float = Field(1.0, gt=0, description="Seconds between signs of life; longer for large sweeps.")
     wandb: Literal["online", "offline", "disabled"] | None = Field(
         None, description="Default: online if there is a key, else offline."
     )
@@ -136,6 +144,18 @@ def load_settings(**flags: Any) -> Settings:
         raise UsageError(f"{error}: must be JSON, such as {example}") from error
     except ValidationError as error:
         raise UsageError("\n".join(_problem(problem, given) for problem in error.errors(include_url=False))) from error
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings that another process wrote as JSON; what this one's environment says does not count.
+
+    Raises:
+        UsageError: There is no such file, or it is damaged.
+    """
+    try:
+        return Settings.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: are no settings: {error}") from error
 
 
 def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:

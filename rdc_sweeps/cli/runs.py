@@ -1,5 +1,6 @@
 """run, worker, show: train the rows of a table."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,7 +21,7 @@ from rdc_sweeps.cli.options import (
 )
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.settings import Settings, load_settings
+from rdc_sweeps.settings import Settings, load_settings, read_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -107,9 +108,12 @@ def _print_plan(planned: list[Planned], *, as_json: bool) -> None:
 def worker(
     run_id: Annotated[str, typer.Argument(help="Id of a run that has a directory.", show_default=False)],
     root: RootOption = None,
+    settings_file: Annotated[
+        Path | None, typer.Option("--settings", help="Settings as JSON, instead of all other sources.")
+    ] = None,
 ) -> None:
     """Carry out one run in this process."""
-    settings = load_settings(root=root)
+    settings = read_settings(settings_file) if settings_file else load_settings(root=root)
     from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)

@@ -11,6 +11,7 @@ from types import FrameType
 
 import psutil
 
+from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
@@ -57,10 +58,10 @@ def run_locally(
     watch: Callable[[], None],
     interval: float = 0.2,
 ) -> dict[str, int]:
-    """Work through the runs, several at once.
+    """Work through the runs, several at once; a run whose process was killed is started again.
 
-    Interrupted (KeyboardInterrupt), it asks all
-    of them to stop at the next step with a checkpoint, waits for that, and raises again.
+    How often, its directory decides (see `lifecycle.conduct`). Interrupted (KeyboardInterrupt), it asks all of them
+    to stop at the next step with a checkpoint, waits for that, and raises again.
 
     Args:
         run_ids: Runs whose directories have specs.
@@ -71,7 +72,7 @@ def run_locally(
         interval: Seconds between looks at the processes.
 
     Returns:
-        Exit code of each run's process (see `dispatch.worker`); negative is the signal that killed it.
+        Exit code of each run's last process (see `dispatch.lifecycle`); negative is the signal that killed it.
     """
     context = warm_context()
     worker_settings = settings.model_copy(update={"threads": chosen.threads})
@@ -94,6 +95,9 @@ def run_locally(
                 if process.exitcode is not None:
                     codes[run_id] = process.exitcode
                     del active[slot]
+                    # A stop that somebody asked this process for alone is not undone.
+                    if process.exitcode != PREEMPTED and to_be_repeated(process.exitcode):
+                        waiting.append(run_id)
     except KeyboardInterrupt:
         _stop([process for _, process in active.values()])
         raise

@@ -57,6 +57,8 @@ def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Plann
         action, reason = "resume", "failed before" if state == "failed" else "has a checkpoint"
     else:
         action, reason = "train", "failed before" if state == "failed" else "new"
+    if action == "resume" and state in {"cancelled", "pruned"}:
+        reason = f"was {state}, has a checkpoint"
     return Planned(run, state, action, reason, training_steps(run.spec))
 
 
@@ -73,5 +75,6 @@ def enter(planned: Planned, root: Path, *, rerun: bool) -> None:
     if rerun:
         directory.set_aside()
     directory.forget_failure()
+    directory.forget_stopped()
     directory.write_spec(run.spec)
     directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))

@@ -14,11 +14,13 @@ from rdc_sweeps.training.records import EpochRecord
 
 
 class TrackingObserver:
-    """A run's W&B run: id = run id, group = table, job type = row."""
+    """A run's W&B run: id = run id, group = table or study, job type = row."""
 
     def __init__(self, directory: RunDirectory, spec: RunSpec, settings: Settings) -> None:
         origin = directory.origin()
         table, row, profile = (origin.table, origin.row, origin.profile) if origin else ("none", "none", "none")
+        study = origin.study if origin else None
+        tags = [table, profile, spec.dataset.name, spec.labels.setting, spec.backbone.name, spec.method.name]
         self.tracker = WandbTracker(
             directory.id,
             directory.folder,
@@ -26,10 +28,10 @@ class TrackingObserver:
             mode=resolve_mode(settings.wandb),
             project=settings.wandb_project,
             entity=settings.wandb_entity,
-            group=table,
+            group=study or table,
             job_type=row,
-            name=f"{table}/{row} seed {spec.seed}",
-            tags=[table, profile, spec.dataset.name, spec.labels.setting, spec.backbone.name, spec.method.name],
+            name=f"{study} trial {origin.trial}" if origin and study else f"{table}/{row} seed {spec.seed}",
+            tags=tags if study is None else [study, *tags],
         )
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:

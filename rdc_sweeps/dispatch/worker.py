@@ -1,83 +1,83 @@
-"""One run in one process: lock, train, record, track; whatever happens, the run directory says what."""
+"""One run in one process: its spec trained, recorded, tracked."""
 
 import json
 import logging
 import os
-import signal
-import socket
 import sys
 import threading
-import time
-import traceback
-from types import FrameType
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 
+from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.dispatch.tracked import TrackingObserver
-from rdc_sweeps.errors import RdcError, RunLockedError
+from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.environment import describe_environment
 from rdc_sweeps.runs.recorder import Recorder
-from rdc_sweeps.runs.records import Failure, Result, Selected
+from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
+from rdc_sweeps.training.observers import Observer
 from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
 
-DONE, FAILED, LOCKED, PREEMPTED = 0, 1, 6, 7
-"""Exit codes of a worker."""
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+def work(
+    run_id: str, settings: Settings, *, observers: Sequence[Observer] = (), stop: threading.Event | None = None
+) -> int:
+    """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
 
-log = logging.getLogger(__name__)
+    Args:
+        run_id: A run that has a directory.
+        settings: For the training, the tracking and the heartbeat.
+        observers: Are told of every step and epoch, after the run's own records are written.
+        stop: Is watched at every step, and set by stop signals.
 
-
-def work(run_id: str, settings: Settings) -> int:
-    """Bring a run to its end, or to a resumable state if a signal asks to stop; returns the exit code."""
+    Returns:
+        The exit code (see `dispatch.lifecycle`).
+    """
     directory = RunDirectory(settings.root, run_id)
-    try:
-        with directory.lock():
-            if directory.result() is not None:
-                return DONE
-            return _Worker(directory, settings).run()
-    except RunLockedError:
-        return LOCKED
+    trainer = _Trainer(directory, settings, observers)
+    return conduct(directory, settings, trainer.train, stop=stop, device=device_name(settings), ended=trainer.ended)
 
 
-class _Worker:
-    def __init__(self, directory: RunDirectory, settings: Settings) -> None:
-        self.directory, self.settings = directory, settings
-        self.stop = threading.Event()
-        self.recorder = Recorder(directory)
+def device_name(settings: Settings) -> str:
+    """The GPU's name, or `cpu`."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() and settings.device != "cpu" else "cpu"
 
-    def run(self) -> int:
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._on_signal)
-        tracking: TrackingObserver | None = None
+
+class _Trainer:
+    def __init__(self, directory: RunDirectory, settings: Settings, observers: Sequence[Observer]) -> None:
+        self.directory, self.settings, self.observers = directory, settings, observers
+        self.tracking: TrackingObserver | None = None
+        self.result: Result | None = None
+
+    def train(self, recorder: Recorder, stop: Stop) -> Result | None:
+        spec = self.directory.read_spec()
+        torch.set_num_threads(self._threads())
+        write_json(self.directory.environment, describe_environment())
+        self.tracking = TrackingObserver(self.directory, spec, self.settings)
         try:
-            spec = self.directory.read_spec()
-            torch.set_num_threads(self._threads())
-            write_json(self.directory.environment, describe_environment())
-            tracking = TrackingObserver(self.directory, spec, self.settings)
             training = train(
-                spec, self.settings, self.directory.checkpoint, [self.recorder, tracking], self.stop.is_set
+                spec, self.settings, self.directory.checkpoint, [recorder, self.tracking, *self.observers], stop
             )
-            self.recorder.close()
-            if not training.finished:
-                log.info("stopped at step %d; resumable", self.recorder.status.step)
-                self.recorder.beat(state="preempted")
-                tracking.finish("preempted")
-                return PREEMPTED
-            result = self._conclude(spec, training)
-            tracking.summarise(result)
-            tracking.finish("done")
-        except Exception as error:
-            self._fail(error)
-            if tracking is not None:
-                tracking.finish("failed")
-            return FAILED
-        return DONE
+        except (torch.AcceleratorError, torch.distributed.DistError) as error:
+            # Out of memory is neither: that is the spec's fault.
+            raise InfrastructureError(f"{type(error).__name__}: {error}") from error
+        if training.finished:
+            self.result = self._result(spec, training)
+        return self.result
+
+    def ended(self, ending: Literal["done", "failed", "preempted"]) -> None:
+        """Close the W&B run."""
+        if self.tracking is None:
+            return
+        if self.result is not None:
+            self.tracking.summarise(self.result)
+        self.tracking.finish(ending)
 
     def _threads(self) -> int:
         """CPU threads: a resumed run keeps the number it began with, for sums in another order round differently."""
@@ -85,38 +85,17 @@ class _Worker:
             return int(json.loads(self.directory.environment.read_text(encoding="utf-8"))["threads"])
         return self.settings.threads or torch.get_num_threads()
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.stop.set()
-
-    def _conclude(self, spec: RunSpec, training: Training) -> Result:
-        device = "cuda" if torch.cuda.is_available() and self.settings.device != "cpu" else "cpu"
-        result = Result(
+    def _result(self, spec: RunSpec, training: Training) -> Result:
+        return Result(
             run=self.directory.id,
             selected={rule: _selected(select(training.history, rule)) for rule in SELECTIONS},
             epochs=spec.training.epochs,
             images=training.images,
             parameters=training.parameters,
             seconds=training.seconds,
-            device=torch.cuda.get_device_name() if device == "cuda" else "cpu",
+            device=device_name(self.settings),
             history=[record.model_dump() for record in training.history],
         )
-        self.directory.write_result(result)
-        self.recorder.beat(state="done")
-        return result
-
-    def _fail(self, error: Exception) -> None:
-        cause = str(error) if isinstance(error, RdcError) else f"{type(error).__name__}: {error}"
-        log.exception("failed")
-        self.recorder.close()
-        self.directory.write_failure(
-            Failure(
-                cause=" ".join(cause.split()),
-                traceback=traceback.format_exc(),
-                time=time.time(),
-                host=socket.gethostname(),
-            )
-        )
-        self.recorder.beat(state="failed")
 
 
 def _selected(record: EpochRecord | None) -> Selected | None:

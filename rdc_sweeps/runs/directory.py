@@ -6,12 +6,16 @@ runs/<id>/spec.yaml          the resolved spec
           metrics.jsonl      a line per step and per epoch
           checkpoints/       what a resume needs, and the trained weights
           status.json        heartbeat: owner, time, progress
+          attempts.jsonl     a line whenever a worker started or ended in order
+          stopped.json       somebody cancelled or pruned it
           failure.json       why it failed, with the traceback
           result.json        written last: a run without it is not done
           log.txt, wandb/
 """
 
+import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,13 +28,16 @@ from pydantic import BaseModel, ValidationError
 
 from rdc_sweeps.errors import RunLockedError, SpecError
 from rdc_sweeps.files import write_atomically, write_json
-from rdc_sweeps.runs.records import Failure, Origin, Result, Status
+from rdc_sweeps.runs.records import Attempt, Failure, Origin, Result, Status, Stopped
 from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.validation import build
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
-State = Literal["planned", "running", "preempted", "failed", "done"]
+State = Literal["planned", "running", "preempted", "cancelled", "pruned", "failed", "done"]
+
+SILENCE = 3
+"""So many missing heartbeats on another host mean that their worker is gone."""
 
 
 class RunDirectory:
@@ -46,47 +53,64 @@ class RunDirectory:
         self.log = self.folder / "log.txt"
 
     def state(self) -> State:
-        """Done if there is a result, running if somebody holds the lock, failed if there is a failure, preempted if
-        it was begun, else planned.
+        """Done if there is a result, running if somebody works on it, failed if there is a failure, cancelled or
+        pruned if it was stopped on purpose, preempted if it was begun, else planned.
         """
-        if not self.folder.is_dir():
-            return "planned"
+        # One question to the disk for most runs of a large sweep, two for the others.
         if (self.folder / "result.json").exists():
             return "done"
-        if self._is_locked():
+        try:
+            present = {path.name for path in self.folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return "planned"
+        if "lock" in present and self._is_worked_on():
             return "running"
-        if (self.folder / "failure.json").exists():
+        if "failure.json" in present:
             return "failed"
-        return "preempted" if (self.folder / "status.json").exists() else "planned"
+        stopped = self.stopped() if "stopped.json" in present else None
+        if stopped is not None:
+            return stopped.reason
+        return "preempted" if "status.json" in present else "planned"
 
-    def _is_locked(self) -> bool:
-        if not (self.folder / "lock").exists():
-            return False
+    def _is_worked_on(self) -> bool:
         try:
             with self.lock():
-                return False
+                return self._beats_elsewhere()
         except RunLockedError:
             return True
 
+    def _beats_elsewhere(self) -> bool:
+        """Whether a worker on another host beat lately by the clock of the disk, whose locks may end at the host."""
+        status = self.status()
+        if status is None or not status.live or status.host == socket.gethostname():
+            return False
+        beaten = (self.folder / "status.json").stat().st_mtime
+        return _disk_time(self.folder) - beaten < SILENCE * status.interval
+
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the run exclusively. The kernel releases the lock when its process ends, however it ends.
+
+        Args:
+            patience: Seconds to wait for another holder.
 
         Raises:
             RunLockedError: Another process holds it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock", timeout=0)
+        lock = FileLock(self.folder / "lock", timeout=patience, poll_interval=0.1)
         try:
             lock.acquire()
         except Timeout as error:
-            status = self.status()
-            owner = f" ({status.host}, process {status.process})" if status else ""
-            raise RunLockedError(f"run {self.id}: another process{owner} is working on it") from error
+            raise RunLockedError(f"run {self.id}: {self._owner()} is working on it") from error
         try:
             yield
         finally:
             lock.release()
+
+    def _owner(self) -> str:
+        status = self.status()
+        return f"another process ({status.host}, process {status.process})" if status else "another process"
 
     def write_spec(self, spec: RunSpec) -> None:
         """Record the resolved spec; the same run always has the same."""
@@ -134,9 +158,56 @@ class RunDirectory:
                 [f"{self.folder / name}: is damaged: {error.error_count()} problems; use --rerun"]
             ) from error
 
+    def stopped(self) -> Stopped | None:
+        """Who ended the run on purpose, and why."""
+        return self._read("stopped.json", Stopped)
+
+    def attempts(self) -> list[Attempt]:
+        """The history of the run's workers, the oldest first."""
+        try:
+            lines = (self.folder / "attempts.jsonl").read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        # A killed process may have left half a line.
+        return [Attempt.model_validate_json(line) for line in lines if line.endswith(b"\n")]
+
+    def progress(self) -> int | None:
+        """What tells the checkpoint from earlier ones; None while there is none."""
+        try:
+            return self.checkpoint.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def deaths(self) -> int:
+        """How many workers in a row died, or met an error that is not the run's fault, since the last checkpoint."""
+        progress, count = self.progress(), 0
+        for attempt in self.attempts():
+            if attempt.event == "start":
+                count = count + 1 if attempt.progress == progress else 0
+            elif attempt.state != "retry":
+                count = 0
+        return count
+
+    def write_attempt(self, attempt: Attempt) -> None:
+        """Add a line to the history of workers."""
+        with (self.folder / "attempts.jsonl").open("a+b") as file:
+            file.seek(0)
+            # Half a line of a killed process would spoil the next.
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(attempt.model_dump_json(exclude_none=True).encode() + b"\n")
+
     def write_status(self, status: Status) -> None:
         """Replace the heartbeat."""
-        write_json(self.folder / "status.json", status.model_dump(mode="json"))
+        # Not worth a flush of the disk: it is replaced at once, and void after a crash.
+        write_json(self.folder / "status.json", status.model_dump(mode="json"), durable=False)
+
+    def write_stopped(self, stopped: Stopped) -> None:
+        """End the run on purpose: its worker stops at the next heartbeat, and none starts."""
+        write_json(self.folder / "stopped.json", stopped.model_dump(mode="json"))
+
+    def forget_stopped(self) -> None:
+        """Let a stopped run go on from its checkpoint."""
+        (self.folder / "stopped.json").unlink(missing_ok=True)
 
     def write_failure(self, failure: Failure) -> None:
         """Record why the run failed."""
@@ -147,8 +218,10 @@ class RunDirectory:
         write_json(self.folder / "result.json", result.model_dump(mode="json"))
 
     def forget_failure(self) -> None:
-        """Let a failed run be tried again; it goes on from its checkpoint."""
-        (self.folder / "failure.json").unlink(missing_ok=True)
+        """Let a failed run be tried again; it goes on from its checkpoint, and earlier deaths do not count."""
+        if (self.folder / "failure.json").exists():
+            self.write_attempt(Attempt.now("end", state="forgotten"))
+            (self.folder / "failure.json").unlink(missing_ok=True)
 
     def set_aside(self) -> Path | None:
         """Move the directory away, so that the run starts anew; nothing is deleted.
@@ -166,3 +239,13 @@ class RunDirectory:
             target.parent.mkdir(exist_ok=True)
             shutil.move(self.folder, target)
         return target
+
+
+def _disk_time(folder: Path) -> float:
+    """What the disk's own clock says, in seconds since 1970; hosts may have other clocks."""
+    clock = folder / f".clock.{os.getpid()}"
+    clock.write_bytes(b"")
+    try:
+        return clock.stat().st_mtime
+    finally:
+        clock.unlink(missing_ok=True)

@@ -1,14 +1,17 @@
 """The JSON records of a run directory."""
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 Metrics = dict[str, float | None]
+Phase = Literal["starting", "training", "preempted", "failed", "done"]
+"""What a worker is at, as it says itself."""
 
 
 class Record(BaseModel):
@@ -20,11 +23,21 @@ class Record(BaseModel):
 class Status(Record):
     """A heartbeat: who works on the run, and how far it is."""
 
-    state: Literal["starting", "training", "preempted", "failed", "done"]
+    state: Phase
     host: str
     process: int
     time: float
     """Seconds since 1970 on the owner's clock."""
+    token: str = ""
+    """Drawn anew by every worker: who owns the run is who wrote last."""
+    beat: int = 0
+    """Counts this worker's heartbeats; a reader with another clock sees by it that the owner lives."""
+    interval: float = 1.0
+    """Seconds between heartbeats."""
+    job: str | None = None
+    """The Slurm job, `123` or `123_4`."""
+    device: str = ""
+    """Name of the GPU, or `cpu`."""
     epoch: int = 0
     epochs: int = 0
     step: int = 0
@@ -39,17 +52,90 @@ class Status(Record):
     """Test metrics of the last epoch."""
 
     @classmethod
-    def of_this_process(cls, state: Literal["starting", "training", "preempted", "failed", "done"]) -> "Status":
-        """A heartbeat of the calling process, now."""
-        return cls(state=state, host=socket.gethostname(), process=os.getpid(), time=time.time())
+    def of_this_process(cls, state: Phase, interval: float = 1.0) -> Self:
+        """The first heartbeat of the calling process, now."""
+        return cls(
+            state=state,
+            host=socket.gethostname(),
+            process=os.getpid(),
+            time=time.time(),
+            token=secrets.token_hex(8),
+            interval=interval,
+            job=slurm_job(),
+        )
+
+    @property
+    def live(self) -> bool:
+        """Whether its writer meant to go on."""
+        return self.state in {"starting", "training"}
+
+
+def slurm_job(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The Slurm job of this process: `123`, or `123_4` for a task of an array."""
+    array, task = environ.get("SLURM_ARRAY_JOB_ID"), environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environ.get("SLURM_JOB_ID")
 
 
 class Origin(Record):
-    """The table and row that asked for a run first."""
+    """The table and row that asked for a run first, or the study and its trial."""
 
     table: str
     row: str
     profile: str
+    study: str | None = None
+    trial: int | None = None
+
+
+class Stopped(Record):
+    """Somebody ended the run on purpose, before its end."""
+
+    reason: Literal["cancelled", "pruned"]
+    detail: str
+    """One line: by whom or why."""
+    time: float
+    host: str
+
+    @classmethod
+    def now(cls, reason: Literal["cancelled", "pruned"], detail: str) -> Self:
+        """The record of the calling process, now."""
+        return cls(reason=reason, detail=detail, time=time.time(), host=socket.gethostname())
+
+
+class Attempt(Record):
+    """A line of the history of a run's workers: one started, or ended in order."""
+
+    event: Literal["start", "end"]
+    time: float
+    host: str
+    process: int
+    job: str | None = None
+    progress: int | None = None
+    """What tells the run's checkpoint from others; None while there is none."""
+    state: str | None = None
+    """How it ended; `retry` means an error that is not the run's fault."""
+    cause: str | None = None
+    """The error that ended it, in one line."""
+
+    @classmethod
+    def now(
+        cls,
+        event: Literal["start", "end"],
+        *,
+        progress: int | None = None,
+        state: str | None = None,
+        cause: str | None = None,
+    ) -> Self:
+        """The line of the calling process, now."""
+        return cls(
+            event=event,
+            time=time.time(),
+            host=socket.gethostname(),
+            process=os.getpid(),
+            job=slurm_job(),
+            progress=progress,
+            state=state,
+            cause=cause,
+        )
 
 
 class Failure(Record):

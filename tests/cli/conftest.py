@@ -54,6 +54,7 @@ def environment(tmp_path: Path, cache: Path, experiments: Path) -> dict[str, str
         "RDC_SWEEP_WANDB": "disabled",
         "RDC_SWEEP_DEVICE": "cpu",
         "RDC_SWEEP_THREADS": "1",
+        "RDC_SWEEP_HEARTBEAT": "0.05",
         "COLUMNS": "120",
         "OMP_NUM_THREADS": "1",
     }

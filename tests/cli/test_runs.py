@@ -57,21 +57,16 @@ def test_killed_and_interrupted_runs_end_as_if_nothing_had_happened(
     longer = ["--set", "training.epochs=6"]
     undisturbed = cli("run", "tiny", *longer, RDC_SWEEP_ROOT=str(tmp_path / "undisturbed"))
     assert undisturbed.returncode == 0
-    # Kill -9 of a worker in its work: the sweep says so and fails.
+    # Kill -9 of a worker in its work: the sweep starts it again. Then Ctrl-C of the sweep.
     sweep = start([*RUN, *longer], environment, tmp_path)
     status = wait_for_step(tmp_path / "runs", 3)
     os.kill(status["process"], signal.SIGKILL)
-    _, messages = sweep.communicate(timeout=120)
-    assert sweep.returncode == 1
-    assert "its process ended" in messages
-    assert ("preempted", "resume") in plan(cli, *longer).values()
-    # Ctrl-C of the sweep in the middle of what is left.
-    sweep = start([*RUN, *longer], environment, tmp_path)
-    wait_for_step(tmp_path / "runs", status["step"] + 2)
+    wait_for_step(tmp_path / "runs", 3, after=status["token"])
     os.killpg(sweep.pid, signal.SIGINT)
     _, messages = sweep.communicate(timeout=120)
     assert sweep.returncode == 130, messages
     assert "Traceback" not in messages
+    assert ("preempted", "resume") in plan(cli, *longer).values()
     # More threads now; but a run keeps the number that it began with.
     assert cli("run", "tiny", *longer, RDC_SWEEP_THREADS="2").returncode == 0
     assert results(tmp_path / "runs") == results(tmp_path / "undisturbed")
@@ -100,13 +95,28 @@ def start(command: list[str], environment: dict[str, str], folder: Path) -> subp
     )
 
 
-def wait_for_step(root: Path, step: int) -> dict[str, Any]:
-    """The heartbeat of a run that is at least at this step and not done."""
+def test_a_run_whose_worker_dies_again_and_again_fails_and_says_so(
+    cli: Cli, environment: dict[str, str], tmp_path: Path
+) -> None:
+    longer = ["ours", "--set", "training.epochs=50", "--set", "dataset.train_images=400"]
+    sweep = start([*RUN, *longer], {**environment, "RDC_SWEEP_RETRIES": "1"}, tmp_path)
+    first = wait_for_step(tmp_path / "runs", 0)
+    os.kill(first["process"], signal.SIGKILL)
+    second = wait_for_step(tmp_path / "runs", 0, after=first["token"])
+    os.kill(second["process"], signal.SIGKILL)
+    _, messages = sweep.communicate(timeout=120)
+    assert sweep.returncode == 1
+    assert "died 2 times in a row before its next checkpoint" in messages
+    assert plan(cli, *longer) == {"ours": ("failed", "skip")}
+
+
+def wait_for_step(root: Path, step: int, after: str = "") -> dict[str, Any]:
+    """The heartbeat of a run that is at least at this step and not done; `after`: of another owner than that."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for path in root.glob("*/status.json"):
             status: dict[str, Any] = json.loads(path.read_text())
-            if status["state"] == "training" and status["step"] >= step:
+            if status["state"] == "training" and status["step"] >= step and status["token"] != after:
                 return status
         time.sleep(0.02)
     raise TimeoutError(f"no run came to step {step}")

@@ -1,0 +1,208 @@
+"""The life of a run in one process: owned, begun, watched over, ended; whatever happens, its directory says what.
+
+Imports no torch: what trains is passed in, and a simulation passes something else.
+"""
+
+import logging
+import signal
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Literal
+
+from rdc_sweeps.errors import InfrastructureError, LostRunError, RdcError, RunLockedError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.recorder import Recorder
+from rdc_sweeps.runs.records import Attempt, Failure, Result, slurm_job
+from rdc_sweeps.settings import Settings
+
+DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY = 0, 1, 6, 7, 8, 75
+"""Exit codes of a worker. PREEMPTED and RETRY ask to be started again, and so does death by a signal."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+
+PATIENCE = 10.0
+"""Seconds to wait for another owner, who may be about to end or may only have looked."""
+
+STALE_PATIENCE = 600.0
+"""Seconds to wait for an earlier process of the same Slurm job, which nobody else will start again."""
+
+Stop = Callable[[], bool]
+Body = Callable[[Recorder, Stop], Result | None]
+"""Trains: records, asks at every step whether to stop; None if it stopped before its end.
+
+It must leave a checkpoint then, and may raise anything."""
+
+Ending = Literal["done", "failed", "preempted"]
+
+log = logging.getLogger(__name__)
+
+
+def to_be_repeated(code: int) -> bool:
+    """Whether a worker that ended with this exit code (negative: by a signal) should be started again."""
+    return code < 0 or code > 128 or code in {PREEMPTED, RETRY}
+
+
+def conduct(
+    directory: RunDirectory,
+    settings: Settings,
+    body: Body,
+    *,
+    stop: threading.Event | None = None,
+    device: str = "cpu",
+    ended: Callable[[Ending], object] = lambda ending: None,
+) -> int:
+    """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
+
+    Args:
+        directory: The run; its spec is there.
+        settings: Heartbeat interval, and how many deaths in a row are too many.
+        body: Does the training.
+        stop: Is set by a signal, a cancellation or the caller.
+        device: Name of the device, for the heartbeat.
+        ended: Is called after the end is on disk, while the run is still owned.
+
+    Returns:
+        The exit code for the process.
+    """
+    stale = slurm_job() is not None and (status := directory.status()) is not None and status.job == slurm_job()
+    try:
+        with own(directory, STALE_PATIENCE if stale else PATIENCE):
+            if directory.result() is not None:
+                return DONE
+            if directory.stopped() is not None:
+                return STOPPED
+            return _Life(directory, settings, body, stop or threading.Event(), device, ended).live()
+    except LostRunError as error:
+        log.warning("%s", error)
+        return LOCKED
+    except RunLockedError as error:
+        log.warning("%s", error)
+        return RETRY if stale else LOCKED
+
+
+class _Life:
+    def __init__(
+        self,
+        directory: RunDirectory,
+        settings: Settings,
+        body: Body,
+        stop: threading.Event,
+        device: str,
+        ended: Callable[[Ending], object],
+    ) -> None:
+        self.directory, self.settings, self.body, self.stop, self.tell = directory, settings, body, stop, ended
+        self.deaths = directory.deaths()
+        self.ended = threading.Event()
+        self.lost: LostRunError | None = None
+        self.recorder = Recorder(directory, interval=settings.heartbeat, device=device)
+
+    def live(self) -> int:
+        if self.deaths > self.settings.retries:
+            return self._give_up()
+        self.directory.write_attempt(Attempt.now("start", progress=self.directory.progress()))
+        heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+        heart.start()
+        try:
+            with _signals(self.stop):
+                result = self.body(self.recorder, self._asked_to_stop)
+            return self._conclude(result)
+        except LostRunError:
+            raise
+        except Exception as error:
+            return self._fail(error)
+        finally:
+            self.ended.set()
+            heart.join()
+            self.recorder.close()
+
+    def _beat(self) -> None:
+        while not self.ended.wait(self.settings.heartbeat):
+            try:
+                self.recorder.beat()
+                if not self.stop.is_set() and (stopped := self.directory.stopped()) is not None:
+                    log.info("%s: %s", stopped.reason, stopped.detail)
+                    self.stop.set()
+            except LostRunError as error:
+                self.lost = error
+                return
+            except (OSError, RdcError) as error:
+                # The disk may be back at the next beat.
+                log.warning("heartbeat: %s", error)
+
+    def _asked_to_stop(self) -> bool:
+        if self.lost is not None:
+            raise self.lost
+        return self.stop.is_set()
+
+    def _conclude(self, result: Result | None) -> int:
+        self.ended.set()
+        if result is not None:
+            self.recorder.beat()  # only the owner may write a result
+            self.directory.write_result(result)
+            self._end("done")
+            return DONE
+        log.info("stopped at step %d; resumable", self.recorder.status.step)
+        self._end("preempted")
+        return PREEMPTED if self.directory.stopped() is None else STOPPED
+
+    def _fail(self, error: Exception) -> int:
+        cause = str(error) if isinstance(error, RdcError) else f"{type(error).__name__}: {error}"
+        cause = " ".join(cause.split())
+        self.ended.set()
+        if isinstance(error, InfrastructureError | OSError) and self.deaths < self.settings.retries:
+            log.exception("will be tried again")
+            self._end("retry", cause)
+            return RETRY
+        log.exception("failed")
+        self._write_failure(cause, traceback.format_exc())
+        return FAILED
+
+    def _give_up(self) -> int:
+        attempts = self.directory.attempts()
+        last = attempts[-1]
+        how = last.cause or "no error was raised: it was killed (out of memory?), or its node went down"
+        where = f"on {last.host}" + (f", Slurm job {last.job}" if last.job else "")
+        cause = f"its worker died {self.deaths} times in a row before its next checkpoint, last {where}: {how}"
+        log.error("%s", cause)
+        self._write_failure(cause, f"{cause}\nWhat the workers said is in {self.directory.log}.\n")
+        return FAILED
+
+    def _write_failure(self, cause: str, trace: str) -> None:
+        failure = Failure(cause=cause, traceback=trace, time=time.time(), host=socket.gethostname())
+        self.recorder.beat()  # only the owner may write a failure
+        self.directory.write_failure(failure)
+        self._end("failed", cause)
+
+    def _end(self, state: Ending | Literal["retry"], cause: str | None = None) -> None:
+        ending: Ending = "preempted" if state == "retry" else state
+        self.recorder.beat(state=ending)
+        self.directory.write_attempt(Attempt.now("end", state=state, cause=cause))
+        try:
+            self.tell(ending)
+        except Exception:
+            # The run has ended and its directory says so; telling others is not worth more than a line.
+            log.exception("after the end")
+
+
+@contextmanager
+def _signals(stop: threading.Event) -> Iterator[None]:
+    """Stop signals set `stop`; outside the main thread, which alone gets signals, nothing is changed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

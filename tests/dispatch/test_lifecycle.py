@@ -1,0 +1,192 @@
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.dispatch.lifecycle import (
+    DONE,
+    FAILED,
+    LOCKED,
+    PREEMPTED,
+    RETRY,
+    STOPPED,
+    Body,
+    Stop,
+    conduct,
+    to_be_repeated,
+)
+from rdc_sweeps.errors import InfrastructureError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.recorder import Recorder
+from rdc_sweeps.runs.records import Result, Status, Stopped
+from rdc_sweeps.settings import Settings
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path, "0" * 16)
+
+
+def settings(retries: int = 2) -> Settings:
+    return Settings(retries=retries, heartbeat=0.05)
+
+
+def result(directory: RunDirectory) -> Result:
+    return Result(run=directory.id, selected={}, epochs=1, images=1, parameters=1, seconds=1.0, device="cpu")
+
+
+def until_stopped(recorder: Recorder, stop: Stop) -> Result | None:
+    recorder.started(0, 1, 4)
+    while not stop():
+        time.sleep(0.01)
+    return None
+
+
+def fail(error: Exception) -> Body:
+    def body(recorder: Recorder, stop: Stop) -> Result | None:
+        raise error
+
+    return body
+
+
+def die(root: Path, identity: str) -> None:
+    def body(recorder: Recorder, stop: Stop) -> Result | None:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return None
+
+    conduct(RunDirectory(root, identity), settings(), body)
+
+
+def in_process(target: object, *arguments: object) -> int:
+    process = multiprocessing.get_context("fork").Process(target=target, args=arguments)  # type: ignore[arg-type]
+    process.start()
+    process.join(60)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def test_a_run_that_ends_is_done_and_is_not_done_twice(directory: RunDirectory) -> None:
+    calls = []
+
+    def body(recorder: Recorder, stop: Stop) -> Result:
+        calls.append(directory.state())
+        return result(directory)
+
+    endings: list[str] = []
+    assert conduct(directory, settings(), body, ended=endings.append) == DONE
+    assert conduct(directory, settings(), body) == DONE
+    assert (calls, endings, directory.state()) == (["running"], ["done"], "done")
+
+
+def test_one_of_many_workers_at_once_trains_it(directory: RunDirectory) -> None:
+    counts: list[int] = []
+
+    def body(recorder: Recorder, stop: Stop) -> Result:
+        counts.append(len(counts))
+        time.sleep(0.2)
+        return result(directory)
+
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(conduct(directory, settings(), body))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [DONE] * 8
+    assert counts == [0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
+def test_stop_signals_leave_it_resumable(directory: RunDirectory, number: int) -> None:
+    threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+    before = signal.getsignal(number)
+    assert conduct(directory, settings(), until_stopped) == PREEMPTED
+    assert directory.state() == "preempted"
+    assert directory.deaths() == 0
+    assert signal.getsignal(number) is before
+
+
+def test_a_cancellation_reaches_the_worker_by_its_heartbeat(directory: RunDirectory) -> None:
+    stopped = Stopped.now("cancelled", "by hand")
+    threading.Timer(0.2, directory.write_stopped, (stopped,)).start()
+    assert conduct(directory, settings(), until_stopped) == STOPPED
+    assert directory.state() == "cancelled"
+    assert conduct(directory, settings(), until_stopped) == STOPPED
+    directory.forget_stopped()
+    assert directory.state() == "preempted"
+
+
+def test_a_failing_run_fails_at_once_and_keeps_its_traceback(directory: RunDirectory) -> None:
+    endings: list[str] = []
+    code = conduct(directory, settings(), fail(ValueError("no\nsuch thing")), ended=endings.append)
+    failure = directory.failure()
+    assert failure is not None
+    assert (code, directory.state(), endings) == (FAILED, "failed", ["failed"])
+    assert failure.cause == "ValueError: no such thing"
+    assert "in body" in failure.traceback
+
+
+def test_errors_of_the_infrastructure_are_tried_again_so_often(directory: RunDirectory) -> None:
+    body = fail(InfrastructureError("ECC error"))
+    codes = [conduct(directory, settings(retries=2), body) for _ in range(3)]
+    assert codes == [RETRY, RETRY, FAILED]
+    failure = directory.failure()
+    assert failure is not None
+    assert "ECC error" in failure.traceback
+    directory.forget_failure()
+    assert conduct(directory, settings(retries=2), body) == RETRY
+
+
+def test_killed_workers_count_and_too_many_in_a_row_fail(directory: RunDirectory) -> None:
+    for _ in range(3):
+        assert in_process(die, directory.root, directory.id) == -signal.SIGKILL
+        assert directory.state() == "preempted"
+    assert directory.deaths() == 3
+    assert conduct(directory, settings(retries=2), until_stopped) == FAILED
+    failure = directory.failure()
+    assert failure is not None
+    assert "died 3 times in a row" in failure.cause
+    assert "killed" in failure.cause
+
+
+def test_a_checkpoint_in_between_is_progress(directory: RunDirectory) -> None:
+    for _ in range(2):
+        in_process(die, directory.root, directory.id)
+    directory.checkpoint.parent.mkdir()
+    directory.checkpoint.touch()
+    assert directory.deaths() == 0
+    in_process(die, directory.root, directory.id)
+    assert directory.deaths() == 1
+
+
+def test_a_worker_whose_run_was_taken_over_writes_nothing(directory: RunDirectory) -> None:
+    def body(recorder: Recorder, stop: Stop) -> Result:
+        directory.write_status(Status.of_this_process("training"))  # by another worker
+        while not stop():
+            time.sleep(0.01)
+        return result(directory)
+
+    assert conduct(directory, settings(), body) == LOCKED
+    assert directory.result() is None
+    assert directory.failure() is None
+
+
+def test_half_a_line_of_a_killed_worker_spoils_nothing(directory: RunDirectory) -> None:
+    assert conduct(directory, settings(), lambda recorder, stop: None) == PREEMPTED
+    with (directory.folder / "attempts.jsonl").open("a") as file:
+        file.write('{"event": "sta')
+    assert conduct(directory, settings(), lambda recorder, stop: result(directory)) == DONE
+    assert [attempt.event for attempt in directory.attempts()] == ["start", "end", "start", "end"]
+
+
+def test_who_is_started_again() -> None:
+    assert [code for code in (DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY, 137, -9) if to_be_repeated(code)] == [
+        PREEMPTED,
+        RETRY,
+        137,
+        -9,
+    ]

@@ -1,0 +1,103 @@
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.errors import LostRunError, RunLockedError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.recorder import Recorder
+from rdc_sweeps.runs.records import Status
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path, "0" * 16)
+
+
+def elsewhere(beat: int = 0, state: str = "training") -> Status:
+    """A heartbeat of a worker on another host, on whose locks this disk does not insist."""
+    fields = {"state": state, "host": "another", "process": 7, "time": 0.0, "token": "x", "beat": beat}
+    return Status.model_validate({**fields, "interval": 0.2})
+
+
+def beating(directory: RunDirectory, ended: threading.Event) -> threading.Thread:
+    def beat() -> None:
+        count = 0
+        while not ended.wait(0.1):
+            count += 1
+            directory.write_status(elsewhere(count))
+
+    directory.folder.mkdir(parents=True)
+    directory.write_status(elsewhere())
+    thread = threading.Thread(target=beat)
+    thread.start()
+    return thread
+
+
+def test_a_heart_that_beats_on_another_host_is_respected_although_the_lock_is_free(directory: RunDirectory) -> None:
+    ended = threading.Event()
+    thread = beating(directory, ended)
+    try:
+        assert directory.state() == "preempted"  # until the lock file exists nobody was here
+        (directory.folder / "lock").touch()
+        assert directory.state() == "running"
+        with pytest.raises(RunLockedError, match="process 7 on another"), own(directory):
+            pass
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_a_silent_heart_on_another_host_is_taken_over(directory: RunDirectory) -> None:
+    directory.folder.mkdir(parents=True)
+    directory.write_status(elsewhere())
+    with own(directory):
+        Recorder(directory)
+    assert directory.state() == "preempted"
+
+
+def test_the_end_of_an_owner_is_waited_for(directory: RunDirectory) -> None:
+    held, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with own(directory):
+            held.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert held.wait(10)
+    with pytest.raises(RunLockedError), own(directory):
+        pass
+    threading.Timer(0.3, leave.set).start()
+    with own(directory, patience=30):
+        pass
+    thread.join()
+
+
+def test_a_worker_that_was_out_of_touch_learns_that_it_lost_its_run_and_writes_no_more(
+    directory: RunDirectory,
+) -> None:
+    directory.folder.mkdir(parents=True)
+    stale = Recorder(directory)
+    stale.started(0, 1, 4)
+    owner = Recorder(directory)
+    before = directory.status()
+    with pytest.raises(LostRunError, match="was taken over"):
+        stale.beat(state="done")
+    assert directory.status() == before
+    owner.beat()
+    stale.close()
+
+
+def test_beats_count(directory: RunDirectory) -> None:
+    directory.folder.mkdir(parents=True)
+    recorder = Recorder(directory, interval=5.0, device="an A100")
+    recorder.beat()
+    recorder.beat(epoch=2)
+    status = directory.status()
+    assert status is not None
+    assert (status.beat, status.epoch, status.interval, status.device) == (2, 2, 5.0, "an A100")
+    assert status.time <= time.time()
