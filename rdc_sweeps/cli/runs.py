@@ -1,5 +1,6 @@
 """run, worker, show: train the rows of a table."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from rdc_sweeps.cli.options import (
     TableArgument,
     resolve,
 )
+from rdc_sweeps.cli.slurm import prepare, print_job_files, seen_in_slurm, submit_missing
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings, read_settings
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(run)
     app.command(hidden=True)(worker)
+    app.command(hidden=True)(prepare)
     app.command()(show)
 
 
@@ -41,6 +44,9 @@ def run(
     max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at once.", show_default=False)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a run.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    gpus_per_run: Annotated[float | None, typer.Option(help="GPUs a run.", show_default=False)] = None,
+    executor: Annotated[str | None, typer.Option(help="local or slurm.", show_default=False)] = None,
+    node: Annotated[str | None, typer.Option(help="Profile of Slurm nodes.", show_default=False)] = None,
     wandb: Annotated[str | None, typer.Option(help="online, offline or disabled.", show_default=False)] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
     rerun: Annotated[bool, typer.Option("--rerun", help="Train anew; old directories are set aside.")] = False,
@@ -62,15 +68,25 @@ def run(
         max_parallel=max_parallel,
         threads=threads,
         device=device,
+        gpus_per_run=gpus_per_run,
+        executor=executor,
+        node=node,
         wandb=wandb,
     )
-    planned = plan(runs, settings.root, retry_failed=retry_failed, rerun=rerun)
+    on_slurm = settings.executor == "slurm"
+    look = partial(plan, runs, settings.root, retry_failed=retry_failed, rerun=rerun)
     if dry_run:
+        planned = seen_in_slurm(look(), settings) if on_slurm else look()
         _print_plan(planned, as_json=as_json)
+        if on_slurm and not as_json:
+            print_job_files(planned, settings)
         return
-    from rdc_sweeps.cli.sweep import carry_out
+    if on_slurm:
+        failed = submit_missing(look, settings, rerun=rerun)
+    else:
+        from rdc_sweeps.cli.sweep import carry_out
 
-    failed = carry_out(planned, settings, rerun=rerun)
+        failed = carry_out(look(), settings, rerun=rerun)
     if failed:
         raise typer.Exit(1)
 

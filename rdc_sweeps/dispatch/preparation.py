@@ -22,9 +22,27 @@ def prepare(runs: Sequence[Run], settings: Settings, progress: Progress) -> int:
     Raises:
         RdcError: What is missing or damaged.
     """
+    gpus: int = _in_process(_prepare, runs, settings, progress)
+    return gpus
+
+
+def needs_building(runs: Sequence[Run], settings: Settings, progress: Progress) -> bool:
+    """Check all that the runs need and build nothing; whether region maps are missing.
+
+    Raises:
+        RdcError: What is missing or damaged.
+    """
+    missing: bool = _in_process(_look, runs, settings, progress)
+    return missing
+
+
+def _in_process(
+    work: Callable[[list[Run], Settings, Progress], Any], runs: Sequence[Run], settings: Settings, progress: Progress
+) -> Any:
+    """What `work` returns in another process."""
     context = warm_context()
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_prepare, args=(list(runs), settings, sender), name="preparation")
+    process = context.Process(target=_answer, args=(work, list(runs), settings, sender), name="preparation")
     process.start()
     sender.close()
     try:
@@ -35,8 +53,7 @@ def prepare(runs: Sequence[Run], settings: Settings, progress: Progress) -> int:
             elif kind == "error":
                 raise content
             else:
-                gpus: int = content
-                return gpus
+                return content
     except EOFError:
         process.join()
         raise RdcError(f"the preparation of the runs ended unexpectedly (exit code {process.exitcode})") from None
@@ -47,22 +64,33 @@ def prepare(runs: Sequence[Run], settings: Settings, progress: Progress) -> int:
         process.join()
 
 
-def _prepare(runs: list[Run], settings: Settings, sender: "Connection[Any, Any]") -> None:
-    import torch
-
-    from rdc_sweeps.dispatch.requirements import build_missing_regions, check
-
+def _answer(
+    work: Callable[[list[Run], Settings, Progress], Any],
+    runs: list[Run],
+    settings: Settings,
+    sender: "Connection[Any, Any]",
+) -> None:
     try:
-        gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
-        check(runs, settings)
-        build_missing_regions(
-            [run.spec for run in runs],
-            settings,
-            "cuda" if gpus else "cpu",
-            lambda *done: sender.send(("progress", done)),
-        )
-        sender.send(("ready", gpus))
+        sender.send(("ready", work(runs, settings, lambda *done: sender.send(("progress", done)))))
     except RdcError as error:
         sender.send(("error", error))
     except KeyboardInterrupt:
         pass
+
+
+def _prepare(runs: list[Run], settings: Settings, progress: Progress) -> int:
+    import torch
+
+    from rdc_sweeps.dispatch.requirements import build_missing_regions, check
+
+    gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
+    check(runs, settings)
+    build_missing_regions([run.spec for run in runs], settings, "cuda" if gpus else "cpu", progress)
+    return gpus
+
+
+def _look(runs: list[Run], settings: Settings, progress: Progress) -> bool:
+    from rdc_sweeps.dispatch.requirements import check, regions_are_missing
+
+    check(runs, settings)
+    return regions_are_missing([run.spec for run in runs], settings, progress)

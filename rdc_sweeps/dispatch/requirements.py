@@ -7,9 +7,12 @@ from rdc_sweeps.dispatch.preparation import Progress
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.regions.image import image_digest
 from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.specs.dataset import DatasetSpec
+from rdc_sweeps.specs.regions import RegionSource
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 
@@ -72,11 +75,27 @@ def build_missing_regions(
     specs: Iterable[RunSpec], settings: Settings, device: str, progress: Progress
 ) -> dict[str, BuildReport]:
     """Compute the region maps of all training images that are not in the store yet; reports by title."""
-    needed = {(source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None}
     reports = {}
-    for (source, dataset), spec in needed.items():
+    for (source, dataset), spec in _sources(specs).items():
         generator, store = open_generator(source, settings, device)
         title = f"{source.source} regions of {dataset.name}"
         images = open_data(spec, settings).splits.train
         reports[title] = build_regions(images, generator, store, progress=partial(progress, title))
     return reports
+
+
+def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, progress: Progress) -> bool:
+    """Whether a training image has no region map in the store; images are read until one is found."""
+    for (source, dataset), spec in _sources(specs).items():
+        _, store = open_generator(source, settings, "cpu")
+        images = open_data(spec, settings).splits.train
+        for row in range(len(images)):
+            if not store.path(image_digest(images.image(row))).exists():
+                return True
+            progress(f"looking for {source.source} regions of {dataset.name}", row + 1, len(images))
+    return False
+
+
+def _sources(specs: Iterable[RunSpec]) -> dict[tuple[RegionSource, DatasetSpec], RunSpec]:
+    """Each stored region source and data set, with one of the specs that need it."""
+    return {(source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None}

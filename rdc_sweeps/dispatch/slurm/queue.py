@@ -1,0 +1,129 @@
+"""What Slurm knows of the runs of a folder: which have a job, and what became of jobs that are gone."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdc_sweeps.dispatch.slurm.commands import call
+from rdc_sweeps.dispatch.slurm.records import Submission, submissions
+from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.runs.directory import RunDirectory
+
+AT_ONCE = 200
+"""Names or jobs in one call of a command."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that is waiting, running or ending."""
+
+    job_id: str
+    """`123_4` for a task of an array."""
+    state: str
+    """Slurm's word, such as PENDING."""
+    reason: str
+    """Why it waits, such as Resources."""
+    submission: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The last job of a run that is neither done nor in Slurm any more."""
+
+    job_id: str | None
+    """None if it never reached Slurm."""
+    state: str | None
+    """How Slurm says it ended, such as TIMEOUT; None where Slurm keeps no accounts."""
+    submission: str
+
+
+def queued(root: Path) -> dict[str, Job]:
+    """The jobs that Slurm has for runs, by run id.
+
+    Raises:
+        UnavailableError: Slurm does not answer, so that nobody knows.
+    """
+    found: dict[str, Job] = {}
+    open_ones = {one.id: one for one in submissions(root) if not one.read().ended}
+    for submission_id, jobs in alive(open_ones).items():
+        run_ids = open_ones[submission_id].run_ids()
+        for task, job in jobs.items():
+            if task is not None and task < len(run_ids) and _is_better(job, found.get(run_ids[task])):
+                found[run_ids[task]] = job
+    return found
+
+
+def _is_better(job: Job, other: Job | None) -> bool:
+    return other is None or (job.state == "RUNNING" and other.state != "RUNNING")
+
+
+def alive(submission_ids: Iterable[str]) -> dict[str, dict[int | None, Job]]:
+    """The jobs of each submission by array task (None: no array); submissions without jobs are left out.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    names = {f"rdc-{one}": one for one in submission_ids}
+    found: dict[str, dict[int | None, Job]] = {}
+    for some in _chunks(sorted(names)):
+        command = ["squeue", "--noheader", "--array", f"--name={','.join(some)}", "--format=%F|%K|%T|%r|%j"]
+        for line in call(command).splitlines():
+            fields = line.strip().split("|")
+            if len(fields) != 5 or fields[4] not in names:
+                raise UnavailableError(f"squeue: an answer that is not understood: {line!r}")
+            array, task, state, reason, name = fields
+            number = int(task) if task.isdecimal() else None
+            job_id = array if number is None else f"{array}_{number}"
+            found.setdefault(names[name], {})[number] = Job(job_id, state, reason, names[name])
+    return found
+
+
+def cancel(jobs: Iterable[Job]) -> None:
+    """End jobs, whether they wait or run; a task of an array alone.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    for some in _chunks([job.job_id for job in jobs]):
+        call(["scancel", *some])
+
+
+def lost(root: Path, alive_runs: Mapping[str, Job]) -> dict[str, Lost]:
+    """Runs that were submitted, have no job among `alive_runs` and no end; the next `run` submits them again."""
+    last: dict[str, tuple[Submission, int]] = {}
+    for directory in submissions(root):
+        submission = directory.read()
+        if submission.kind == "runs":
+            last |= {run_id: (submission, task) for task, run_id in enumerate(directory.run_ids())}
+    without_end = {
+        run_id: (submission, f"{submission.job}_{task}" if submission.job else None)
+        for run_id, (submission, task) in last.items()
+        if run_id not in alive_runs and RunDirectory(root, run_id).state() in {"planned", "preempted"}
+    }
+    states = accounted(job for _, job in without_end.values() if job)
+    return {
+        run_id: Lost(job, states.get(job) if job else None, submission.id)
+        for run_id, (submission, job) in without_end.items()
+    }
+
+
+def accounted(job_ids: Iterable[str]) -> dict[str, str]:
+    """How jobs ended by Slurm's accounts; nothing of jobs that these do not know, or where there are none."""
+    states: dict[str, str] = {}
+    for some in _chunks(sorted({job_id.partition("_")[0] for job_id in job_ids})):
+        try:
+            text = call(
+                ["sacct", "--format=JobID,State,NodeList", "--parsable2", f"--jobs={','.join(some)}"], attempts=1
+            )
+        except UnavailableError:
+            # Many clusters keep no accounts.
+            continue
+        from submitit.slurm.slurm import SlurmInfoWatcher
+
+        # "CANCELLED by 1000" is CANCELLED.
+        states |= {job: info["State"].split()[0] for job, info in SlurmInfoWatcher(0).read_info(text).items()}
+    return states
+
+
+def _chunks(items: list[str]) -> Iterable[list[str]]:
+    return (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))

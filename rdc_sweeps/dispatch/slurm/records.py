@@ -1,0 +1,134 @@
+"""What the shared disk knows of submissions.
+
+runs/submissions/lock                    held while somebody submits
+                 <id>/submission.json    who submitted what, and the job's number
+                      settings.json      of the workers
+                      runs.txt           a run id per line; task 0 of the array works on the first
+                      job.sbatch         the job file
+                      log/               what the jobs print
+"""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from rdc_sweeps.errors import SpecError, UnavailableError
+from rdc_sweeps.files import write_json
+from rdc_sweeps.runs.records import Record
+
+LOCK_SECONDS = 600.0
+
+
+class Submission(Record):
+    """One call of `sbatch`."""
+
+    id: str
+    kind: Literal["runs", "preparation"]
+    time: float
+    """Seconds since 1970."""
+    host: str
+    user: str
+    table: str
+    node: str
+    """Name of the node profile."""
+    runs: int
+    """How many: the tasks of the array."""
+    job: str | None = None
+    """Slurm's number; None while it is not known."""
+    ended: bool = False
+    """No job of it is left in Slurm."""
+
+    @property
+    def name(self) -> str:
+        """Name of the job, by which Slurm finds it."""
+        return f"rdc-{self.id}"
+
+
+def new_id() -> str:
+    """An id that sorts by time."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+class SubmissionDirectory:
+    """The directory of one submission."""
+
+    def __init__(self, root: Path, submission_id: str) -> None:
+        self.id = submission_id
+        self.folder = root / "submissions" / submission_id
+        self.record = self.folder / "submission.json"
+        self.settings = self.folder / "settings.json"
+        self.runs = self.folder / "runs.txt"
+        self.batch = self.folder / "job.sbatch"
+        self.log = self.folder / "log"
+
+    def read(self) -> Submission:
+        """The record.
+
+        Raises:
+            SpecError: It is damaged.
+        """
+        try:
+            return Submission.model_validate_json(self.record.read_bytes())
+        except ValidationError as error:
+            raise SpecError(
+                [f"{self.record}: is damaged; if `squeue --name=rdc-{self.id}` is empty, delete {self.folder}"]
+            ) from error
+
+    def write(self, submission: Submission) -> None:
+        """Replace the record."""
+        write_json(self.record, submission.model_dump(mode="json"))
+
+    def run_ids(self) -> list[str]:
+        """The runs, in the order of the array's tasks."""
+        return self.runs.read_text(encoding="utf-8").split()
+
+
+def submissions(root: Path) -> list[SubmissionDirectory]:
+    """All submissions of a runs folder, the oldest first; one without a record never came to be."""
+    return [
+        SubmissionDirectory(root, record.parent.name)
+        for record in sorted((root / "submissions").glob("*/submission.json"))
+    ]
+
+
+@contextmanager
+def submitting(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
+    """Hold the right to submit for a runs folder.
+
+    The kernel gives it back when all holders of the yielded descriptor have ended: an `sbatch` that inherits it keeps
+    others from submitting even if the process that called it is killed meanwhile.
+
+    Yields:
+        Descriptor of the lock file.
+
+    Raises:
+        UnavailableError: Somebody else keeps it for too long, or the file system has no locks.
+    """
+    path = root / "submissions" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise UnavailableError(
+                        f"{path}: another rdc-sweep has been submitting for {patience:.0f} s; look for it on the "
+                        "login nodes and end it, or try again later"
+                    ) from error
+                time.sleep(0.1)
+            except OSError as error:
+                raise UnavailableError(f"{path}: cannot be locked ({error}); put root on another disk") from error
+        yield descriptor
+    finally:
+        os.close(descriptor)

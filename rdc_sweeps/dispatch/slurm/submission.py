@@ -1,0 +1,204 @@
+"""Submitting what is missing: never the same run twice, whoever submits at the same time or is killed meanwhile."""
+
+import getpass
+import re
+import shutil
+import socket
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rdc_sweeps.dispatch.plan import Planned, enter
+from rdc_sweeps.dispatch.slurm.commands import call
+from rdc_sweeps.dispatch.slurm.queue import Job, alive, cancel, queued
+from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, new_id, submissions, submitting
+from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
+from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.nodes import NodeProfile, node_profile
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import Settings
+
+DEFAULT_ARRAY = 1001
+"""Slurm's own limit of tasks in an array."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What came of a submission: how every run was planned, and the arrays that were accepted."""
+
+    planned: list[Planned]
+    preparation: Submission | None
+    arrays: list[Submission]
+
+
+def unless_queued(planned: Sequence[Planned], jobs: dict[str, Job]) -> list[Planned]:
+    """The plan without runs that Slurm has a job for."""
+    return [
+        replace(one, action="skip", reason=_said(jobs[one.run.id]))
+        if one.run.id in jobs and one.state != "done"
+        else one
+        for one in planned
+    ]
+
+
+def _said(job: Job) -> str:
+    reason = f", {job.reason}" if job.state == "PENDING" and job.reason not in {"", "None"} else ""
+    return f"Slurm job {job.job_id} ({job.state}{reason})"
+
+
+def worker_settings(settings: Settings, profile: NodeProfile) -> Settings:
+    """Settings of a worker on a node: absolute folders, and what the node profile says of runs there."""
+    changes = {name: _absolute(value) for name, value in settings if isinstance(value, Path)}
+    device = "cuda" if profile.gpu else "cpu"
+    return settings.model_copy(
+        update={
+            **changes,
+            "dataset_roots": {name: _absolute(folder) for name, folder in settings.dataset_roots.items()},
+            "device": device if settings.device == "auto" else settings.device,
+            "threads": profile.threads or settings.threads or profile.cpus,
+            "heartbeat": profile.heartbeat,
+            "wandb": "offline" if profile.offline and settings.wandb != "disabled" else settings.wandb,
+            # Whatever else these hold is in the job file, and of no use to a worker.
+            "nodes": {},
+        }
+    )
+
+
+def _absolute(path: Path) -> Path:
+    """Without resolving links, which may lead elsewhere on another machine."""
+    return path.expanduser().absolute()
+
+
+def drafts(runs: int, table: str, settings: Settings, *, array: int = DEFAULT_ARRAY) -> list[Submission]:
+    """The records of as many submissions as the limit of tasks in an array takes."""
+    return [_draft("runs", min(array, runs - first), table, settings) for first in range(0, runs, array)]
+
+
+def _draft(kind: str, runs: int, table: str, settings: Settings) -> Submission:
+    return Submission.model_validate(
+        {
+            "id": new_id(),
+            "kind": kind,
+            "time": time.time(),
+            "host": socket.gethostname(),
+            "user": getpass.getuser(),
+            "table": table,
+            "node": settings.node,
+            "runs": runs,
+        }
+    )
+
+
+def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare: bool, rerun: bool) -> Submitted:
+    """Submit the runs of a plan that Slurm has no job for; returns at once.
+
+    Args:
+        plan: Looks at the run directories; is called once nobody else can submit.
+        settings: Of this command.
+        prepare: Submit a job first that computes missing region maps, which the runs wait for.
+        rerun: Set old directories aside.
+
+    Raises:
+        UnavailableError: Slurm does not answer or refuses; what it accepted before stays submitted.
+    """
+    profile = node_profile(settings.node, settings.nodes)
+    root = settings.root
+    with submitting(root) as lock:
+        reconcile(root)
+        planned = unless_queued(plan(), queued(root))
+        todo = [one for one in planned if one.action != "skip"]
+        if not todo:
+            return Submitted(planned, None, [])
+        table = todo[0].run.table.table
+        on_node = worker_settings(settings, profile)
+        # Containers mount it.
+        on_node.cache_root.mkdir(parents=True, exist_ok=True)
+        preparation = None
+        if prepare:
+            draft = _draft("preparation", len(todo), table, settings)
+            preparation = _submit_one(Batch(draft, profile, on_node), todo, lock, rerun=rerun)
+            rerun = False  # the old directories are aside
+        arrays: list[Submission] = []
+        try:
+            for draft in drafts(len(todo), table, settings, array=largest_array()):
+                first = sum(one.runs for one in arrays)
+                batch = Batch(draft, profile, on_node, after=preparation.job if preparation else None)
+                arrays.append(_submit_one(batch, todo[first : first + draft.runs], lock, rerun=rerun))
+        except UnavailableError as error:
+            if preparation and preparation.job and not arrays:
+                with suppress(UnavailableError):
+                    cancel([Job(preparation.job, "", "", preparation.id)])
+            accepted = sum(one.runs for one in arrays)
+            raise UnavailableError(f"{error}\n{accepted} of {len(todo)} runs were submitted") from error
+    return Submitted(planned, preparation, arrays)
+
+
+def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool) -> Submission:
+    """Record, `sbatch`, record the job: killed anywhere between, the next submission finds out by the job's name."""
+    directory, submission, root = batch.directory, batch.submission, batch.settings.root
+    text = batch_text(batch)
+    before = {one.run.id: RunDirectory(root, one.run.id) for one in runs}
+    failures = {run_id: run.failure() for run_id, run in before.items() if not rerun}
+    stops = {run_id: run.stopped() for run_id, run in before.items() if not rerun}
+    for one in runs:
+        enter(one, root, rerun=rerun)
+    directory.log.mkdir(parents=True)
+    write_json(directory.settings, batch.settings.model_dump(mode="json"))
+    write_atomically(directory.runs, lambda file: file.write("".join(f"{one.run.id}\n" for one in runs).encode()))
+    write_atomically(directory.batch, lambda file: file.write(text.encode()))
+    directory.write(submission)
+    try:
+        command = BatchFiles(directory.log).command(directory.batch)
+        job = BatchFiles.job_id(call(command, attempts=1, descriptors=[lock]))
+    except UnavailableError:
+        if submission.id not in alive([submission.id]):
+            # Refused, not accepted with the answer lost on the way.
+            shutil.rmtree(directory.folder)
+            for run_id, run in before.items():
+                if failure := failures.get(run_id):
+                    run.write_failure(failure)
+                if stopped := stops.get(run_id):
+                    run.write_stopped(stopped)
+            raise
+        return _complete(directory, submission)
+    submission = submission.model_copy(update={"job": job})
+    directory.write(submission)
+    return submission
+
+
+def _complete(directory: SubmissionDirectory, submission: Submission) -> Submission:
+    """Enter the job of a submission whose number was never recorded."""
+    jobs = alive([submission.id])[submission.id]
+    job = next(iter(jobs.values())).job_id.partition("_")[0]
+    submission = submission.model_copy(update={"job": job})
+    directory.write(submission)
+    return submission
+
+
+def reconcile(root: Path) -> None:
+    """Bring the records into line with Slurm: numbers of jobs that are not recorded, and what has ended.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    open_ones = {one.id: one for one in submissions(root) if not one.read().ended}
+    jobs = alive(open_ones)
+    for submission_id, directory in open_ones.items():
+        submission = directory.read()
+        if submission_id not in jobs:
+            directory.write(submission.model_copy(update={"ended": True}))
+        elif submission.job is None:
+            _complete(directory, submission)
+
+
+def largest_array() -> int:
+    """Tasks that the cluster allows in an array.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call(["scontrol", "show", "config"]), re.MULTILINE)
+    return max(1, int(found.group(1))) if found else DEFAULT_ARRAY
