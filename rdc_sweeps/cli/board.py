@@ -1,131 +1,207 @@
-"""The live board of a sweep, read from the run directories: a table on a terminal, plain lines elsewhere."""
+"""The board: runs with state, progress, time left, place and metrics, as wide as the terminal allows."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from rich.console import Group, RenderableType
-from rich.live import Live
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rdc_sweeps.cli.console import messages
-from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Status
-from rdc_sweeps.specs.catalogue import Run
+from rdc_sweeps.monitoring.groups import Group as RunGroup
+from rdc_sweeps.monitoring.views import View
 
-REFRESH_SECONDS = 0.5
-STYLES = {"starting": "cyan", "training": "cyan", "preempted": "yellow", "failed": "red", "done": "green"}
+NATURAL_WIDTH = 1000
+"""Wider than any board, to measure one."""
 
+STYLES = {
+    "running": "cyan",
+    "queued": "blue",
+    "planned": "dim",
+    "preempted": "yellow",
+    "cancelled": "yellow",
+    "pruned": "yellow",
+    "failed": "red",
+    "done": "green",
+}
+"""In the order in which states are counted."""
 
-@dataclass
-class Line:
-    """A run and its last heartbeat."""
+URGENCY = ("running", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
+"""Whose lines stay where there is no room for all."""
 
-    run: Run
-    directory: RunDirectory
-    status: Status | None = None
-
-
-@contextmanager
-def board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
-    """A function that looks at the run directories and shows what changed, at most twice a second."""
-    lines = [Line(run, RunDirectory(root, run.id), RunDirectory(root, run.id).status()) for run in runs]
-    begun = time.time()
-    # Heartbeats of an earlier sweep are not news of this one.
-    for line in lines:
-        if line.status and line.status.time < begun:
-            line.status = None
-    if messages.is_terminal:
-        with Live(console=messages, auto_refresh=False) as live:
-
-            def show() -> None:
-                _refresh(lines, begun)
-                live.update(render(lines), refresh=True)
-
-            yield _throttled(show)
-            show()
-    else:
-        shown: dict[str, tuple[str, int]] = {}
-        yield _throttled(lambda: _print_changes(lines, shown, begun))
-        _print_changes(lines, shown, begun)
+METRICS = {"mIoU": ".2f", "aErr": ".4f", "mErr": ".2f"}
+FRAME_LINES = 4
+"""Lines of a group besides those of its runs: heading, counts, column titles, space."""
 
 
-def _throttled(look: Callable[[], object]) -> Callable[[], None]:
-    last = 0.0
+@dataclass(frozen=True)
+class Layout:
+    """Titles of the columns that are left out (the bar has none)."""
 
-    def watch() -> None:
-        nonlocal last
-        if time.monotonic() - last >= REFRESH_SECONDS:
-            look()
-            last = time.monotonic()
-
-    return watch
+    without: tuple[str, ...] = ()
+    folded: bool = False
+    """Long names go on in the next line."""
 
 
-def _refresh(lines: Sequence[Line], begun: float) -> None:
-    for line in lines:
-        status = line.directory.status()
-        if status is not None and status.time >= begun:
-            line.status = status
+LAYOUTS = (
+    Layout(),
+    Layout(("",)),
+    Layout(("", "loss")),
+    Layout(("", "loss", "aErr", "mErr")),
+    Layout(("", "loss", "aErr", "mErr", "device")),
+    Layout(("", "loss", "aErr", "mErr", "device", "node, job")),
+    Layout(("", "loss", "mIoU", "aErr", "mErr", "device", "node, job", "epoch"), folded=True),
+)
+"""From the widest to the narrowest."""
 
 
-def _print_changes(lines: Sequence[Line], shown: dict[str, tuple[str, int]], begun: float) -> None:
-    _refresh(lines, begun)
-    for line in lines:
-        status = line.status
-        if status is None or shown.get(line.run.id) == (status.state, status.epoch):
-            continue
-        shown[line.run.id] = (status.state, status.epoch)
-        if status.state != "starting":
-            metrics = _numbers(status)
-            messages.print(
-                f"{line.run.title}: {status.state}, epoch {status.epoch} of {status.epochs}"
-                + (f", {metrics}" if metrics else ""),
-                highlight=False,
-                markup=False,
-            )
+@dataclass(frozen=True)
+class Board:
+    """The renderable: it chooses its columns when it is told the width.
+
+    Args:
+        groups: What is shown, each under its heading.
+        lines: Lines there is room for; None for any number.
+    """
+
+    groups: Sequence[RunGroup]
+    lines: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Every group: heading, counts, runs, failures."""
+        groups = self.groups if self.lines is None else _shortened(self.groups, self.lines)
+        natural = options.update(width=NATURAL_WIDTH)
+        # The same columns in all groups.
+        for layout in LAYOUTS:
+            tables = [_table(group.views, layout) for group in groups if group.views]
+            widths = [Measurement.get(console, natural, table).maximum for table in tables]
+            if max(widths, default=0) <= options.max_width:
+                break
+        for index, group in enumerate(groups):
+            if index:
+                yield ""
+            yield from _group(group, layout)
 
 
-def render(lines: Sequence[Line]) -> RenderableType:
-    """The board: a line per run with state, progress, time left, loss and last test metrics."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("run", "state", "", "epoch", "left", "loss", "test"):
-        table.add_column(column, justify="right" if column in {"epoch", "left", "loss"} else "left", no_wrap=True)
-    for line in lines:
-        status = line.status
-        if status is None:
-            table.add_row(line.run.title, Text("waiting", style="dim"))
-            continue
-        steps = max(status.steps, 1)
-        bar = ProgressBar(total=steps, completed=min(status.step, steps), width=16)
-        loss = status.values.get("loss")
-        table.add_row(
-            line.run.title,
-            Text(status.state, style=STYLES[status.state]),
-            bar,
-            f"{status.epoch}/{status.epochs}",
-            _left(status),
-            "" if loss is None else f"{loss:.3f}",
-            _numbers(status),
-        )
-    done = sum(line.status is not None and line.status.state == "done" for line in lines)
-    return Group(table, Text(f"{done} of {len(lines)} done", style="dim"))
+def _group(group: RunGroup, layout: Layout) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(group.title, style="bold"), _counts(group)]
+    if group.views:
+        parts.append(_table(group.views, layout))
+    for view in group.views:
+        if view.state == "failed":
+            line = Table.grid(padding=(0, 1))
+            cause = Text(f"{_name(view)}: {view.cause or 'unknown'}", style="red", overflow="fold")
+            line.add_row(Text("✗", style="red"), cause)
+            parts.append(line)
+    return [Group(*parts)]
 
 
-def _left(status: Status) -> str:
-    if status.state != "training" or not status.rate:
-        return ""
-    seconds = int((status.steps - status.step) / status.rate)
-    minutes, seconds = divmod(seconds, 60)
+def _counts(group: RunGroup) -> Text:
+    counts = group.counts
+    total = sum(counts.values())
+    line = Text(f"{total} run{'s' if total != 1 else ''}: ")
+    states = [Text(f"{counts[state]} {state}", style=style) for state, style in STYLES.items() if counts[state]]
+    line.append_text(Text(", ").join(states))
+    if (left := group.seconds_left) is not None:
+        line.append(f"; about {_clock(left)} left")
+    return line
+
+
+def _table(views: Sequence[View], layout: Layout) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    rows = [_cells(view, layout) for view in views]
+    # A column without anything in it is no column.
+    for title in [title for title in rows[0] if any(row[title] for row in rows)]:
+        left = title in {"run", "state", "", "device", "node, job"}
+        # Where nothing else can yield, names are folded.
+        folds = title == "run" and layout.folded
+        table.add_column(title, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
+    for row in rows:
+        table.add_row(*(row[str(column.header)] for column in table.columns))
+    return table
+
+
+def _cells(view: View, layout: Layout) -> dict[str, RenderableType]:
+    """What stands under each title; empty texts where there is nothing to tell."""
+    status, share, left = view.status, view.progress, view.seconds_left
+    loss = status.values.get("loss") if status else None
+    metrics = {name: status.metrics.get(name) if status else None for name in METRICS}
+    cells: dict[str, RenderableType] = {
+        "run": Text(view.subject.name or view.subject.run),
+        "seed": "" if view.subject.seed is None else str(view.subject.seed),
+        "state": Text(view.state, style=STYLES[view.state]),
+        "": "" if share is None else ProgressBar(total=1.0, completed=share, width=12),
+        # Rounded down: only what is done is at 100.
+        "%": "" if share is None else f"{int(100 * share)}",
+        "epoch": f"{status.epoch}/{status.epochs}" if status and status.epochs else "",
+        "left": "" if left is None else _clock(left),
+        "loss": "" if loss is None else f"{loss:.3f}",
+        **{name: "" if value is None else f"{value:{METRICS[name]}}" for name, value in metrics.items()},
+        "device": Text(status.device.removeprefix("NVIDIA ") if status and view.waiting is None else ""),
+        "node, job": Text(_place(view)),
+    }
+    return {title: cell for title, cell in cells.items() if title not in layout.without}
+
+
+def _place(view: View) -> str:
+    """Where it is, or waits."""
+    if view.waiting is not None:
+        job = f"job {view.waiting.job}" if view.waiting.job else ""
+        return f"{job} ({view.waiting.reason})" if job and view.waiting.reason else job
+    if view.status is None or view.state == "done":
+        return view.status.host if view.status else ""
+    return f"{view.status.host}, {view.status.job}" if view.status.job else view.status.host
+
+
+def _name(view: View) -> str:
+    seed = view.subject.seed
+    return (view.subject.name or view.subject.run) + ("" if seed is None else f" seed {seed}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _numbers(status: Status) -> str:
-    shown = {"mIoU": ".2f", "aErr": ".4f", "mErr": ".2f"}
-    found = ((name, status.metrics.get(name), form) for name, form in shown.items())
-    return "  ".join(f"{name} {value:{form}}" for name, value, form in found if value is not None)
+def _shortened(groups: Sequence[RunGroup], lines: int) -> list[RunGroup]:
+    """As many runs as there is room for, the most urgent; the others are only counted."""
+    room = max(1, lines - FRAME_LINES * len(groups))
+    room -= sum(view.state == "failed" for group in groups for view in group.views)
+    ranked = sorted(
+        (URGENCY.index(view.state), number, place)
+        for number, group in enumerate(groups)
+        for place, view in enumerate(group.views)
+    )
+    kept = {(number, place) for _, number, place in ranked[: max(1, room)]}
+    short = []
+    for number, group in enumerate(groups):
+        shown = [view for place, view in enumerate(group.views) if (number, place) in kept]
+        more = group.counts
+        more.subtract(view.state for view in shown)
+        short.append(replace(group, views=shown, more=+more))
+    return short
+
+
+def told_of(view: View) -> tuple[str, int]:
+    """What must change before a run is told of again: state and epoch."""
+    return view.state, view.status.epoch if view.status else 0
+
+
+def changes(views: Sequence[View], told: dict[str, tuple[str, int]]) -> list[str]:
+    """A line for each run that is not as it was `told` of, which is updated."""
+    lines = []
+    for view in views:
+        if told.get(view.subject.run) == told_of(view):
+            continue
+        told[view.subject.run] = told_of(view)
+        status = view.status
+        parts = [f"{view.subject.title}: {view.state}"]
+        if status and status.epochs:
+            parts.append(f"epoch {status.epoch} of {status.epochs}")
+        if status and view.state in {"running", "done"}:
+            found = ((name, status.metrics.get(name), form) for name, form in METRICS.items())
+            parts += [f"{name} {value:{form}}" for name, value, form in found if value is not None]
+        lines.append(", ".join(parts) + (f": {view.cause}" if view.cause else ""))
+    return lines

@@ -1,6 +1,6 @@
 """The local sweep as a user sees it: preparation, the live board, what came out."""
 
-from rdc_sweeps.cli.board import board
+from rdc_sweeps.cli.watching import local_board
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.progress import preparation_progress
 from rdc_sweeps.dispatch.local import run_locally, slots
@@ -32,7 +32,7 @@ def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> lis
     messages.print(
         f"training {len(todo)} runs on {where}: {at_once.runs} at once, {at_once.threads} threads each", highlight=False
     )
-    with board([one.run for one in todo], settings.root) as watch:
+    with local_board([one.run for one in todo], settings.root) as watch:
         run_locally([one.run.id for one in todo], settings, at_once, gpus=gpus, watch=watch)
     directories = {one.run.id: RunDirectory(settings.root, one.run.id) for one in todo}
     unfinished = []

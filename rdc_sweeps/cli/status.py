@@ -1,0 +1,113 @@
+"""status: what runs, waits, has ended and failed, now or live."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from rdc_sweeps.cli.board import Board
+from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.options import (
+    CompatOption,
+    ExperimentsOption,
+    JsonOption,
+    ProfileOption,
+    RootOption,
+    SeedsOption,
+    SetOption,
+    resolve,
+)
+from rdc_sweeps.cli.watching import table_groups, watching
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.monitoring.groups import Group, RunsFolder
+from rdc_sweeps.monitoring.queueing import SlurmQueue
+from rdc_sweeps.monitoring.views import ENDED, look, subject_of
+from rdc_sweeps.settings import load_settings
+
+PAUSE_SECONDS = 0.2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(
+    table: Annotated[
+        str | None, typer.Argument(help="A table; default: all that there is.", show_default=False)
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until all have ended.")] = False,
+    study: Annotated[str | None, typer.Option(help="Only the trials of a study.", show_default=False)] = None,
+    profile: ProfileOption = None,
+    seeds: SeedsOption = None,
+    assignments: SetOption = None,
+    compat: CompatOption = None,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show runs with state, progress, time left, place, last metrics and causes of failure."""
+    if table is not None and study is not None:
+        raise UsageError(f"status {table} --study {study}: name a table or a study, not both")
+    if table is None and (profile or seeds or assignments or compat):
+        raise UsageError("--profile, --seeds, --set and --compat choose runs of a table: name one")
+    if table is not None:
+        settings, runs = resolve(
+            table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments
+        )
+        queue = SlurmQueue(settings.root)
+        subjects = [subject_of(run) for run in runs]
+
+        def look_again() -> list[Group]:
+            waiting = queue.read()
+            return table_groups(runs, [look(subject, settings.root, waiting) for subject in subjects])
+    else:
+        settings = load_settings(root=root)
+        queue = SlurmQueue(settings.root)
+        folder = RunsFolder(settings.root)
+
+        def look_again() -> list[Group]:
+            return folder.groups(queue.read(), study=study)
+
+    if watch and not as_json:
+        _watch(look_again, queue)
+        return
+    groups = look_again()
+    if as_json:
+        print_json([_as_json(group) for group in groups])
+    elif groups:
+        data.print(Board(groups))
+    else:
+        messages.print(f"no {f'runs of study {study}' if study else 'runs'} in {settings.root}", highlight=False)
+    if queue.problem:
+        messages.print(f"waiting jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
+
+
+def _watch(look_again: Callable[[], list[Group]], queue: SlurmQueue) -> None:
+    """Show the board until all runs have ended, or somebody has seen enough."""
+    last: list[Group] = []
+
+    def remember() -> list[Group]:
+        last[:] = look_again()
+        return last
+
+    try:
+        with watching(remember, data, told={}) as show:
+            show()
+            while any(view.state not in ENDED for group in last for view in group.views):
+                time.sleep(PAUSE_SECONDS)
+                show()
+    except KeyboardInterrupt:
+        return
+    if queue.problem:
+        messages.print(f"waiting jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
+
+
+def _as_json(group: Group) -> dict[str, object]:
+    return {
+        "title": group.title,
+        "counts": group.counts,
+        "seconds_left": group.seconds_left,
+        "runs": [view.as_json() for view in group.views],
+    }

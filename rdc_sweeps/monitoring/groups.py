@@ -1,0 +1,105 @@
+"""Runs that belong together: the rows x seeds of a table, or what a runs folder holds of a table or a study."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rdc_sweeps.monitoring.views import Queue, Subject, View, look, seed_of, subject_of_directory
+from rdc_sweeps.runs.directory import RunDirectory
+
+READERS = 16
+"""Directories that are read at once: on a shared disk most of the time is waiting."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs under one heading."""
+
+    title: str
+    views: Sequence[View]
+    """Those that are shown, in order."""
+    more: Mapping[str, int] = field(default_factory=dict)
+    """How many others there are in each state, not shown."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Runs by state."""
+        return Counter(view.state for view in self.views) + Counter(self.more)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until running and queued runs are done, if as many run at once as now; None if none runs."""
+        running = [view for view in self.views if view.seconds_left is not None and view.status is not None]
+        if not running:
+            return None
+        left = [view.seconds_left or 0.0 for view in running]
+        seconds_per_step = sum(1 / view.status.rate for view in running if view.status and view.status.rate) / len(left)
+        usual = sum(view.status.steps for view in running if view.status) / len(left)
+        queued = 0.0
+        for view in self.views:
+            if view.state == "queued":
+                taken = view.status.step if view.status else 0
+                queued += max(0.0, (view.subject.steps or usual) - taken) * seconds_per_step
+        return max(*left, (sum(left) + queued) / len(left))
+
+
+class RunsFolder:
+    """The runs folder, read again and again: what cannot change is read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._subjects: dict[str, Subject] = {}
+        self._shown: set[str] = set()
+
+    def groups(self, queue: Queue, *, study: str | None = None) -> list[Group]:
+        """What there is by table and profile, or by study.
+
+        Of done runs only the number is told, unless they were not done at an earlier look.
+
+        Args:
+            queue: Runs that wait in the batch system's queue.
+            study: Only this study, with its done runs.
+        """
+        try:
+            found = [entry.name for entry in os.scandir(self.root) if re.fullmatch(r"[0-9a-f]{16}", entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        with ThreadPoolExecutor(READERS) as readers:
+            subjects = list(readers.map(self._subject, sorted(found)))
+            chosen = [one for one in subjects if study is None or one.study == study]
+            views = list(readers.map(lambda one: self._look(one, queue, shows_done=study is not None), chosen))
+        members: dict[str, list[View]] = {}
+        for view in views:
+            members.setdefault(_heading(view.subject), []).append(view)
+        return [self._group(title, members[title]) for title in sorted(members)]
+
+    def _subject(self, run: str) -> Subject:
+        if run not in self._subjects:
+            self._subjects[run] = subject_of_directory(self.root, run)
+        return self._subjects[run]
+
+    def _look(self, subject: Subject, queue: Queue, *, shows_done: bool) -> View:
+        hides_done = not shows_done and subject.run not in self._shown
+        if hides_done and os.path.exists(f"{self.root}/{subject.run}/result.json"):  # noqa: PTH110 (no new objects)
+            return View(subject, "done")
+        self._shown.add(subject.run)
+        if subject.seed is None:
+            subject = replace(subject, seed=seed_of(RunDirectory(self.root, subject.run)))
+            self._subjects[subject.run] = subject
+        return look(subject, self.root, queue)
+
+    def _group(self, title: str, views: Sequence[View]) -> Group:
+        shown = [view for view in views if view.subject.run in self._shown]
+        shown.sort(key=lambda view: (view.subject.trial or 0, view.subject.row, view.subject.seed or 0))
+        hidden = len(views) - len(shown)
+        return Group(title, shown, {"done": hidden} if hidden else {})
+
+
+def _heading(subject: Subject) -> str:
+    if subject.study is not None:
+        return f"study {subject.study}"
+    return f"{subject.table} under profile {subject.profile}" if subject.table else "of no table"

@@ -1,0 +1,166 @@
+"""A run as a reader sees it: what its directory says, and whether it waits in the batch system's queue."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rdc_sweeps.dispatch.plan import training_steps
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.directory import State as OwnState
+from rdc_sweeps.runs.records import Status
+from rdc_sweeps.specs.catalogue import Run
+
+State = OwnState | Literal["queued"]
+
+ENDED = frozenset({"done", "failed", "cancelled", "pruned"})
+"""States that nobody is to be waited for in."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A place in a queue."""
+
+    job: str | None = None
+    reason: str = ""
+    """Why it waits, as the batch system says."""
+
+
+Queue = Mapping[str, Waiting]
+"""By run id."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Which run is looked at, and what it is called."""
+
+    run: str
+    table: str = ""
+    row: str = ""
+    profile: str = ""
+    seed: int | None = None
+    study: str | None = None
+    trial: int | None = None
+    steps: int = 0
+    """Steps of the whole training; 0 if nobody has counted them."""
+
+    @property
+    def name(self) -> str:
+        """What tells it from other runs of its group: the row, or the trial of a study."""
+        return self.row if self.study is None else f"trial {self.trial}"
+
+    @property
+    def title(self) -> str:
+        """`table/row seed N`, as messages name it."""
+        named = f"{self.table or 'run'}/{self.name or self.run}" if self.study is None else f"{self.study} {self.name}"
+        return named if self.seed is None else f"{named} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class View:
+    """What is known of a run at a moment."""
+
+    subject: Subject
+    state: State
+    status: Status | None = None
+    waiting: Waiting | None = None
+    cause: str | None = None
+    """Why it failed or was stopped, in one line."""
+
+    @property
+    def progress(self) -> float | None:
+        """Share of the steps that were taken."""
+        if self.state == "done":
+            return 1.0
+        return min(1.0, self.status.step / self.status.steps) if self.status and self.status.steps else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the training needs at its present speed, if it is running."""
+        status = self.status
+        if self.state != "running" or status is None or not status.rate:
+            return None
+        return max(0.0, (status.steps - status.step) / status.rate)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        status, subject = self.status, self.subject
+        return {
+            "run": subject.run,
+            "table": subject.table,
+            "row": subject.row,
+            "seed": subject.seed,
+            "profile": subject.profile,
+            "study": subject.study,
+            "trial": subject.trial,
+            "state": self.state,
+            "progress": self.progress,
+            "step": status.step if status else 0,
+            "steps": status.steps if status and status.steps else subject.steps,
+            "epoch": status.epoch if status else 0,
+            "epochs": status.epochs if status else None,
+            "seconds_left": self.seconds_left,
+            "device": status.device if status else None,
+            "host": status.host if status else None,
+            "job": self.waiting.job if self.waiting else status.job if status else None,
+            "waits_for": self.waiting.reason if self.waiting else None,
+            "heartbeat": status.time if status else None,
+            "losses": status.values if status else {},
+            "metrics": status.metrics if status else {},
+            "cause": self.cause,
+        }
+
+
+def subject_of(run: Run) -> Subject:
+    """What a resolved run is called."""
+    profile, steps = run.profile.profile, training_steps(run.spec)
+    return Subject(run.id, run.table.table, run.row.id, profile, run.spec.seed, steps=steps)
+
+
+def subject_of_directory(root: Path, run: str) -> Subject:
+    """What a run is called by its directory: little work, for there may be very many."""
+    try:
+        with open(f"{root}/{run}/origin.json", "rb") as file:  # noqa: PTH123 (a third of the time)
+            origin = json.load(file)
+    except (OSError, ValueError):
+        origin = {}
+    kept = {name: origin[name] for name in ("table", "row", "profile", "study", "trial") if name in origin}
+    return Subject(run, **kept)
+
+
+def seed_of(directory: RunDirectory) -> int | None:
+    """The seed in a run's spec; None if there is none to be read."""
+    try:
+        found = re.search(r"^seed: (\d+)$", directory.spec.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(found.group(1)) if found else None
+
+
+def look(subject: Subject, root: Path, queue: Queue) -> View:
+    """Read a run's state and what belongs to it."""
+    directory = RunDirectory(root, subject.run)
+    waiting = queue.get(subject.run)
+    status = None
+    try:
+        state: State = directory.state()
+        if state == "planned":
+            return View(subject, "queued" if waiting else state, None, waiting)
+        status = directory.status()
+        if state == "preempted" and waiting:
+            return View(subject, "queued", status, waiting)
+        return View(subject, state, status, None, _cause(directory, state))
+    except SpecError as error:
+        # One damaged record must not hide the others.
+        return View(subject, "failed", status, None, " ".join(str(error).split()))
+
+
+def _cause(directory: RunDirectory, state: State) -> str | None:
+    if state == "failed" and (failure := directory.failure()):
+        return failure.cause
+    if state in {"cancelled", "pruned"} and (stopped := directory.stopped()):
+        return stopped.detail
+    return None

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.monitoring import groups
+from rdc_sweeps.monitoring.groups import Group, RunsFolder
+from rdc_sweeps.monitoring.views import Waiting
+from rdc_sweeps.runs.directory import RunDirectory
+from tests.monitoring.conftest import Bench
+
+
+def told(found: list[Group]) -> dict[str, dict[str, int]]:
+    return {group.title: dict(group.counts) for group in found}
+
+
+def test_runs_are_grouped_by_the_table_or_study_that_asked_first(bench: Bench) -> None:
+    bench.run(0, "done")
+    bench.run(1, "failed")
+    bench.run(2, "preempted", table="table1")
+    bench.run(3, "done", study="tau")
+    (bench.root / "replaced" / "x").mkdir(parents=True)
+    (bench.root / "submissions").mkdir()
+    assert told(RunsFolder(bench.root).groups({})) == {
+        "study tau": {"done": 1},
+        "table1 under profile demo": {"preempted": 1},
+        "table3 under profile demo": {"failed": 1, "done": 1},
+    }
+
+
+def test_a_study_is_shown_with_its_done_trials_in_order(bench: Bench) -> None:
+    for trial in (11, 3, 7):
+        bench.run(trial, "done", study="tau")
+    bench.run(0, "done", study="other")
+    (group,) = RunsFolder(bench.root).groups({}, study="tau")
+    assert [view.subject.trial for view in group.views] == [3, 7, 11]
+    assert RunsFolder(bench.root).groups({}, study="none") == []
+
+
+def test_a_run_that_becomes_done_while_somebody_watches_stays_in_sight(bench: Bench) -> None:
+    bench.run(0, "done")
+    bench.run(1, "preempted")
+    folder = RunsFolder(bench.root)
+    assert [view.state for view in folder.groups({})[0].views] == ["preempted"]
+    bench.run(1, "done")
+    (group,) = folder.groups({})
+    assert [view.state for view in group.views] == ["done"]
+    assert group.counts == {"done": 2}
+
+
+def test_of_done_runs_nothing_but_the_result_is_asked_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(5):
+        bench.run(seed, "done")
+    opened: list[str] = []
+
+    def look(subject: object, root: object, queue: object) -> None:
+        opened.append(str(subject))
+
+    monkeypatch.setattr(groups, "look", look)
+    monkeypatch.setattr(RunDirectory, "status", lambda _: pytest.fail("a status was read"))
+    assert told(RunsFolder(bench.root).groups({})) == {"table3 under profile demo": {"done": 5}}
+    assert opened == []
+
+
+def test_runs_in_the_queue_are_queued(bench: Bench) -> None:
+    run = bench.run(0, "planned")
+    (group,) = RunsFolder(bench.root).groups({run.id: Waiting("7")})
+    assert group.counts == {"queued": 1}
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert RunsFolder(tmp_path / "none").groups({}) == []
