@@ -28,6 +28,7 @@ class SchemaChoice(StrEnum):
     table = "table"
     profile = "profile"
     compat = "compat"
+    study = "study"
     run = "run"
 
 

@@ -107,7 +107,7 @@ def _range_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> I
     base = _base(spec, data)
     for path, drawn in spec.space.items():
         kind = next(iter(type(drawn).model_fields))
-        said = set()
+        said: set[str] = set()
         for value in drawn.probes():
             for problem in _rejections(data, {**base, path: value}, path, value):
                 if len(said) < SAID and problem not in said:

@@ -2,18 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.catalogue import Catalogue, Run, unknown
-from rdc_sweeps.specs.document import Document, read_document
+from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
 from rdc_sweeps.specs.probing import space_problems
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import DeltaObjective, HyperbandPruner, StudySpec
-from rdc_sweeps.specs.values import at_path, with_values
+from rdc_sweeps.specs.table import RowSpec
 from rdc_sweeps.specs.validation import build
+from rdc_sweeps.specs.values import MISSING, at_path, with_values
 
 VALIDATION = "dataset.validation_images"
 
@@ -34,9 +35,13 @@ class TunedRow:
     profile: str
     metrics: tuple[str, ...]
     """The table's, which delta-m is the mean over."""
+    row: RowSpec
     run: RunSpec
+    """The row under the profile, with `set` and the study's epochs, and the first seed."""
     baseline: RunSpec | None
     baseline_row: str | None
+    overruled: tuple[str, ...] = ()
+    """Paths of the space that the profile sets: a row of a table file cannot."""
 
     @property
     def own_values(self) -> dict[str, Any]:
@@ -67,10 +72,47 @@ class TunedRow:
                 found.append(values)
         return found
 
-    def confirmation_settings(self, values: Mapping[str, Any]) -> list[str]:
-        """Assignments that make the row the chosen configuration: `set` without its data, and the values."""
-        kept = [text for text in assignments(self.spec.set) if not text.startswith("dataset")]
+    def chosen_settings(self, values: Mapping[str, Any]) -> list[str]:
+        """Assignments that make the row a configuration: its values, and what `set` changes in the method.
+
+        All else in `set` is the study's own, such as fewer images, and the same for the baseline row.
+        """
+        kept = [text for text in assignments(self.spec.set) if _is_of_method(text)]
         return kept + [f"{path}={json.dumps(value)}" for path, value in values.items()]
+
+    def chosen_row(self, values: Mapping[str, Any]) -> RowSpec:
+        """The row of a configuration, as a table file would have it."""
+        document = Document(self.row.spec)
+        for text in self.chosen_settings(values):
+            document = overlay(document, assignment(text))
+        return RowSpec(
+            id=f"{self.row.id}-tuned",
+            method=f"{self.row.method}, tuned",
+            spec=document.data,
+            baseline=self.baseline_row or self.row.baseline,
+            notes=f"Tuned by study {self.spec.study} under profile {self.profile}.",
+        )
+
+
+def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str, Any]) -> list[Run]:
+    """The runs that show what a choice is worth: baseline, row and tuned row with the seeds that confirm.
+
+    They are trained as long, and on as many images, as the profile says: what was held out for the choice is used.
+
+    Raises:
+        UsageError: The study has no seeds that confirm.
+        SpecError: The table or profile has changed and has problems.
+    """
+    spec = tuned.spec
+    if not spec.confirm:
+        raise UsageError(f"study {spec.study} has no seeds to confirm with: give it `confirm: [1, 2, 3]`")
+    rows = [spec.row] if tuned.baseline_row is None else [tuned.baseline_row, spec.row]
+    plain = catalogue.runs(spec.table, tuned.profile, rows=rows, seeds=spec.confirm)
+    changed = catalogue.runs(
+        spec.table, tuned.profile, rows=[spec.row], seeds=spec.confirm, settings=tuned.chosen_settings(values)
+    )
+    row = tuned.chosen_row(values)
+    return [*plain, *(replace(run, row=row, changes=()) for run in changed)]
 
 
 def read_study(path: Path) -> StudyFile:
@@ -158,8 +200,8 @@ def resolve_study(
     row_spec = tuned.spec
     if row_spec.dataset.validation_images == 0:
         problems.append(
-            f"{_place(file, 'set')}: {VALIDATION}: is 0 for {spec.table}/{spec.row} under {profile}; a study chooses by "
-            f"images held out of the training split and never by the test set: set {VALIDATION}=80"
+            f"{_place(file, 'set')}: {VALIDATION}: is 0 for {spec.table}/{spec.row} under {profile}; a study chooses "
+            f"by images held out of the training split and never by the test set: set {VALIDATION}=80"
         )
     epochs = row_spec.training.epochs
     if isinstance(spec.pruner, HyperbandPruner) and spec.pruner.min_epochs >= epochs * len(spec.seeds):
@@ -170,12 +212,20 @@ def resolve_study(
     problems += space_problems(spec, row_spec, lambda *location: _place(file, *location))
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
-    return TunedRow(spec, profile, tuned.table.metrics, row_spec, baseline, baseline_row if baseline else None)
+    sets = [one.set for one in catalogue.profile(profile).overlays]
+    return TunedRow(
+        spec,
+        profile,
+        tuned.table.metrics,
+        tuned.row,
+        row_spec,
+        baseline,
+        baseline_row,
+        tuple(path for path in spec.space if any(at_path(found, path) is not MISSING for found in sets)),
+    )
 
 
-def _run(
-    file: StudyFile, catalogue: Catalogue, profile: str, spec: StudySpec, row: str, changes: Sequence[str]
-) -> Run:
+def _run(file: StudyFile, catalogue: Catalogue, profile: str, spec: StudySpec, row: str, changes: Sequence[str]) -> Run:
     budget = [] if spec.epochs is None else [f"training.epochs={spec.epochs}"]
     try:
         return catalogue.runs(spec.table, profile, rows=[row], seeds=spec.seeds[:1], settings=[*changes, *budget])[0]

@@ -1,0 +1,1 @@
+"""Studies: configurations of a row tried one after another by Optuna, each trial an ordinary run."""

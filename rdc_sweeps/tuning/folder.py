@@ -1,0 +1,187 @@
+"""A study's folder under the runs folder: what the study is, and who works on which trial.
+
+runs/studies/<name>/study.yaml        the study, resolved; the same name never means another
+                    journal.log       the trials, unless they are in a database
+                    lock              held while a trial is claimed
+                    trials/<n>.lock   held by the worker of trial n while it lives
+                    workers/          what the workers say
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from rdc_sweeps.errors import SpecError, UsageError
+from rdc_sweeps.files import write_atomically
+from rdc_sweeps.specs.document import Document, read_document
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.study import StudySpec
+from rdc_sweeps.specs.table import RowSpec
+from rdc_sweeps.specs.tuned import TunedRow
+from rdc_sweeps.specs.validation import build
+
+STUDIES = "studies"
+
+FREE = ("trials", "confirm", "title", "enqueue")
+"""Fields of a study that may change between two calls: no trial depends on them."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """What `study.yaml` holds."""
+
+    tuned: TunedRow
+    storage: str
+    """URL without its password."""
+    token: str
+    """Tells this study from another of the same name in the same database."""
+
+    def to_data(self) -> dict[str, Any]:
+        """As plain values."""
+        tuned = self.tuned
+        return {
+            "spec": tuned.spec.model_dump(mode="json"),
+            "profile": tuned.profile,
+            "metrics": list(tuned.metrics),
+            "row": tuned.row.model_dump(mode="json"),
+            "overruled": list(tuned.overruled),
+            "run": tuned.run.model_dump(mode="json"),
+            "baseline_row": tuned.baseline_row,
+            "baseline": tuned.baseline.model_dump(mode="json") if tuned.baseline else None,
+            "storage": self.storage,
+            "token": self.token,
+        }
+
+    @classmethod
+    def of_document(cls, document: Document) -> "StudyRecord":
+        """From a document as it was written."""
+        data = document.data
+        baseline = build(RunSpec, document.at("baseline")) if data["baseline"] else None
+        tuned = TunedRow(
+            build(StudySpec, document.at("spec")),
+            data["profile"],
+            tuple(data["metrics"]),
+            build(RowSpec, document.at("row")),
+            build(RunSpec, document.at("run")),
+            baseline,
+            data["baseline_row"],
+            tuple(data["overruled"]),
+        )
+        return cls(tuned, data["storage"], data["token"])
+
+
+class StudyFolder:
+    """The folder of one study; nothing is created before it is needed."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.root, self.name = root, name
+        self.folder = root / STUDIES / name
+        self.record = self.folder / "study.yaml"
+        self.workers = self.folder / "workers"
+
+    def read(self) -> StudyRecord:
+        """The study.
+
+        Raises:
+            UsageError: There is none of this name.
+            SpecError: Its record is damaged.
+        """
+        if not self.record.exists():
+            known = ", ".join(study_names(self.root)) or "none"
+            raise UsageError(f"{self.root}: no study {self.name!r} here. There are: {known}")
+        document = read_document(self.record)
+        try:
+            return StudyRecord.of_document(document)
+        except (KeyError, TypeError) as error:
+            raise SpecError([f"{self.record}: is damaged: {error!r}; choose another name by --study"]) from error
+
+    def enter(self, tuned: TunedRow, storage: str) -> StudyRecord:
+        """Record the study, or make sure that it is the one that has this name; the caller holds the claim lock.
+
+        What may change between two calls (how many trials, which seeds confirm) is brought up to date.
+
+        Raises:
+            UsageError: Another study has this name.
+        """
+        if not self.record.exists():
+            record = StudyRecord(tuned, storage, secrets.token_hex(8))
+        else:
+            earlier = self.read()
+            record = StudyRecord(tuned, storage, earlier.token)
+            if changes := _differences(_identity(earlier), _identity(record)):
+                raise UsageError(
+                    f"study {self.name} in {self.root} is another one:\n"
+                    + "".join(f"  {change}\n" for change in changes)
+                    + "give this one a name of its own by --study NAME"
+                )
+            if record.to_data() == earlier.to_data():
+                return record
+        text = yaml.safe_dump(record.to_data(), sort_keys=False)
+        write_atomically(self.record, lambda file: file.write(text.encode()))
+        return record
+
+    @contextmanager
+    def claiming(self) -> Iterator[None]:
+        """Hold the study while a trial is claimed; the runs folder is shared by all workers, whatever the storage."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / "lock", poll_interval=0.02):
+            yield
+
+    def own_trial(self, number: int) -> FileLock | None:
+        """Become the worker of a trial until the lock is released or the process ends; None if it has one."""
+        (self.folder / "trials").mkdir(exist_ok=True)
+        lock = FileLock(self.folder / "trials" / f"{number}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            return None
+        return lock
+
+    def is_worked_on(self, number: int) -> bool:
+        """Whether a trial has a living worker."""
+        if not (self.folder / "trials" / f"{number}.lock").exists():
+            return False
+        lock = self.own_trial(number)
+        if lock is None:
+            return True
+        lock.release()
+        return False
+
+
+def study_names(root: Path) -> list[str]:
+    """The studies of a runs folder."""
+    return sorted(path.parent.name for path in (root / STUDIES).glob("*/study.yaml"))
+
+
+def _identity(record: StudyRecord) -> dict[str, Any]:
+    data = record.to_data()
+    # What a table prints of its row is not what is trained.
+    del data["row"], data["overruled"]
+    data["spec"] = {name: value for name, value in data["spec"].items() if name not in FREE}
+    return data
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs, field by field."""
+    causes, results = ("spec", "profile", "storage"), ("metrics", "run", "baseline_row", "baseline")
+    found = [text for key in causes for text in _compared(old[key], new[key], key)]
+    # Resolved rows follow from these, unless a table or profile was edited.
+    return found or [text for key in results for text in _compared(old[key], new[key], key)]
+
+
+def _compared(old: Any, new: Any, place: str) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _compared(old.get(key), new.get(key), f"{place}.{key}")
+    elif old != new:
+        yield f"{place}: {_shown(old)} there, {_shown(new)} now"
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else str(value)

@@ -1,0 +1,161 @@
+"""Where a study's trials are kept: Optuna's journal in the study's folder, SQLite, or PostgreSQL."""
+
+import logging
+import os
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from filelock import FileLock
+
+from rdc_sweeps.errors import UnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+JOURNAL = "journal"
+"""What stands for the journal where a URL would stand."""
+
+SQLITE_PATIENCE = 60.0
+"""Seconds to wait for another process that writes to the same SQLite file."""
+
+CONNECT_PATIENCE = 10
+"""Seconds to wait for a PostgreSQL server."""
+
+
+@dataclass(frozen=True)
+class StorageUrl:
+    """A storage's URL, and apart from it the password, which is never printed or written anywhere."""
+
+    public: str = JOURNAL
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self:
+        """Read a URL; None is the journal. SQLite files are relative to the working folder.
+
+        Raises:
+            UsageError: It is no URL of a storage, or a package for it is missing.
+        """
+        if text is None or text == JOURNAL:
+            return cls()
+        _import_optuna()
+        try:
+            from sqlalchemy.engine import make_url
+            from sqlalchemy.exc import ArgumentError
+        except ImportError as error:
+            raise UsageError("--storage needs SQLAlchemy: pip install 'rdc-sweeps[postgres]'") from error
+        known = "postgresql://user@host/database, sqlite:///file.db, or nothing for a journal in the runs folder"
+        try:
+            url = make_url(text)
+        except (ArgumentError, ValueError):
+            # The text itself may hold a password.
+            raise UsageError(f"--storage: this is no URL of a storage; write {known}") from None
+        kind = url.get_backend_name()
+        if kind == "sqlite":
+            if not url.database or url.database == ":memory:":
+                raise UsageError("--storage: trials in memory would be lost; write sqlite:///file.db")
+            return cls(f"sqlite:///{Path(url.database).absolute()}")
+        if kind not in {"postgresql", "postgres"}:
+            raise UsageError(f"--storage: there is no storage {kind!r}; write {known}")
+        secret = url.password or url.query.get("password")
+        public = url.set(drivername="postgresql+psycopg", password=None).difference_update_query(["password"])
+        return cls(public.render_as_string(hide_password=False), str(secret) if secret else None)
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether trials are in the study's own folder."""
+        return self.public == JOURNAL
+
+
+def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
+    """Open or create a storage.
+
+    Args:
+        url: Which; a PostgreSQL password may also be in PGPASSWORD or ~/.pgpass.
+        folder: The study's, for the journal.
+
+    Raises:
+        UsageError: A package is missing.
+        UnavailableError: The database cannot be reached.
+    """
+    optuna = _import_optuna()
+    if url.is_journal:
+        path = folder / "journal.log"
+        folder.mkdir(parents=True, exist_ok=True)
+        backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_JournalLock(path))
+        storage: BaseStorage = optuna.storages.JournalStorage(backend)
+        return storage
+    if url.public.startswith("sqlite"):
+        connect: dict[str, Any] = {"timeout": SQLITE_PATIENCE}
+        Path(url.public.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    else:
+        connect = {"connect_timeout": CONNECT_PATIENCE}
+        if url.password:
+            connect["password"] = url.password
+    try:
+        # A worker trains for hours between two words to the database, which may have hung up meanwhile.
+        database: BaseStorage = optuna.storages.RDBStorage(
+            url.public, engine_kwargs={"connect_args": connect, "pool_pre_ping": True}
+        )
+    except ImportError as error:
+        raise UsageError(f"{url.public}: {error}; pip install 'rdc-sweeps[postgres]'") from error
+    except storage_errors() as error:
+        raise UnavailableError(f"{url.public}: {_first_line(error)}") from error
+    return database
+
+
+def storage_errors() -> tuple[type[Exception], ...]:
+    """What a storage raises that cannot be reached for the moment."""
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        return (StorageInternalError, OSError)
+    return (StorageInternalError, SQLAlchemyError, OSError)
+
+
+def _first_line(error: BaseException) -> str:
+    while isinstance(error.__cause__, BaseException):
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _import_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as error:
+        raise UsageError("tuning needs Optuna: pip install 'rdc-sweeps[tune]'") from error
+    optuna.logging.set_verbosity(logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    return optuna
+
+
+class _JournalLock:
+    """Held while the journal is written; the kernel frees it at once when its process ends, however it ends."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._lock = FileLock(journal.with_name("journal.lock"))
+
+    def acquire(self) -> bool:
+        self._lock.acquire(poll_interval=0.005)
+        self._mend()
+        return True
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def _mend(self) -> None:
+        """Drop half a line that a killed process or a full disk has left: the next line would be lost with it."""
+        with self._journal.open("r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end == 0:
+                return
+            file.seek(end - 1)
+            if file.read(1) == b"\n":
+                return
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)

@@ -1,0 +1,199 @@
+"""A study: its record, its trials in Optuna's storage, and the claims that keep their number exact."""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock
+from optuna.trial import FrozenTrial, TrialState
+
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.specs.tuned import TunedRow
+from rdc_sweeps.tuning.distributions import suggest, to_parameters
+from rdc_sweeps.tuning.folder import StudyFolder, StudyRecord
+from rdc_sweeps.tuning.objective import direction
+from rdc_sweeps.tuning.samplers import build_pruner, build_sampler, grid
+from rdc_sweeps.tuning.storage import StorageUrl, open_storage
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this process works on, as long as it lives or until it releases the trial."""
+
+    trial: optuna.Trial
+    values: Mapping[str, Any]
+    """The configuration, by path."""
+    lock: FileLock
+    resumed: bool
+    """Whether another worker left it behind."""
+
+    @property
+    def number(self) -> int:
+        """The trial's number in its study."""
+        return self.trial.number
+
+    def release(self) -> None:
+        """Leave the trial, finished or to another worker."""
+        self.lock.release()
+
+
+class Study:
+    """An open study. `optuna` is Optuna's own object, for whatever else is to be read from it."""
+
+    def __init__(self, folder: StudyFolder, record: StudyRecord, url: StorageUrl) -> None:
+        """Open the storage; `open_study` and `load_study` are the ways in."""
+        self.folder, self.name = folder, folder.name
+        self.tuned: TunedRow = record.tuned
+        self.url = url
+        self.optuna = optuna.create_study(
+            storage=open_storage(url, folder.folder),
+            study_name=self.name,
+            direction=direction(self.tuned.spec.objective),
+            pruner=build_pruner(self.tuned.spec, self.epochs),
+            load_if_exists=True,
+        )
+        token = self.optuna.user_attrs.get("token")
+        if token is None:
+            self.optuna.set_user_attr("token", record.token)
+        elif token != record.token:
+            raise UsageError(
+                f"{url.public} has another study {self.name!r}, of another runs folder; choose another name by "
+                "--study NAME"
+            )
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of a trial, over all of its seeds."""
+        return self.tuned.run.training.epochs * len(self.tuned.spec.seeds)
+
+    @property
+    def asked(self) -> int:
+        """How many trials the last call asked for, or fewer if a grid has fewer."""
+        return self._at_most(self.optuna.user_attrs.get("asked", self.tuned.spec.trials))
+
+    def ask_for(self, trials: int) -> int:
+        """Record how many trials are wanted, and line up what is to be tried first; returns how many there will be."""
+        spec = self.tuned.spec
+        with self.folder.claiming():
+            if self.optuna.user_attrs.get("asked") != trials:
+                self.optuna.set_user_attr("asked", trials)
+            combinations = grid(spec)
+            first = self.tuned.enqueued() if combinations is None else combinations
+            there = [self._first_parameters(trial) for trial in self.optuna.get_trials(deepcopy=False)]
+            for values in first:
+                parameters = to_parameters(spec.space, values)
+                if parameters not in there:
+                    self.optuna.enqueue_trial(parameters)
+                    there.append(parameters)
+        return self._at_most(trials)
+
+    def claim(self, trials: int) -> Claim | None:
+        """Claim a trial that a dead worker left behind, or else a new one while there are fewer than `trials`.
+
+        Whatever happens to workers, no more than `trials` are ever begun, and each has one worker at a time.
+        """
+        with self.folder.claiming():
+            found = self.optuna.get_trials(deepcopy=False)
+            begun = [trial for trial in found if trial.state != TrialState.WAITING]
+            for trial in begun:
+                if trial.state == TrialState.RUNNING and (lock := self._adopt(trial)) is not None:
+                    return self._claim(optuna.Trial(self._sampling(trial.number), trial._trial_id), lock, resumed=True)
+            if len(begun) >= self._at_most(trials):
+                return None
+            new = self._sampling(len(begun)).ask()
+            lock = self.folder.own_trial(new.number)
+            if lock is None:
+                raise UsageError(
+                    f"{self.folder.folder}: somebody holds the lock of trial {new.number}, which is new; is this "
+                    "folder used by another study?"
+                )
+            return self._claim(new, lock, resumed=False)
+
+    def _adopt(self, trial: FrozenTrial) -> FileLock | None:
+        """The lock of a running trial whose worker is dead; None if it lives."""
+        lock = self.folder.own_trial(trial.number)
+        if lock is None:
+            return None
+        # Some disks do not carry locks from one host to another: there a run's heartbeat tells.
+        directories = [RunDirectory(self.folder.root, found) for found in trial.user_attrs.get("runs", {}).values()]
+        for directory in directories:
+            status = directory.status()
+            if status is not None and status.host != socket.gethostname() and directory.state() == "running":
+                lock.release()
+                return None
+        return lock
+
+    def _claim(self, trial: optuna.Trial, lock: FileLock, *, resumed: bool) -> Claim:
+        try:
+            # A worker may have died between two draws: what it had drawn stays.
+            values = {path: suggest(trial, path, drawn) for path, drawn in self.tuned.spec.space.items()}
+            claim = Claim(trial, values, lock, resumed)
+            if "runs" not in trial.user_attrs:
+                trial.set_user_attr("runs", {str(spec.seed): run_id(spec) for spec in self.runs(claim.values)})
+        except BaseException:
+            lock.release()
+            raise
+        return claim
+
+    def _sampling(self, trials: int) -> optuna.Study:
+        """The study with the sampler for its next trial."""
+        self.optuna.sampler = build_sampler(self.tuned.spec.sampler, trials)
+        return self.optuna
+
+    def runs(self, values: Mapping[str, Any]) -> list[RunSpec]:
+        """The runs of a configuration, one per seed."""
+        return [self.tuned.run_with(values, seed) for seed in self.tuned.spec.seeds]
+
+    def _at_most(self, trials: int) -> int:
+        combinations = grid(self.tuned.spec)
+        return trials if combinations is None else min(trials, len(combinations))
+
+    def _first_parameters(self, trial: FrozenTrial) -> dict[str, Any]:
+        fixed: dict[str, Any] = trial.system_attrs.get("fixed_params", trial.params)
+        return fixed
+
+
+def open_study(root: Path, name: str, tuned: TunedRow, storage: str | None = None) -> Study:
+    """Begin a study, or go on with the one of this name.
+
+    Args:
+        root: The runs folder.
+        name: Of the study in this folder and storage.
+        tuned: What it is.
+        storage: URL; None is a journal in the study's folder.
+
+    Raises:
+        UsageError: The name is another study's, or the storage's URL or packages are not right.
+        UnavailableError: The storage cannot be reached.
+    """
+    folder, url = StudyFolder(root, name), StorageUrl.parse(storage)
+    with folder.claiming():
+        return Study(folder, folder.enter(tuned, url.public), url)
+
+
+def load_study(root: Path, name: str, storage: str | None = None) -> Study:
+    """Open a study that was begun before.
+
+    Args:
+        root: The runs folder.
+        name: Of the study.
+        storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
+
+    Raises:
+        UsageError: There is none, or its trials are in another storage.
+        UnavailableError: The storage cannot be reached.
+    """
+    folder = StudyFolder(root, name)
+    record = folder.read()
+    url = StorageUrl.parse(storage or record.storage)
+    if url.public != record.storage:
+        raise UsageError(f"the trials of study {name} are in {record.storage}, not in {url.public}")
+    with folder.claiming():
+        return Study(folder, record, url)

@@ -1,0 +1,127 @@
+"""A training that costs nothing: metrics that follow from the configuration by a known curve, in real run folders."""
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rdc_sweeps.dispatch.lifecycle import Stop, conduct
+from rdc_sweeps.errors import DivergenceError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.recorder import Recorder
+from rdc_sweeps.runs.records import Result
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.training.observers import Observer
+from rdc_sweeps.training.records import EpochRecord
+
+STEPS = 4
+
+
+def quality(spec: RunSpec) -> float:
+    """1 at tau = 1, shrinkage = 0.3, ridge = 1e-3; 0.5 for what is not a Gaussian contrast."""
+    contrast: Any = getattr(spec.method, "contrast", None)
+    if getattr(contrast, "name", None) != "gaussian":
+        return 0.5
+    covariance = contrast.covariance
+    distance = (
+        (math.log10(contrast.temperature) / 2) ** 2
+        + (covariance.shrinkage - 0.3) ** 2
+        + ((math.log10(covariance.ridge) + 3) / 3) ** 2
+    )
+    return math.exp(-2 * distance)
+
+
+def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> dict[str, float | None]:
+    """Rises towards its limit; the seed adds a little."""
+    grown = quality(spec) * (1 - 0.5 * 2.0 ** -(epoch + 1)) + 0.001 * spec.seed + shift
+    return {"mIoU": 0.2 + 0.3 * grown, "aErr": 1.0 - 0.5 * grown, "mErr": 40.0 - 20.0 * grown}
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The `work` of a study: as `dispatch.worker.work`, without torch."""
+
+    seconds: float = 0.0
+    """Of a step."""
+    kill_at: int | None = None
+    """Step of a run at which the process is killed, once per run folder."""
+    diverges: Callable[[RunSpec], bool] = lambda spec: False
+
+    def __call__(
+        self,
+        run_id: str,
+        settings: Settings,
+        *,
+        observers: Sequence[Observer] = (),
+        stop: threading.Event | None = None,
+    ) -> int:
+        directory = RunDirectory(settings.root, run_id)
+        return conduct(directory, settings, _Body(self, directory, observers).train, stop=stop)
+
+
+@dataclass(frozen=True)
+class _Body:
+    simulation: Simulation
+    directory: RunDirectory
+    observers: Sequence[Observer]
+
+    def train(self, recorder: Recorder, stop: Stop) -> Result | None:
+        spec = self.directory.read_spec()
+        epochs = spec.training.epochs
+        checkpoint = self.directory.checkpoint
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        step = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        observers: list[Observer] = [recorder, *self.observers]
+        for observer in observers:
+            observer.started(step, epochs, STEPS)
+        history = [_record(spec, epoch) for epoch in range(step // STEPS)]
+        while step < epochs * STEPS:
+            if stop():
+                checkpoint.write_text(str(step))
+                return None
+            self._perhaps_die(step)
+            time.sleep(self.simulation.seconds)
+            if self.simulation.diverges(spec):
+                raise DivergenceError("loss = nan")
+            for observer in observers:
+                observer.stepped(step // STEPS, step, {"loss": 1.0})
+            step += 1
+            if step % STEPS == 0:
+                history.append(_record(spec, step // STEPS - 1))
+                for observer in observers:
+                    observer.evaluated(history[-1], step - 1, [])
+                checkpoint.write_text(str(step))
+        return Result(
+            run=self.directory.id,
+            selected={},
+            epochs=epochs,
+            images=8,
+            parameters=1,
+            seconds=0.0,
+            device="cpu",
+            history=[record.model_dump() for record in history],
+        )
+
+    def _perhaps_die(self, step: int) -> None:
+        mark = self.directory.folder / "killed"
+        if step == self.simulation.kill_at and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _record(spec: RunSpec, epoch: int) -> EpochRecord:
+    # Test metrics are far better than validation metrics: whoever looks at them is seen.
+    return EpochRecord(
+        epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=metrics(spec, epoch)
+    )
+
+
+def settings(root: Path) -> Settings:
+    """Settings for simulated runs."""
+    return Settings(root=root, device="cpu", threads=1, wandb="disabled", heartbeat=0.2)
