@@ -1,0 +1,3 @@
+from tests.slurm.cluster import cluster, started_cluster
+
+__all__ = ["cluster", "started_cluster"]
