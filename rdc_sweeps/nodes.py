@@ -57,7 +57,7 @@ def _word(text: str) -> str:
 def _time_limit(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"{value // 60:02}:{value % 60:02}:00"
-    if not isinstance(value, str) or not re.fullmatch(r"(\d+-)?\d{1,3}:[0-5]\d:[0-5]\d", value, re.ASCII):
+    if not isinstance(value, str) or not re.fullmatch(r"(\d+-)?\d+:[0-5]\d:[0-5]\d", value, re.ASCII):
         raise ValueError('must be "HH:MM:SS", "D-HH:MM:SS" or whole minutes')
     return value
 
@@ -180,7 +180,8 @@ def node_profile(name: str, own: Mapping[str, Mapping[str, Any]]) -> NodeProfile
         raise UsageError(
             "\n".join(
                 ": ".join([".".join(["nodes", name, *map(str, problem["loc"])]), problem["msg"]])
-                + ("" if problem["type"] == "value_error" and not problem["loc"] else f", found {problem['input']!r}")
+                # A table as a whole says little, and a command of the setup may say too much.
+                + ("" if problem["loc"][:1] in {(), ("setup",)} else f", found {problem['input']!r}")
                 for problem in error.errors(include_url=False)
             )
         ) from error

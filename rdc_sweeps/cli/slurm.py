@@ -20,12 +20,14 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
     from rdc_sweeps.cli.progress import preparation_progress
     from rdc_sweeps.dispatch.preparation import needs_building
     from rdc_sweeps.dispatch.slurm.queue import queued
-    from rdc_sweeps.dispatch.slurm.submission import submit, unless_queued
+    from rdc_sweeps.dispatch.slurm.submission import largest_array, submit, unless_queued
 
     profile = node_profile(settings.node, settings.nodes)
     todo = [one for one in unless_queued(plan(), queued(settings.root)) if one.action != "skip"]
     build = False
     if todo:
+        # Ahead of the long look at the data.
+        largest_array()
         with preparation_progress() as progress:
             build = needs_building([one.run for one in todo], settings, progress)
     submitted = submit(plan, settings, prepare=build, rerun=rerun)

@@ -1,0 +1,111 @@
+"""Job files carried out by bash, with faked Slurm commands."""
+
+from collections.abc import Callable
+
+import pytest
+
+from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, LOCKED, PREEMPTED, RETRY, STOPPED, to_be_repeated
+from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.dispatch.slurm.records import SubmissionDirectory
+from rdc_sweeps.dispatch.slurm.submission import submit
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.catalogue import Run
+from tests.dispatch.slurm.scheduler import Scheduler
+
+Look = Callable[[], list[Planned]]
+
+
+@pytest.fixture
+def job(scheduler: Scheduler, settings: Settings, look: Look) -> str:
+    """An array of twelve runs."""
+    array = submit(look, settings, prepare=False, rerun=False).arrays[0]
+    assert array.job is not None
+    return array.job
+
+
+def requeued(scheduler: Scheduler) -> list[str]:
+    return [call[1] for call in scheduler.calls("scontrol") if call[0] == "requeue"]
+
+
+@pytest.mark.parametrize("code", [DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY, 2, 130, 137, 139, 143])
+def test_a_job_is_queued_again_if_its_worker_asks_for_it_or_was_killed(
+    scheduler: Scheduler, job: str, code: int
+) -> None:
+    scheduler.behave("worker", f"{code} counted")
+    assert scheduler.execute(job, 4, restarts=100) == code
+    assert requeued(scheduler) == ([f"{job}_4"] if to_be_repeated(code) else [])
+
+
+@pytest.mark.parametrize("code", [1, 2, 127, 75, 137])
+def test_a_worker_that_never_began_is_tried_again_a_few_times(scheduler: Scheduler, job: str, code: int) -> None:
+    scheduler.behave("worker", str(code))
+    assert scheduler.execute(job, 0, restarts=4) == code
+    assert requeued(scheduler) == [f"{job}_0"]
+    assert scheduler.execute(job, 0, restarts=5) == code
+    assert len(requeued(scheduler)) == 1
+
+
+def test_a_preempted_worker_is_always_queued_again(scheduler: Scheduler, job: str) -> None:
+    scheduler.behave("worker", str(PREEMPTED))
+    scheduler.execute(job, 0, restarts=50)
+    assert requeued(scheduler) == [f"{job}_0"]
+
+
+@pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED", "PENDING", "TIMEOUT"])
+def test_a_job_that_is_ending_already_is_left_alone(scheduler: Scheduler, job: str, state: str) -> None:
+    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("job-state", state)
+    assert scheduler.execute(job, 0) == PREEMPTED
+    assert requeued(scheduler) == []
+
+
+def test_a_controller_that_is_away_is_asked_again(scheduler: Scheduler, job: str) -> None:
+    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("fail-scontrol", "Unable to contact slurm controller", times=5)
+    assert scheduler.execute(job, 0) == PREEMPTED
+    assert requeued(scheduler)[-1] == f"{job}_0"
+    assert scheduler.calls("sleep").count(["15"]) == 5
+
+
+def test_a_controller_that_stays_away_is_given_up(scheduler: Scheduler, job: str) -> None:
+    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("fail-scontrol", "Unable to contact slurm controller")
+    assert scheduler.execute(job, 0) == PREEMPTED
+    assert len(scheduler.calls("sleep")) == 40
+
+
+def test_each_task_works_on_its_run(scheduler: Scheduler, job: str, settings: Settings, table: list[Run]) -> None:
+    scheduler.behave("worker", "0")
+    for task in (0, 11):
+        scheduler.execute(job, task)
+        (call,) = scheduler.calls("srun")[-1:]
+        assert call[call.index("worker") + 1] == table[task].id
+        assert call[-2] == "--settings"
+
+
+def test_a_node_without_the_shared_disk_is_left_for_another(scheduler: Scheduler, job: str, settings: Settings) -> None:
+    submission = next(iter((settings.root / "submissions").glob("2*")))
+    SubmissionDirectory(settings.root, submission.name).runs.unlink()
+    assert scheduler.execute(job, 0) == RETRY
+    assert scheduler.calls("srun") == []
+    assert requeued(scheduler) == [f"{job}_0"]
+
+
+def test_a_preparation_that_is_killed_goes_on(scheduler: Scheduler, settings: Settings, look: Look) -> None:
+    preparation = submit(look, settings, prepare=True, rerun=False).preparation
+    assert preparation is not None
+    assert preparation.job is not None
+    scheduler.behave("worker", "140")
+    scheduler.execute(preparation.job, None)
+    assert requeued(scheduler) == [preparation.job]
+
+
+def test_setup_comes_ahead_of_the_worker(scheduler: Scheduler, settings: Settings, look: Look) -> None:
+    profile = {"setup": ["export GREETING='from setup'"], "python": "env"}
+    own = settings.model_copy(update={"nodes": {"a100": profile}})
+    array = submit(look, own, prepare=False, rerun=False).arrays[0]
+    assert array.job is not None
+    scheduler.behave("worker", "0")
+    assert scheduler.execute(array.job, 0) == 0
+    text = next((settings.root / "submissions").glob("2*/job.sbatch")).read_text()
+    assert text.index("from setup") < text.index("srun ")
