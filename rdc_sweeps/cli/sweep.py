@@ -1,11 +1,12 @@
 """The local sweep as a user sees it: preparation, the live board, what came out."""
 
-from rdc_sweeps.cli.watching import local_board
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.progress import preparation_progress
+from rdc_sweeps.cli.watching import local_board
 from rdc_sweeps.dispatch.local import run_locally, slots
 from rdc_sweeps.dispatch.plan import Planned, enter
 from rdc_sweeps.dispatch.preparation import prepare
+from rdc_sweeps.monitoring.views import look, subject_of
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
@@ -34,19 +35,20 @@ def carry_out(planned: list[Planned], settings: Settings, *, rerun: bool) -> lis
     )
     with local_board([one.run for one in todo], settings.root) as watch:
         run_locally([one.run.id for one in todo], settings, at_once, gpus=gpus, watch=watch)
-    directories = {one.run.id: RunDirectory(settings.root, one.run.id) for one in todo}
     unfinished = []
     for one in todo:
-        state = directories[one.run.id].state()
-        if state == "done":
+        view = look(subject_of(one.run), settings.root, {})
+        if view.state == "done":
             continue
         unfinished.append(one.run.id)
-        failure = directories[one.run.id].failure()
-        if state == "running":
-            cause = "another process is working on it"
-        else:
-            cause = failure.cause if failure else f"its process ended; see {directories[one.run.id].log}"
-        messages.print(f"{one.run.title} ({one.run.id}): {state}: {cause}", style="red", markup=False, highlight=False)
+        log = RunDirectory(settings.root, one.run.id).log
+        cause = "another process is working on it" if view.state == "running" else view.cause
+        messages.print(
+            f"{one.run.title} ({one.run.id}): {view.state}: {cause or f'its process ended; see {log}'}",
+            style="red",
+            markup=False,
+            highlight=False,
+        )
     if not unfinished:
         run = todo[0].run
         messages.print(f"all done: rdc-sweep report {run.table.table} --profile {run.profile.profile}", highlight=False)

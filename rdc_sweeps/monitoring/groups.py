@@ -55,6 +55,15 @@ class RunsFolder:
         self._subjects: dict[str, Subject] = {}
         self._shown: set[str] = set()
 
+    def subjects(self) -> list[Subject]:
+        """Every run that has a directory."""
+        try:
+            found = [entry.name for entry in os.scandir(self.root) if re.fullmatch(r"[0-9a-f]{16}", entry.name)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        with ThreadPoolExecutor(READERS) as readers:
+            return list(readers.map(self._subject, sorted(found)))
+
     def groups(self, queue: Queue, *, study: str | None = None) -> list[Group]:
         """What there is by table and profile, or by study.
 
@@ -64,12 +73,8 @@ class RunsFolder:
             queue: Runs that wait in the batch system's queue.
             study: Only this study, with its done runs.
         """
-        try:
-            found = [entry.name for entry in os.scandir(self.root) if re.fullmatch(r"[0-9a-f]{16}", entry.name)]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
+        subjects = self.subjects()
         with ThreadPoolExecutor(READERS) as readers:
-            subjects = list(readers.map(self._subject, sorted(found)))
             chosen = [one for one in subjects if study is None or one.study == study]
             views = list(readers.map(lambda one: self._look(one, queue, shows_done=study is not None), chosen))
         members: dict[str, list[View]] = {}

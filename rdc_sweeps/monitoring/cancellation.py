@@ -1,0 +1,101 @@
+"""Ending runs on purpose: their workers save a checkpoint and end, and none begins them until they are asked for again.
+
+The record in the run directory is what counts. Workers anywhere look for it at every heartbeat and before they begin;
+signals and Slurm only make it faster.
+"""
+
+import getpass
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from rdc_sweeps.dispatch.slurm.queue import Job
+from rdc_sweeps.dispatch.slurm.queue import cancel as end_jobs
+from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.monitoring.queueing import jobs_of
+from rdc_sweeps.monitoring.views import ENDED, State, Subject, look
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Status, Stopped
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was done about one run."""
+
+    subject: Subject
+    before: State
+    done: Sequence[str]
+    """In words; empty if there was nothing to cancel."""
+
+
+@dataclass
+class Cancellation:
+    """What was done about all of them.
+
+    Attributes:
+        outcomes: In the order in which they were named.
+        problem: Why Slurm could not be asked to drop jobs; their workers will end at once when they begin.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    problem: str | None = None
+
+
+def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
+    """End every run that has not ended."""
+    cancellation = Cancellation()
+    jobs: dict[str, Job] = {}
+    try:
+        jobs = jobs_of(root)
+    except UnavailableError as error:
+        cancellation.problem = str(error)
+    stopped = Stopped.now("cancelled", f"by {_user()} on {socket.gethostname()}")
+    waiting: list[Job] = []
+    for subject in subjects:
+        directory, job = RunDirectory(root, subject.run), jobs.get(subject.run)
+        view = look(subject, root, {})
+        done: list[str] = []
+        if view.state not in ENDED and directory.folder.is_dir():
+            directory.write_stopped(stopped)
+            if view.state == "running":
+                signalled = view.status is not None and _signal(view.status)
+                done.append("told to stop" if signalled else "stops at its next heartbeat")
+            elif job is not None:
+                done.append(f"Slurm job {job.job_id} ended")
+                waiting.append(job)
+            else:
+                done.append("will not be begun" if view.state == "planned" else "will not go on")
+        before: State = "queued" if job is not None and view.state in {"planned", "preempted"} else view.state
+        cancellation.outcomes.append(Outcome(subject, before, done))
+    if waiting:
+        try:
+            end_jobs(waiting)
+        except UnavailableError as error:
+            cancellation.problem = str(error)
+    return cancellation
+
+
+def _signal(status: Status) -> bool:
+    """Ask a worker of this host to stop now; False if it is elsewhere, gone or not ours."""
+    if status.host != socket.gethostname():
+        return False
+    try:
+        # A process that is younger than the heartbeat has only inherited the number.
+        if psutil.Process(status.process).create_time() > status.time:
+            return False
+        os.kill(status.process, signal.SIGTERM)
+    except (psutil.Error, OSError):
+        return False
+    return True
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
