@@ -75,6 +75,9 @@ def conduct(
         with own(directory, STALE_PATIENCE if stale else PATIENCE):
             if directory.result() is not None:
                 return DONE
+            if directory.failure() is not None:
+                # Of an earlier process; who wants it tried again forgets the failure first.
+                return FAILED
             if directory.stopped() is not None:
                 return STOPPED
             return _Life(directory, settings, body, stop or threading.Event(), device, ended).live()
@@ -138,6 +141,7 @@ class _Life:
     def _asked_to_stop(self) -> bool:
         if self.lost is not None:
             raise self.lost
+        self.recorder.keep_in_touch()
         return self.stop.is_set()
 
     def _conclude(self, result: Result | None) -> int:

@@ -13,7 +13,6 @@ import torch
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.dispatch.tracked import TrackingObserver
 from rdc_sweeps.errors import InfrastructureError
-from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.environment import describe_environment
 from rdc_sweeps.runs.recorder import Recorder
@@ -58,11 +57,16 @@ class _Trainer:
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         spec = self.directory.read_spec()
         torch.set_num_threads(self._threads())
-        write_json(self.directory.environment, describe_environment())
+        self.directory.write_environment(describe_environment())
         self.tracking = TrackingObserver(self.directory, spec, self.settings)
         try:
             training = train(
-                spec, self.settings, self.directory.checkpoint, [recorder, self.tracking, *self.observers], stop
+                spec,
+                self.settings,
+                self.directory.checkpoint,
+                [recorder, self.tracking, *self.observers],
+                stop,
+                recorder.write_checkpoint,
             )
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
             # Out of memory is neither: that is the spec's fault.

@@ -7,27 +7,30 @@ runs/<id>/spec.yaml          the resolved spec
           checkpoints/       what a resume needs, and the trained weights
           status.json        heartbeat: owner, time, progress
           attempts.jsonl     a line whenever a worker started or ended in order
+          lock               held by the owner's process
+          writers/<n>/       unfinished files of the n-th owner, who can finish none once it is removed
           stopped.json       somebody cancelled or pruned it
           failure.json       why it failed, with the traceback
           result.json        written last: a run without it is not done
           log.txt, wandb/
 """
 
+import errno
+import fcntl
 import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import yaml
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ValidationError
 
-from rdc_sweeps.errors import RunLockedError, SpecError
-from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.errors import LostRunError, RunLockedError, SpecError, UnavailableError
+from rdc_sweeps.files import json_bytes, write_atomically, write_json
 from rdc_sweeps.runs.records import Attempt, Failure, Origin, Result, Status, Stopped
 from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec
@@ -39,9 +42,20 @@ State = Literal["planned", "running", "preempted", "cancelled", "pruned", "faile
 SILENCE = 3
 """So many missing heartbeats on another host mean that their worker is gone."""
 
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+"""What a disk says of a file whose folder somebody removed."""
+
+WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
+"""What a disk says that does not lock."""
+
 
 class RunDirectory:
-    """The directory of one run under the runs folder; nothing is created before it is needed."""
+    """The directory of one run under the runs folder; nothing is created before it is needed.
+
+    Attributes:
+        claim: Set while the run is owned through this object (see `runs.ownership`): the folder in which everything
+            that it writes is prepared.
+    """
 
     def __init__(self, root: Path, run_id: str) -> None:
         self.root, self.id = root, run_id
@@ -51,6 +65,7 @@ class RunDirectory:
         self.metrics = self.folder / "metrics.jsonl"
         self.checkpoint = self.folder / "checkpoints" / "last.pt"
         self.log = self.folder / "log.txt"
+        self.claim: Path | None = None
 
     def state(self) -> State:
         """Done if there is a result, running if somebody works on it, failed if there is a failure, cancelled or
@@ -97,16 +112,42 @@ class RunDirectory:
         Raises:
             RunLockedError: Another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / "lock", timeout=patience, poll_interval=0.1)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise RunLockedError(f"run {self.id}: {self._owner()} is working on it") from error
+        deadline = time.monotonic() + patience
+        while (descriptor := self._try_lock()) is None:
+            if time.monotonic() >= deadline:
+                raise RunLockedError(f"run {self.id}: {self._owner()} is working on it")
+            time.sleep(0.1)
         try:
             yield
         finally:
-            lock.release()
+            # Closing is not enough: forked children may have it open still.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+    def _try_lock(self) -> int | None:
+        path = self.folder / "lock"
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return self._try_lock()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Somebody may have moved the directory away, and the lock with it.
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass  # not now
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in WITHOUT_LOCKS:
+                raise UnavailableError(
+                    f"{path}: this disk does not lock files ({error.strerror}); mount it with flock, or choose another "
+                    "--root"
+                ) from error
+            raise
+        os.close(descriptor)
+        return None
 
     def _owner(self) -> str:
         status = self.status()
@@ -153,6 +194,11 @@ class RunDirectory:
             return model.model_validate_json((self.folder / name).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno != errno.ESTALE:
+                raise
+            # Replaced between opening and reading, on NFS.
+            return self._read(name, model)
         except ValidationError as error:
             raise SpecError(
                 [f"{self.folder / name}: is damaged: {error.error_count()} problems; use --rerun"]
@@ -190,16 +236,42 @@ class RunDirectory:
 
     def write_attempt(self, attempt: Attempt) -> None:
         """Add a line to the history of workers."""
-        with (self.folder / "attempts.jsonl").open("a+b") as file:
-            file.seek(0)
-            # Half a line of a killed process would spoil the next.
-            file.truncate(file.read().rfind(b"\n") + 1)
-            file.write(attempt.model_dump_json(exclude_none=True).encode() + b"\n")
+        line = attempt.model_dump_json(exclude_none=True) + "\n"
+        try:
+            earlier = (self.folder / "attempts.jsonl").read_bytes()
+        except FileNotFoundError:
+            earlier = b""
+        # Half a line of a killed process would spoil the next.
+        earlier = earlier[: earlier.rfind(b"\n") + 1]
+        self.write(self.folder / "attempts.jsonl", lambda file: file.write(earlier + line.encode()))
+
+    def write(self, path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
+        """Replace a file of the run atomically (see `files.write_atomically`).
+
+        Raises:
+            LostRunError: The run was owned through this object, and another worker has taken it over. The disk itself
+                refuses then: the temporary file is in a folder that the new owner has removed, however much later
+                this process goes on.
+        """
+        try:
+            write_atomically(path, write, durable=durable, staging=self.claim)
+        except OSError as error:
+            if self.claim is None or error.errno not in GONE:
+                raise
+            raise LostRunError(f"run {self.id}: was taken over by another worker, or set aside") from error
+
+    def _write_json(self, name: str, data: Any, *, durable: bool = True) -> None:
+        encoded = json_bytes(data)
+        self.write(self.folder / name, lambda file: file.write(encoded), durable=durable)
+
+    def write_environment(self, environment: dict[str, Any]) -> None:
+        """Record what the run is made with."""
+        self._write_json("environment.json", environment)
 
     def write_status(self, status: Status) -> None:
         """Replace the heartbeat."""
         # Not worth a flush of the disk: it is replaced at once, and void after a crash.
-        write_json(self.folder / "status.json", status.model_dump(mode="json"), durable=False)
+        self._write_json("status.json", status.model_dump(mode="json"), durable=False)
 
     def write_stopped(self, stopped: Stopped) -> None:
         """End the run on purpose: its worker stops at the next heartbeat, and none starts."""
@@ -211,11 +283,11 @@ class RunDirectory:
 
     def write_failure(self, failure: Failure) -> None:
         """Record why the run failed."""
-        write_json(self.folder / "failure.json", failure.model_dump(mode="json"))
+        self._write_json("failure.json", failure.model_dump(mode="json"))
 
     def write_result(self, result: Result) -> None:
         """Write the result: from now on the run is done."""
-        write_json(self.folder / "result.json", result.model_dump(mode="json"))
+        self._write_json("result.json", result.model_dump(mode="json"))
 
     def forget_failure(self) -> None:
         """Let a failed run be tried again; it goes on from its checkpoint, and earlier deaths do not count."""
@@ -235,6 +307,8 @@ class RunDirectory:
         if not self.folder.is_dir():
             return None
         with self.lock():
+            if self._beats_elsewhere():
+                raise RunLockedError(f"run {self.id}: {self._owner()} is working on it")
             target = self.root / "replaced" / f"{self.id}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}"
             target.parent.mkdir(exist_ok=True)
             shutil.move(self.folder, target)

@@ -9,14 +9,14 @@ from zipfile import BadZipFile
 import torch
 
 from rdc_sweeps.errors import CheckpointError
-from rdc_sweeps.files import write_atomically
+from rdc_sweeps.files import Write, write_atomically
 
 FORMAT = 1
 
 
-def save_checkpoint(path: Path, run: str, state: Mapping[str, Any]) -> None:
+def save_checkpoint(path: Path, run: str, state: Mapping[str, Any], write: Write = write_atomically) -> None:
     """Write tensors and plain values of `state`; the old checkpoint stays until the new one is on disk."""
-    write_atomically(path, lambda file: torch.save({"format": FORMAT, "run": run, **state}, file))
+    write(path, lambda file: torch.save({"format": FORMAT, "run": run, **state}, file))
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:

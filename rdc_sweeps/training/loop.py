@@ -21,6 +21,7 @@ from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.errors import DivergenceError
+from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
@@ -55,6 +56,7 @@ def train(
     checkpoint: Path,
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
+    write: Write = write_atomically,
 ) -> Training:
     """Train a run, or go on with it where its checkpoint stands.
 
@@ -64,17 +66,20 @@ def train(
         checkpoint: File that is replaced after every epoch, and when the training is stopped.
         observers: Are told of every step and epoch.
         stop: Is asked before every step; True saves a checkpoint and returns.
+        write: Replaces the checkpoint's file.
 
     Raises:
         DivergenceError: A loss or gradient is not finite.
         CheckpointError: The checkpoint does not fit.
     """
-    return _Loop(spec, settings, checkpoint, observers).run(stop)
+    return _Loop(spec, settings, checkpoint, observers, write).run(stop)
 
 
 class _Loop:
-    def __init__(self, spec: RunSpec, settings: Settings, checkpoint: Path, observers: Sequence[Observer]) -> None:
-        self.spec, self.checkpoint, self.observers = spec, checkpoint, observers
+    def __init__(
+        self, spec: RunSpec, settings: Settings, checkpoint: Path, observers: Sequence[Observer], write: Write
+    ) -> None:
+        self.spec, self.checkpoint, self.observers, self.write = spec, checkpoint, observers, write
         self.id = run_id(spec)
         self.accelerator = Accelerator(
             cpu=settings.device == "cpu",
@@ -216,6 +221,7 @@ class _Loop:
                 "learner": self.learner.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
             },
+            self.write,
         )
 
     def _resume(self) -> None:

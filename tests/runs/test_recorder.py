@@ -35,11 +35,13 @@ def test_steps_after_the_checkpoint_are_forgotten_on_resume(tmp_path: Path) -> N
     recorder.started(0, 2, 3)
     for step in range(5):
         recorder.stepped(step // 3, step, {"loss": 1.0})
+    recorder.beat()
     recorder.close()
     with directory.metrics.open("a") as file:
         file.write('{"step": 5, "ep')  # killed in the middle of a line
     resumed = Recorder(directory)
     resumed.started(3, 2, 3)
     resumed.stepped(1, 3, {"loss": 1.0})
+    resumed.beat()
     resumed.close()
     assert steps(directory) == [0, 1, 2, 3]
