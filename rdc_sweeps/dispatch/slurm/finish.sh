@@ -21,7 +21,7 @@ finish() {
         exit "$code"
     fi
     for _ in $(seq 40); do
-        state=$(scontrol show job --oneliner "$job" 2>/dev/null | grep -o ' JobState=[A-Z_]*')
+        state=$(scontrol --oneliner show job "$job" 2>/dev/null | grep -o ' JobState=[A-Z_]*')
         case $state in
             ' JobState=RUNNING')
                 echo "rdc-sweep: the worker ended with code $code; job $job is queued again" >&2

@@ -85,7 +85,7 @@ elif name == "scancel":
 elif name == "scontrol" and arguments == ["show", "config"]:
     print("Configuration data as of now\nMaxArraySize            = " + (behaviour("max-array-size") or "1001"))
     print("MaxJobCount             = 10000")
-elif name == "scontrol" and arguments[:2] == ["show", "job"]:
+elif name == "scontrol" and arguments[:3] == ["--oneliner", "show", "job"]:
     print("JobId=1 ArrayJobId=1 JobName=rdc JobState=" + (behaviour("job-state") or "RUNNING") + " Reason=None")
 elif name == "srun":
     fcntl.flock(lock, fcntl.LOCK_UN)
