@@ -115,6 +115,21 @@ def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str
     return [*plain, *(replace(run, row=row, changes=()) for run in changed)]
 
 
+def needed_runs(tuned: TunedRow, catalogue: Catalogue) -> list[Run]:
+    """The row and its baseline with the study's seeds, for what must be there before any trial: data, weights, regions.
+
+    No field that a study may tune changes what that is.
+    """
+    table, profile = catalogue.table(tuned.spec.table), catalogue.profile(tuned.profile)
+    rows = {row.id: row for row in table.rows}
+    found = []
+    for seed in tuned.spec.seeds:
+        found.append(Run(table, tuned.row, profile, tuned.run.model_copy(update={"seed": seed})))
+        if (baseline := tuned.baseline_run(seed)) is not None:
+            found.append(Run(table, rows[str(tuned.baseline_row)], profile, baseline))
+    return found
+
+
 def read_study(path: Path) -> StudyFile:
     """A study file.
 

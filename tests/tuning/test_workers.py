@@ -1,0 +1,133 @@
+"""The number of trials is exact, whatever the storage and whatever happens to workers."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections import Counter
+from multiprocessing.context import SpawnProcess
+
+import pytest
+
+from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.tuning.study import Study
+from rdc_sweeps.tuning.summary import summarise
+from rdc_sweeps.tuning.worker import finished, work_on_study
+from tests.tuning.conftest import Open, Where
+from tests.tuning.simulation import STEPS, Simulation, settings
+
+EPOCHS = 3
+
+
+def enter(where: Where, trials: int, simulation: Simulation) -> None:
+    raise SystemExit(
+        work_on_study(where.root, where.name, settings(where.root), trials, storage=where.storage, work=simulation)
+    )
+
+
+def begin(where: Where, trials: int, simulation: Simulation) -> SpawnProcess:
+    process = multiprocessing.get_context("spawn").Process(target=enter, args=(where, trials, simulation))
+    process.start()
+    return process
+
+
+def ended(process: SpawnProcess) -> int | None:
+    process.join(timeout=120)
+    return process.exitcode
+
+
+def await_trials(study: Study, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(study.optuna.get_trials(deepcopy=False)) < count and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def assert_exact(study: Study, trials: int) -> None:
+    """As many finished trials as were asked for, none beside them, and no step of a run trained twice."""
+    summary = summarise(study)
+    assert (summary.finished, len(summary.trials), summary.asked) == (trials, trials, trials)
+    assert [trial.number for trial in summary.trials] == list(range(trials))
+    runs = [run for trial in summary.trials for run in trial.runs.values()]
+    assert len(set(runs)) == trials
+    for run in runs:
+        lines = RunDirectory(study.folder.root, run).metrics.read_text().splitlines()
+        steps = [entry["step"] for line in lines if "values" in (entry := json.loads(line))]
+        assert max(Counter(steps).values()) == 1
+        assert steps == sorted(steps)
+    for trial in study.optuna.trials:
+        assert sorted(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1))
+
+
+def test_two_workers_share_a_study(where: Where, opened: Open) -> None:
+    study = opened(where, 8, epochs=EPOCHS)
+    workers = [begin(where, 8, Simulation(seconds=0.01)) for _ in range(2)]
+    assert [ended(worker) for worker in workers] == [DONE, DONE]
+    assert_exact(study, 8)
+
+
+def test_a_killed_worker_s_trial_goes_on(everywhere: Where, opened: Open) -> None:
+    study = opened(everywhere, 6, epochs=EPOCHS)
+    doomed, other = begin(everywhere, 6, Simulation(seconds=0.02)), begin(everywhere, 6, Simulation(seconds=0.02))
+    await_trials(study, 3)
+    doomed.kill()
+    assert ended(doomed) == -signal.SIGKILL
+    assert ended(other) == DONE
+    if finished(study) < 6:  # it was killed after the other had nothing left to claim
+        assert ended(begin(everywhere, 6, Simulation())) == DONE
+    assert_exact(study, 6)
+
+
+def test_every_worker_is_killed_once_in_each_trial(where: Where, opened: Open) -> None:
+    study = opened(where, 3, "pruner: {name: none}", epochs=EPOCHS)
+    codes = []
+    while finished(study) < 3:
+        codes.append(ended(begin(where, 3, Simulation(kill_at=STEPS + 1))))
+    # The baseline and each trial kill their worker once.
+    assert Counter(codes) == {-signal.SIGKILL: 4, DONE: 1}
+    assert_exact(study, 3)
+
+
+def test_a_stopped_worker_leaves_its_trial_to_the_next(where: Where, opened: Open) -> None:
+    study = opened(where, 4, "pruner: {name: none}", epochs=EPOCHS)
+    worker = begin(where, 4, Simulation(seconds=0.05))
+    await_trials(study, 2)
+    time.sleep(0.2)
+    os.kill(worker.pid or 0, signal.SIGTERM)
+    assert ended(worker) == PREEMPTED
+    assert finished(study) < 4
+    assert summarise(study).count("interrupted") <= 1
+    assert ended(begin(where, 4, Simulation())) == DONE
+    assert_exact(study, 4)
+
+
+def test_more_trials_are_added_to_those_that_are_there(where: Where, opened: Open) -> None:
+    study = opened(where, 3, epochs=EPOCHS)
+    assert ended(begin(where, 3, Simulation())) == DONE
+    study.ask_for(5)
+    assert ended(begin(where, 5, Simulation())) == DONE
+    assert_exact(study, 5)
+    assert ended(begin(where, 5, Simulation())) == DONE
+    assert_exact(study, 5)
+
+
+@pytest.mark.slow
+def test_storm(where: Where, opened: Open) -> None:
+    """Three workers, one of them killed every now and then and replaced, until all trials are there."""
+    study, dice = opened(where, 20, epochs=EPOCHS), random.Random(0)
+    simulation = Simulation(seconds=0.02)
+    workers = [begin(where, 20, simulation) for _ in range(3)]
+    kills = 0
+    while finished(study) < 20:
+        time.sleep(dice.uniform(0.1, 1.5))
+        for index, worker in enumerate(workers):
+            if worker.exitcode is not None:
+                workers[index] = begin(where, 20, simulation)
+        if kills < 15:
+            dice.choice(workers).kill()
+            kills += 1
+    assert {ended(worker) for worker in workers} <= {DONE, -signal.SIGKILL}
+    assert kills == 15
+    assert_exact(study, 20)
