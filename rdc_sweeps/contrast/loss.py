@@ -17,6 +17,7 @@ from rdc_sweeps.contrast.strategies import GaussianContrast, PixelContrast, Stra
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.parallel.draws import Share, drawn
 
 
 def region_contrast(
@@ -27,6 +28,7 @@ def region_contrast(
     *,
     max_regions: int | None = None,
     generator: torch.Generator | None = None,
+    share: Share | None = None,
 ) -> ContrastOutcome:
     """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
 
@@ -43,6 +45,7 @@ def region_contrast(
         max_regions: See `index_regions`; ignored for a RegionIndex.
         generator: Draws the pixels of a sampled PixelContrast, or negatives if their number is limited; the default
             generator if not given.
+        share: Which items these are of those that several processes have; None: all.
 
     Raises:
         UsageError: A shape does not fit.
@@ -57,14 +60,14 @@ def region_contrast(
     check_features(label_features, index)
     with full_precision(prediction_features):
         if isinstance(strategy, PixelContrast):
-            return pixel_contrast(prediction_features, label_features, index, strategy, generator)
+            return pixel_contrast(prediction_features, label_features, index, strategy, generator, share)
         valid = index.counts >= strategy.min_pixels
         sides = (prediction_features, label_features)
         if isinstance(strategy, VectorContrast):
             distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), strategy)
         else:
             distances = _gaussian_distances([_gaussians(side, index, strategy) for side in sides], strategy)
-        return _contrast(distances, valid, strategy, generator)
+        return _contrast(distances, valid, strategy, generator, share)
 
 
 def _vector_distances(vectors: Tensor, strategy: VectorContrast) -> Tensor:
@@ -100,6 +103,7 @@ def _contrast(
     valid: Tensor,
     strategy: GaussianContrast | VectorContrast,
     generator: torch.Generator | None,
+    share: Share | None,
 ) -> ContrastOutcome:
     """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
     rows = valid.shape[1]
@@ -111,7 +115,7 @@ def _contrast(
     positive_pairs = pairs & (same_region & other_task)
     negative_pairs = pairs & ~same_region & (other_task if strategy.negatives == "other" else True)
     if strategy.negative_count is not None:
-        negative_pairs = _drawn(negative_pairs, strategy.negative_count, generator)
+        negative_pairs = _drawn(negative_pairs, strategy.negative_count, generator, share)
     per_anchor = info_nce(distances, positive_pairs, negative_pairs, strategy.temperature)
 
     regions = valid.sum(1)
@@ -129,8 +133,12 @@ def _contrast(
     )
 
 
-def _drawn(pairs: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+def _drawn(pairs: Tensor, count: int, generator: torch.Generator | None, share: Share | None) -> Tensor:
     """At most `count` of the true entries of each row of (N, A, C), drawn without replacement."""
-    order = torch.rand(pairs.shape, generator=generator, device=pairs.device).masked_fill(~pairs, -1.0)
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=generator, device=pairs.device)
+
+    order = drawn(draw, tuple(pairs.shape), share).masked_fill(~pairs, -1.0)
     chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
     return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

@@ -16,6 +16,7 @@ from rdc_sweeps.contrast.precision import promote
 from rdc_sweeps.contrast.regions import RegionIndex
 from rdc_sweeps.contrast.strategies import PixelContrast
 from rdc_sweeps.contrast.vectors import unit_vectors
+from rdc_sweeps.parallel.draws import Share, drawn
 
 TILE_BYTES = {"cpu": 2**22}
 """Bytes of one tile of similarities, and about what the pixel contrast needs beyond its inputs and their gradients."""
@@ -38,6 +39,7 @@ def pixel_contrast(
     index: RegionIndex,
     strategy: PixelContrast,
     generator: torch.Generator | None = None,
+    share: Share | None = None,
 ) -> ContrastOutcome:
     """Pixel-to-pixel contrast of two tasks: eq. 3, 4 and 6 with the pixels of both tasks as anchors.
 
@@ -48,7 +50,7 @@ def pixel_contrast(
     """
     valid = index.counts >= strategy.min_pixels
     number = strategy.pixels_per_region
-    pixels = _all(index, valid) if number is None else _draw(index, valid, number, generator)
+    pixels = _all(index, valid) if number is None else _draw(index, valid, number, generator, share)
     first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
     distance, factors = _similarity(first, second, strategy)
     log_weights = None if number is None else pixels.weights.log()
@@ -68,14 +70,14 @@ def pixel_contrast(
         with torch.no_grad():
             totals.append(_negative_logits(queries, keys, pixels.rows, key_rows, anchor_weights, key_weights))
 
-    share = anchor_weights / anchor_weights.sum(1, keepdim=True).clamp_min(1)
+    portion = anchor_weights / anchor_weights.sum(1, keepdim=True).clamp_min(1)
     total, negatives = (torch.stack(parts).sum(0) for parts in zip(*totals, strict=True))
     return ContrastOutcome.of(
-        losses=(torch.stack(per_anchor).mean(0) * share).sum(1),
+        losses=(torch.stack(per_anchor).mean(0) * portion).sum(1),
         regions=valid.sum(1),
-        positive=(positive * share).sum(1),
+        positive=(positive * portion).sum(1),
         negative=-strategy.temperature * total / negatives.clamp_min(1),
-        nearest=(torch.stack(nearest).to(share.dtype).mean(0) * share).sum(1),
+        nearest=(torch.stack(nearest).to(share.dtype).mean(0) * portion).sum(1),
     )
 
 
@@ -87,12 +89,17 @@ def _all(index: RegionIndex, valid: Tensor) -> _Pixels:
     return _Pixels(places, torch.where(known, rows, -1), torch.ones(rows.shape, device=rows.device))
 
 
-def _draw(index: RegionIndex, valid: Tensor, number: int, generator: torch.Generator | None) -> _Pixels:
+def _draw(
+    index: RegionIndex, valid: Tensor, number: int, generator: torch.Generator | None, share: Share | None
+) -> _Pixels:
     """`number` pixels of every valid region (all, if it has fewer), drawn uniformly without replacement."""
     rows = index.rows.flatten(1)
     capacity = index.counts.shape[1]
-    noise = torch.rand(rows.shape, generator=generator, dtype=torch.float64, device=rows.device)
-    shuffled = torch.where(rows < 0, capacity, rows) + noise
+
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape, generator=generator, dtype=torch.float64, device=rows.device)
+
+    shuffled = torch.where(rows < 0, capacity, rows) + drawn(draw, tuple(rows.shape), share)
     places = shuffled.argsort(1)  # region after region, each in random order, then the pixels without region
     row = rows.gather(1, places)
     start = (index.counts.cumsum(1) - index.counts).gather(1, row.clamp_min(0))

@@ -126,6 +126,8 @@ def as_index(regions: Tensor | RegionIndex, features: Tensor, max_regions: int |
     """Index a region map for features (B, d, h, w), on a CPU with their cells if these are worth it."""
     if isinstance(regions, RegionIndex):
         return regions
-    coarse = features.dim() == 4 and regions.dim() == 3 and regions[0].numel() >= GAIN * features[0, 0].numel()
-    size = (features.shape[2], features.shape[3]) if coarse and regions.device.type == "cpu" else None
+    size = None
+    if features.dim() == 4 and regions.dim() == 3 and regions.device.type == "cpu":
+        height, width = features.shape[2:]
+        size = (height, width) if regions[0].numel() >= GAIN * height * width else None
     return index_regions(regions, max_regions, feature_size=size)

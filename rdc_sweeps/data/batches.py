@@ -1,7 +1,7 @@
 """Batches: scenes as tensors, with void in place of labels that are withheld."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -48,18 +48,28 @@ class Batch:
         rows: (B,) int64 indices into the data set, on the CPU.
         granted: (B, K) bool on the CPU, which labels each image has; K in the order of the data set's tasks.
         views: One or two views of the same images.
+        whole: (B', K) bool on the CPU, `granted` of the images that all processes have at this step; None if there is
+            one process.
+        first: Where this process's images begin among them.
     """
 
     rows: Tensor
     granted: Tensor
     views: tuple[View, ...]
+    whole: Tensor | None = None
+    first: int = 0
 
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def fraction(self) -> float:
+        """This process's part of the images of the step."""
+        return 1.0 if self.whole is None else len(self) / len(self.whole)
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same with its views on a device; what is looked at on the host, `rows` and `granted`, stays there."""
-        return Batch(self.rows, self.granted, tuple(view.to(device) for view in self.views))
+        return replace(self, views=tuple(view.to(device) for view in self.views))
 
 
 def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], row: int) -> Scene:

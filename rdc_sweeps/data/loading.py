@@ -5,9 +5,11 @@ the same whatever the number of workers or processes, and after a resume.
 """
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.augmentation import augment
@@ -54,17 +56,13 @@ class TrainingBatches:
             world: How many training processes share each batch.
 
         Raises:
-            UsageError: The batch cannot be shared evenly.
+            UsageError: There are fewer images in a batch than processes.
         """
         _same_length(dataset, mask)
         self._dataset, self._mask, self._regions = dataset, mask, regions
         self._augmentation, self._depth_by_zoom, self._seed = augmentation, depth_by_zoom, seed
         self._batch_size = min(batch_size, len(dataset))
-        if self._batch_size % world:
-            raise UsageError(
-                f"training.batch_size: {self._batch_size} images cannot be shared evenly by {world} processes; "
-                f"use a multiple of {world} and at least as many images"
-            )
+        check_shares(self._batch_size, world)
         self._workers, self._rank, self._world = workers, rank, world
 
     @property
@@ -82,9 +80,10 @@ class TrainingBatches:
         return generator.permutation(len(self._dataset))
 
     def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> Batch:
-        share = self._batch_size // self._world
-        first = step * self._batch_size + self._rank * share
-        rows = order[first : first + share]
+        together = order[step * self._batch_size : (step + 1) * self._batch_size]
+        # Shares differ by at most one image.
+        first, end = (self._batch_size * rank // self._world for rank in (self._rank, self._rank + 1))
+        rows = together[first:end]
         samples = []
         for row in rows.tolist():
             entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, row))
@@ -97,14 +96,25 @@ class TrainingBatches:
                     self._depth_by_zoom,
                 )
             )
-        return collated(self._dataset, self._mask, rows, samples)
+        batch = collated(self._dataset, self._mask, rows, samples)
+        return batch if self._world == 1 else replace(batch, whole=torch.from_numpy(self._mask[together]), first=first)
 
 
 class EvaluationBatches:
-    """Batches of a whole data set in its order, without augmentation; the last may be smaller."""
+    """Batches of a whole data set in its order, without augmentation; the last may be smaller.
+
+    Several processes take turns: the first gets the first batch, and each batch is one process's.
+    """
 
     def __init__(
-        self, dataset: Dataset, mask: NDArray[np.bool_] | None = None, *, batch_size: int, workers: int = 0
+        self,
+        dataset: Dataset,
+        mask: NDArray[np.bool_] | None = None,
+        *,
+        batch_size: int,
+        workers: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
         """Prepare batches.
 
@@ -113,22 +123,34 @@ class EvaluationBatches:
             mask: (n, K) which labels each of its n images has; None for all.
             batch_size: Images per batch.
             workers: Loading processes; 0 to load in a thread.
+            rank: Number of this process.
+            world: How many processes share the batches.
         """
         self._dataset = dataset
         self._mask = np.ones((len(dataset), len(dataset.tasks)), dtype=np.bool_) if mask is None else mask
         _same_length(dataset, self._mask)
-        self._batch_size, self._workers = batch_size, workers
+        self._batch_size, self._workers, self._rank, self._world = batch_size, workers, rank, world
 
     def __len__(self) -> int:
+        """Batches of all processes."""
         return -(-len(self._dataset) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return prefetched(self._batch, range(len(self)), self._workers)
+        return prefetched(self._batch, range(self._rank, len(self), self._world), self._workers)
 
     def _batch(self, step: int) -> Batch:
         rows = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
         samples = [[(granted_scene(self._dataset, self._mask, row), None)] for row in rows.tolist()]
         return collated(self._dataset, self._mask, rows, samples)
+
+
+def check_shares(images: int, world: int) -> None:
+    """Raise UsageError unless each of `world` processes gets one of the images of a batch."""
+    if images < world:
+        raise UsageError(
+            f"training.batch_size: {images} images a step (the batch, or all training images if they are fewer) cannot "
+            f"be shared by {world} processes; use at most {images} GPUs a run, or larger batches"
+        )
 
 
 def _same_length(dataset: Dataset, mask: NDArray[np.bool_]) -> None:

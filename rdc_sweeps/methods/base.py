@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
@@ -11,10 +11,19 @@ from rdc_sweeps.data.batches import Batch
 
 @dataclass(frozen=True)
 class Losses:
-    """What to minimise, and what to report: detached scalars by name."""
+    """What to minimise, and what to report.
+
+    Several processes share a batch: each has losses of its own images, and the run's are the means over all images.
+
+    Attributes:
+        total: What to minimise, a mean over the images of the batch.
+        reported: Detached scalars by name, means over the images of the batch,
+        counts: or over as many items as this says, a scalar by name.
+    """
 
     total: Tensor
     reported: Mapping[str, Tensor]
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(nn.Module, ABC):

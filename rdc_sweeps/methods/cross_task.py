@@ -11,7 +11,7 @@ from rdc_sweeps.methods.base import Losses, Method, ramped
 from rdc_sweeps.methods.encoder import encoder_feature, encoder_maps
 from rdc_sweeps.methods.losses import supervised_losses
 from rdc_sweeps.methods.mapped import map_pairs
-from rdc_sweeps.methods.pairs import task_pairs
+from rdc_sweeps.methods.pairs import batch_pairs
 from rdc_sweeps.methods.supervised import supervision
 from rdc_sweeps.methods.views import Predictions, predictions_of_views
 from rdc_sweeps.models.mapping import build_mapping
@@ -63,8 +63,8 @@ class CrossTaskMethod(Method):
             maps: What the encoder made of that view, Tensors (B, C_i, H_i, W_i).
             batch: Its last view has the labels.
         """
-        view, pairs = batch.views[-1], task_pairs(batch.granted)
-        if not len(pairs):
+        view, pairs = batch.views[-1], batch_pairs(batch)
+        if not len(pairs.of_all):
             return view.image.new_zeros(())
         predicted, labelled = map_pairs(self.mapping, predictions, view.labels, pairs, self.tasks, self.classes)
         with full_precision(predicted):

@@ -21,6 +21,8 @@ def map_pairs(
 ) -> tuple[Tensor, Tensor]:
     """Features of the items' predictions and of their labels, in one pass through a_theta.
 
+    A process without items, beside others that have some, passes nothing, since a_theta's batch norms are everybody's.
+
     Args:
         mapping: a_theta.
         predictions: Per task (B, C, H, W).
@@ -38,9 +40,10 @@ def map_pairs(
     for position, task in enumerate(tasks):
         as_prediction, as_label = pairs.predicted == position, pairs.labelled == position
         maps = []
-        if as_prediction.any():
-            maps.append(prediction_input(task, predictions[task][pairs.image[as_prediction].to(device)]))
-        if as_label.any():
+        if (pairs.of_all.predicted == position).any():
+            prediction = predictions[task][pairs.image[as_prediction].to(device)]
+            maps.append(prediction_input(task, prediction, pairs.share_predicting(position)))
+        if (pairs.of_all.labelled == position).any():
             maps.append(label_input(task, labels[task][pairs.image[as_label].to(device)], classes))
         if maps:
             slots = torch.cat([as_prediction.nonzero(), as_label.nonzero() + count]).flatten()

@@ -1,16 +1,16 @@
 """What a_theta sees of a prediction or a label."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from rdc_sweeps.parallel.draws import Share, drawn
 from rdc_sweeps.specs.base import Task
 
 SMALLEST_MAXIMUM = 1e-3
 """Depth maps that nowhere exceed this are not divided by their maximum: its inverse would blow up gradients."""
 
 
-def prediction_input(task: Task, prediction: Tensor) -> Tensor:
+def prediction_input(task: Task, prediction: Tensor, share: Share | None = None) -> Tensor:
     """A prediction as a_theta sees it, differentiable with respect to it.
 
     Semantic logits become a hard Gumbel one-hot with a straight-through gradient at temperature 1 (Jang et al. 2017);
@@ -20,14 +20,24 @@ def prediction_input(task: Task, prediction: Tensor) -> Tensor:
     Args:
         task: What is predicted.
         prediction: Tensor (B, C, H, W) as `MultiTaskNetwork` returns it.
+        share: Which maps these are of those that several processes have; None: all.
 
     Returns:
         Tensor (B, C, H, W), float32 or better.
     """
     prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
     if task == "semantic":
-        return F.gumbel_softmax(prediction, tau=1.0, hard=True, dim=1)
+        return _gumbel_one_hot(prediction, share)
     return _depth(prediction) if task == "depth" else _normal(prediction)
+
+
+def _gumbel_one_hot(logits: Tensor, share: Share | None) -> Tensor:
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return torch.empty(shape, dtype=logits.dtype, device=logits.device).exponential_()
+
+    soft = (logits - drawn(draw, tuple(logits.shape), share).log()).softmax(dim=1)
+    hard = torch.zeros(logits.shape, dtype=logits.dtype, device=logits.device)
+    return hard.scatter_(1, soft.max(dim=1, keepdim=True).indices, 1.0) - soft.detach() + soft
 
 
 def label_input(task: Task, label: Tensor, classes: int) -> Tensor:

@@ -1,12 +1,13 @@
 """Metrics of a network on a split, and pictures of what it predicts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
+from rdc_sweeps.parallel.world import ALONE, World
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.panels import prediction_panel
 from rdc_sweeps.training.records import Metrics
@@ -16,24 +17,29 @@ from rdc_sweeps.training.records import Metrics
 def evaluate(
     network: nn.Module,
     batches: EvaluationBatches,
-    meter: MultiTaskMeter,
+    new_meter: Callable[[], MultiTaskMeter],
     device: torch.device,
     panels: int = 0,
     classes: Sequence[str] = (),
+    world: World = ALONE,
 ) -> tuple[Metrics, list[Panel]]:
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
     Args:
         network: Image (B, 3, H, W) to a dict of predictions per task; is evaluated in float32 and in evaluation mode.
         batches: The split; labels that its mask withholds do not count.
-        meter: A fresh meter.
+        new_meter: Makes meters.
         device: Where the network is.
         panels: How many images are drawn.
         classes: Names of the semantic classes, for the legend.
+        world: The processes that share the batches. All get the same metrics; the pictures are rank 0's, which has the
+            first batch.
     """
     network.eval()
+    meter = new_meter()
     pictures: list[Panel] = []
     for batch in batches:
+        world.check()
         view = batch.to(device).views[0]
         predictions: dict[str, Tensor] = {str(task): maps for task, maps in network(view.image).items()}
         labels: dict[str, Tensor] = {str(task): label for task, label in view.labels.items()}
@@ -43,4 +49,6 @@ def evaluate(
             predicted = {task: prediction[position] for task, prediction in predictions.items()}
             title = f"image {int(batch.rows[position])}"
             pictures.append((title, prediction_panel(view.image[position], truth, predicted, classes=classes)))
-    return meter.compute(), pictures
+    of_all = new_meter()
+    of_all.merge({name: world.sum(total) for name, total in meter.state_dict().items()})
+    return of_all.compute(), pictures

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.metrics.meters import MultiTaskMeter
+from rdc_sweeps.parallel.batch_norm import share_batch_norms
+from rdc_sweeps.parallel.world import world
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
@@ -60,6 +61,8 @@ def train(
 ) -> Training:
     """Train a run, or go on with it where its checkpoint stands.
 
+    In a `world` of several processes each of them calls this; rank 0 alone writes checkpoints, and its `stop` counts.
+
     Args:
         spec: The run.
         settings: Where data are, which device.
@@ -84,8 +87,11 @@ class _Loop:
         self.accelerator = Accelerator(
             cpu=settings.device == "cpu",
             mixed_precision="bf16" if spec.training.precision == "bfloat16" else "no",
-            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
+        self.world = world()
+        self.device = self.accelerator.device
+        if self.world.size > 1 and self.device.type == "cuda":
+            self.device = torch.device("cuda", self.world.rank)
         data = open_data(spec, settings)
         self.batches = TrainingBatches(
             data.splits.train,
@@ -95,20 +101,26 @@ class _Loop:
             seed=spec.seed,
             batch_size=spec.training.batch_size,
             depth_by_zoom=spec.dataset.depth_by_zoom,
-            rank=self.accelerator.process_index,
-            world=self.accelerator.num_processes,
             workers=settings.workers,
+            rank=self.world.rank,
+            world=self.world.size,
         )
         self.images = len(data.splits.train)
-        self.test = EvaluationBatches(data.splits.test, batch_size=EVALUATION_BATCH, workers=settings.workers)
-        self.validation = EvaluationBatches(
-            data.splits.validation, data.validation_mask, batch_size=EVALUATION_BATCH, workers=settings.workers
+        evaluated = partial(
+            EvaluationBatches,
+            batch_size=EVALUATION_BATCH,
+            workers=settings.workers,
+            rank=self.world.rank,
+            world=self.world.size,
         )
+        self.test = evaluated(data.splits.test)
+        self.validation = evaluated(data.splits.validation, data.validation_mask)
         self.meter = partial(MultiTaskMeter, spec.dataset.tasks, len(spec.dataset.classes))
         self.learner: Learner = build_learner(spec, settings)
         networks, film = self.learner.parameter_groups()
         groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
-        self.learner.to(self.accelerator.device)
+        self.learner.to(self.device)
+        share_batch_norms(self.learner, self.world)
         self.optimizer = torch.optim.Adam(groups, lr=spec.training.network.learning_rate)
         self.wrapped = self.accelerator.prepare_model(self.learner)
         self.epoch, self.step = 0, 0
@@ -123,6 +135,7 @@ class _Loop:
 
     def run(self, stop: Callable[[], bool]) -> Training:
         self._resume()
+        self.world.begin_alike(self.learner)
         per_epoch, epochs = self.batches.steps_per_epoch, self.spec.training.epochs
         for observer in self.observers:
             observer.started(self.epoch * per_epoch + self.step, epochs, per_epoch)
@@ -146,17 +159,22 @@ class _Loop:
         per_epoch = self.batches.steps_per_epoch
         with closing(self.batches.epoch(self.epoch, start_step=self.step)) as batches:
             for batch in batches:
-                if stop():
+                if self.world.agreed(stop()):
                     return False
                 # Noise (Gumbel, drop-out) is a function of the seed and the step alone.
                 torch.manual_seed(_noise_seed(self.spec.seed, self.epoch, self.step))
                 with self.accelerator.autocast():
-                    losses = self.wrapped(batch.to(self.accelerator.device), self.epoch + self.step / per_epoch)
+                    losses = self.wrapped(batch.to(self.device), self.epoch + self.step / per_epoch)
                 self.optimizer.zero_grad(set_to_none=True)
-                self.accelerator.backward(losses.total)
-                gradients = [parameter.grad for parameter in self.learner.parameters() if parameter.grad is not None]
-                norm = torch.nn.utils.get_total_norm(gradients)
-                values = _to_floats({"loss": losses.total.detach(), "gradient_norm": norm, **losses.reported})
+                self.accelerator.backward(losses.total if self.world.size == 1 else losses.total * batch.fraction)
+                parameters = list(self.learner.parameters())
+                self.world.sum_gradients(parameters)
+                norm = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+                means = self.world.mean(
+                    {"loss": losses.total.detach(), **losses.reported}, losses.counts, count=len(batch)
+                )
+                values = _to_floats({"gradient_norm": norm, **means})
+                self.world.check()
                 self._check_finite(values)
                 # Diagnostics have no value in a step without regions.
                 values = {name: value for name, value in values.items() if math.isfinite(value)}
@@ -203,11 +221,11 @@ class _Loop:
 
     def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[Metrics, list[Panel]]:
         return evaluate(
-            self.learner.network, batches, self.meter(), self.accelerator.device, panels, self.spec.dataset.classes
+            self.learner.network, batches, self.meter, self.device, panels, self.spec.dataset.classes, self.world
         )
 
     def _save(self) -> None:
-        if not self.accelerator.is_main_process:
+        if self.world.rank:
             return
         save_checkpoint(
             self.checkpoint,

@@ -174,16 +174,42 @@ def test_augmentation_is_a_function_of_seed_epoch_and_row(write_mtan: WriteMtan)
     assert not all(torch.equal(one[row], later[row]) for row in range(6))
 
 
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [2, 3, 4])
 def test_processes_share_each_batch(world: int) -> None:
     together = rows_of(training(22, 8), 5)
     shares = [rows_of(training(22, 8, rank=rank, world=world), 5) for rank in range(world)]
     assert [[row for share in shares for row in share[step]] for step in range(2)] == together
 
 
-def test_a_batch_that_cannot_be_shared_is_an_error() -> None:
-    with pytest.raises(UsageError, match=r"training.batch_size: 10 images cannot be shared evenly by 4 processes"):
-        training(50, 10, world=4)
+def test_a_process_knows_the_labels_of_the_whole_batch_and_its_place_in_it() -> None:
+    mask = np.random.default_rng(0).random((22, 3)) < 0.5
+    shares = [
+        list(
+            TrainingBatches(
+                Numbered(22), mask, None, AugmentationSpec(), seed=3, batch_size=8, rank=rank, world=3
+            ).epoch(0)
+        )
+        for rank in range(3)
+    ]
+    for step in zip(*shares, strict=True):
+        granted = torch.cat([batch.granted for batch in step])
+        for batch in step:
+            assert batch.whole is not None
+            assert torch.equal(batch.whole, granted)
+            assert torch.equal(batch.whole[batch.first : batch.first + len(batch)], batch.granted)
+        assert sum(batch.fraction for batch in step) == pytest.approx(1)
+
+
+def test_fewer_images_than_processes_are_an_error() -> None:
+    with pytest.raises(UsageError, match=r"training.batch_size: 3 images a step .* cannot be shared by 4 processes"):
+        training(50, 3, world=4)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_an_evaluation(world: int) -> None:
+    shares = [list(EvaluationBatches(Numbered(7), batch_size=2, rank=rank, world=world)) for rank in range(world)]
+    assert sorted(row for share in shares for batch in share for row in batch.rows.tolist()) == list(range(7))
+    assert shares[0][0].rows.tolist() == [0, 1]
 
 
 def test_the_mask_must_be_that_of_the_data_set() -> None:
