@@ -1,0 +1,169 @@
+"""A study's report as one HTML file that needs nothing else: no network, no other files."""
+
+from pathlib import Path
+from typing import Any
+
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.files import write_atomically
+from rdc_sweeps.reporting.lines import missing_lines
+from rdc_sweeps.reporting.report import Report, Row
+from rdc_sweeps.tuning.figures import as_script, build_figures
+from rdc_sweeps.tuning.report import StudyReport
+from rdc_sweeps.tuning.summary import TrialSummary
+from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text, short_titles, value_text
+
+TEMPLATE = "study.html.j2"
+
+CAPTIONS = {
+    "history": "Trials in order. A pruned trial stands where it ended, which is not comparable with a last epoch.",
+    "intermediate": "The objective after each epoch. Pruning acts on these.",
+    "contour": "Linear interpolation between complete trials, over two of the fields; the others vary too.",
+    "slice": "Each trial by one field; the others vary too.",
+    "importances": "How much each field tells good trials from all (PED-ANOVA).",
+}
+
+
+def write_html(report: StudyReport, path: Path) -> None:
+    """Write the report.
+
+    Raises:
+        UsageError: A package is missing.
+    """
+    text = render_html(report)
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def render_html(report: StudyReport) -> str:
+    """The report as text; everything that comes from files is escaped.
+
+    Raises:
+        UsageError: A package is missing.
+    """
+    try:
+        import jinja2
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise UsageError(f"{error}; reports of studies need: pip install 'rdc-sweeps[tune]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["value_text"] = value_text
+    summary, spec = report.summary, report.tuned.spec
+    figures = build_figures(summary, spec.space)
+    return environment.get_template(TEMPLATE).render(
+        report=report,
+        summary=summary,
+        spec=spec,
+        facts=_facts(report),
+        objective=objective_title(summary.objective),
+        titles=short_titles(list(spec.space)),
+        special=_special(report),
+        space=[
+            (path, range_text(drawn), value_text(report.tuned.own_values[path])) for path, drawn in spec.space.items()
+        ],
+        trials=[_trial(report, trial) for trial in _ranked(report)],
+        reasons=any(trial.reason for trial in summary.trials),
+        test=_test_table(report.confirmation) if report.confirmation and _any_done(report.confirmation) else None,
+        figures=[(name, CAPTIONS[name.partition("-")[0]]) for name in figures],
+        # Both are scripts, and free of what would end one.
+        figures_script=as_script(figures),
+        plotly_script=get_plotlyjs().replace("</script", "<\\/script"),
+    )
+
+
+def _facts(report: StudyReport) -> list[tuple[str, str]]:
+    summary, tuned = report.summary, report.tuned
+    spec, dataset = tuned.spec, tuned.run.dataset
+    images = "synthetic" if dataset.synthetic else "real"
+    epochs = tuned.run.training.epochs
+    counts = ", ".join(
+        f"{count} {phase}"
+        for phase in ("complete", "pruned", "failed", "running", "interrupted")
+        if (count := summary.count(phase))
+    )
+    return [
+        ("row", f"{summary.table}/{summary.row} under profile {summary.profile}"),
+        ("objective", objective_title(summary.objective)),
+        ("trials", f"{summary.finished} finished of {summary.asked} asked: {counts or 'none yet'}"),
+        ("a trial", f"{epochs} epochs with seed {', '.join(map(str, summary.seeds))}"),
+        ("epochs", f"{summary.epochs_spent} trained, {summary.epochs_saved} saved by pruning"),
+        (
+            "data of the trials",
+            f"{dataset.name} ({images} images), {dataset.size[0]}×{dataset.size[1]}, {dataset.training_count} training "
+            f"images, measured on {dataset.validation_images} others of the training split",
+        ),
+        ("sampler, pruner", f"{spec.sampler.name}, {spec.pruner.name}"),
+        ("trials are kept in", summary.storage if summary.storage != "journal" else str(report.folder / "journal.log")),
+    ]
+
+
+def _special(report: StudyReport) -> list[tuple[str, TrialSummary, str]]:
+    """The trials to be compared first: best, the row as it is, and what else was wanted first."""
+    summary = report.summary
+    found = [("best", summary.best), ("the row as it is", summary.default)]
+    found += [("tried first", trial) for trial in report.tried_first]
+    return [(name, trial, objective_text(trial.value, summary.objective)) for name, trial in found if trial is not None]
+
+
+def _ranked(report: StudyReport) -> list[TrialSummary]:
+    """Complete trials from the best on, then the others by number."""
+    summary = report.summary
+    sign = -1 if summary.direction == "maximize" else 1
+
+    def rank(trial: TrialSummary) -> tuple[bool, float, int]:
+        complete = trial.phase == "complete"
+        return not complete, sign * (trial.value or 0.0) if complete else 0.0, trial.number
+
+    return sorted(summary.trials, key=rank)
+
+
+def _trial(report: StudyReport, trial: TrialSummary) -> dict[str, Any]:
+    value = trial.value
+    if trial.phase in {"running", "interrupted"} and trial.curve:
+        value = trial.curve[max(trial.curve)]
+    return {
+        "number": trial.number,
+        "phase": trial.phase,
+        "value": objective_text(value, report.summary.objective),
+        "fields": [value_text(trial.values[path]) if path in trial.values else "" for path in report.tuned.spec.space],
+        "epochs": trial.epochs,
+        "runs": ", ".join(trial.runs.values()),
+        "reason": trial.reason or "",
+        "best": trial is report.summary.best,
+        "default": trial is report.summary.default,
+    }
+
+
+def _any_done(confirmation: Report) -> bool:
+    return any(found.state == "done" for row in confirmation.rows for found in row.outcomes)
+
+
+def _test_table(confirmation: Report) -> dict[str, Any]:
+    return {
+        "seeds": confirmation.seeds,
+        "measures": confirmation.measures,
+        "rows": [_test_row(confirmation, row) for row in confirmation.rows],
+        "missing": missing_lines(confirmation),
+        "data": confirmation.data,
+        "notes": confirmation.notes,
+        "selection": confirmation.selection,
+    }
+
+
+def _test_row(confirmation: Report, row: Row) -> dict[str, Any]:
+    cells = []
+    for measure in confirmation.measures:
+        cell = row.cells[measure.key]
+        gain = "" if cell.improvement is None else f"{cell.improvement:+.1f} %"
+        cells.append({"text": cell.text, "gain": gain, "published": cell.published or ""})
+    return {
+        "id": row.id,
+        "method": row.method,
+        "cells": cells,
+        "delta_m": "" if row.delta_m is None else f"{row.delta_m:+.2f} %",
+        "published": any(cell["published"] for cell in cells),
+    }
