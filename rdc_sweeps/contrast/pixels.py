@@ -77,7 +77,7 @@ def pixel_contrast(
         regions=valid.sum(1),
         positive=(positive * portion).sum(1),
         negative=-strategy.temperature * total / negatives.clamp_min(1),
-        nearest=(torch.stack(nearest).to(share.dtype).mean(0) * portion).sum(1),
+        nearest=(torch.stack(nearest).to(portion.dtype).mean(0) * portion).sum(1),
     )
 
 

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rdc_sweeps.errors import InfrastructureError
+from rdc_sweeps.parallel.draws import Share, drawn
+from rdc_sweeps.parallel.world import ALONE, World, world
+
+from .processes import in_group
+
+
+def said() -> dict[str, object]:
+    here = world()
+    parameters = [nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(1))]
+    parameters[0].grad = torch.full((3, 2), float(here.rank)).T
+    if here.rank == 1:
+        parameters[1].grad = torch.arange(4.0)
+    here.sum_gradients(parameters)
+    layer = nn.Conv2d(1, 2, 3).to(memory_format=torch.channels_last)
+    nn.init.constant_(layer.weight, here.rank + 1.0)
+    here.begin_alike(layer)
+    return {
+        "agreed": here.agreed(here.rank == 0),
+        "not agreed": here.agreed(here.rank == 1),
+        "largest": here.largest(10 - here.rank),
+        "gradients": [parameter.grad for parameter in parameters],
+        "mean": here.mean(
+            {"images": torch.tensor(here.rank + 1.0), "items": torch.tensor([2.0, torch.nan, 8.0][here.rank])},
+            {"items": torch.tensor([3, 0, 1][here.rank])},
+            count=[1, 1, 2][here.rank],
+        ),
+        "weight": layer.weight,
+    }
+
+
+def test_all_ranks_hear_the_same() -> None:
+    for answer in in_group(3, said):
+        assert answer["agreed"] is True
+        assert answer["not agreed"] is False
+        assert answer["largest"] == 10
+        summed, elsewhere, nowhere = answer["gradients"]
+        assert torch.equal(summed, torch.full((2, 3), 3.0))
+        assert torch.equal(elsewhere, torch.arange(4.0))
+        assert nowhere is None
+        assert answer["mean"]["images"].item() == (1 + 2 + 2 * 3) / 4
+        assert answer["mean"]["items"].item() == (3 * 2 + 8) / 4
+        assert torch.equal(answer["weight"], torch.ones_like(answer["weight"]))
+
+
+def test_one_process_talks_to_nobody() -> None:
+    assert world() is ALONE
+    assert ALONE.agreed(True)
+    assert ALONE.largest(3) == 3
+    value = {"loss": torch.tensor(0.1)}
+    assert ALONE.mean(value, {}, 4) == value
+
+
+def test_trouble_of_others_is_raised_before_anything_is_waited_for() -> None:
+    def trouble() -> None:
+        raise InfrastructureError("rank 1 is gone")
+
+    with pytest.raises(InfrastructureError, match="rank 1 is gone"):
+        World(0, 2, trouble).largest(1)
+
+
+def test_shares_of_noise_are_the_noise_of_all_items() -> None:
+    def draw(shape: tuple[int, ...]) -> Tensor:
+        return torch.rand(shape)
+
+    def noise(count: int, share: Share | None) -> Tensor:
+        torch.manual_seed(0)
+        return drawn(draw, (count, 4), share)
+
+    whole = noise(5, None)
+    parts = [noise(count, Share(first, 5)) for first, count in ((0, 2), (2, 0), (2, 3))]
+    assert torch.equal(torch.cat(parts), whole)
