@@ -219,7 +219,7 @@ def resolve_study(
             f"by images held out of the training split and never by the test set: set {VALIDATION}=80"
         )
     epochs = row_spec.training.epochs
-    if isinstance(spec.pruner, HyperbandPruner) and spec.pruner.min_epochs >= epochs * len(spec.seeds):
+    if isinstance(spec.pruner, HyperbandPruner) and 1 < spec.pruner.min_epochs >= epochs * len(spec.seeds):
         problems.append(
             f"{_place(file, 'pruner', 'min_epochs')}: pruner.min_epochs: must be less than the {epochs} epochs of a "
             f"trial, found {spec.pruner.min_epochs}"

@@ -112,6 +112,7 @@ class _Worker:
             directory = self._directory(run)
             if directory.result() is None:
                 directory.forget_stopped()
+                directory.forget_failure()
             code = train_run(run, origin, self.settings, self.work, self.stopping)
             if code == STOPPED:
                 raise StudyStoppedError(f"the baseline {tuned.baseline_row} (run {directory.id}) was cancelled")

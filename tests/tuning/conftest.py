@@ -23,7 +23,6 @@ space:
   method.contrast.temperature: {{log: [0.01, 100]}}
   method.contrast.covariance.shrinkage: {{uniform: [0, 1]}}
   method.contrast.covariance.ridge: {{log: [1e-6, 1e-1]}}
-sampler: {{name: tpe, startup_trials: 4}}
 {more}
 """
 
@@ -47,7 +46,8 @@ def tuned(tmp_path: Path) -> Make:
 
     def make(more: str = "", epochs: int = 9, profile: str = "demo") -> TunedRow:
         path = tmp_path / "example.yaml"
-        path.write_text(STUDY.format(more=more, epochs=epochs))
+        sampler = "" if "sampler:" in more else "sampler: {name: tpe, startup_trials: 4}"
+        path.write_text(STUDY.format(more=f"{more}\n{sampler}", epochs=epochs))
         return resolve_study(read_study(path), Catalogue(EXPERIMENTS), profile)
 
     return make

@@ -116,18 +116,18 @@ def test_more_trials_are_added_to_those_that_are_there(where: Where, opened: Ope
 @pytest.mark.slow
 def test_storm(where: Where, opened: Open) -> None:
     """Three workers, one of them killed every now and then and replaced, until all trials are there."""
-    study, dice = opened(where, 20, epochs=EPOCHS), random.Random(0)
-    simulation = Simulation(seconds=0.02)
-    workers = [begin(where, 20, simulation) for _ in range(3)]
+    study, dice = opened(where, 40, epochs=EPOCHS), random.Random(0)
+    simulation = Simulation(seconds=0.1)
+    workers = [begin(where, 40, simulation) for _ in range(3)]
     kills = 0
-    while finished(study) < 20:
+    while finished(study) < 40:
         time.sleep(dice.uniform(0.1, 1.5))
         for index, worker in enumerate(workers):
             if worker.exitcode is not None:
-                workers[index] = begin(where, 20, simulation)
-        if kills < 15:
+                workers[index] = begin(where, 40, simulation)
+        if kills < 12:
             dice.choice(workers).kill()
             kills += 1
     assert {ended(worker) for worker in workers} <= {DONE, -signal.SIGKILL}
-    assert kills == 15
-    assert_exact(study, 20)
+    assert kills == 12
+    assert_exact(study, 40)
