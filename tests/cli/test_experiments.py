@@ -79,7 +79,18 @@ def test_an_unknown_variable_is_an_error(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["tables"], ["validate"], ["schema"], ["run", "tiny", "-n"], ["config"], ["run", "--help"]],
+    [
+        ["--help"],
+        ["tables"],
+        ["validate"],
+        ["schema"],
+        ["run", "tiny", "-n"],
+        ["config"],
+        ["run", "--help"],
+        ["status"],
+        ["status", "tiny"],
+        ["cancel", "tiny"],
+    ],
 )
 def test_looking_imports_nothing_heavy(arguments: list[str], environment: dict[str, str], tmp_path: Path) -> None:
     code = (
