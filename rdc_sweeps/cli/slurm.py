@@ -19,11 +19,10 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
     """Submit what is missing and say what; returns the ids of runs that failed before and are left alone."""
     from rdc_sweeps.cli.progress import preparation_progress
     from rdc_sweeps.dispatch.preparation import needs_building
-    from rdc_sweeps.dispatch.slurm.queue import queued
-    from rdc_sweeps.dispatch.slurm.submission import largest_array, submit, unless_queued
+    from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, largest_array, submit
 
     profile = node_profile(settings.node, settings.nodes)
-    todo = [one for one in unless_queued(plan(), queued(settings.root)) if one.action != "skip"]
+    todo = [one for one in as_slurm_has_it(plan(), settings.root) if one.action != "skip"]
     build = False
     if todo:
         # Ahead of the long look at the data.
@@ -34,6 +33,8 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
     for one in submitted.planned:
         if one.action == "skip" and one.state != "done":
             messages.print(f"{one.run.title}: skipped, {one.reason}", markup=False, highlight=False)
+        elif one.action != "skip" and one.reason != "new":
+            messages.print(f"{one.run.title}: submitted, {one.reason}", markup=False, highlight=False)
     done = sum(one.state == "done" and one.action == "skip" for one in submitted.planned)
     if done:
         messages.print(f"{done} of {len(submitted.planned)} runs are done already", highlight=False)
@@ -53,12 +54,11 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
 
 
 def seen_in_slurm(planned: list[Planned], settings: Settings) -> list[Planned]:
-    """The plan without runs that Slurm has a job for; says so where Slurm does not answer."""
-    from rdc_sweeps.dispatch.slurm.queue import queued
-    from rdc_sweeps.dispatch.slurm.submission import unless_queued
+    """The plan with what Slurm knows of it; says so where Slurm does not answer."""
+    from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it
 
     try:
-        return unless_queued(planned, queued(settings.root))
+        return as_slurm_has_it(planned, settings.root)
     except UnavailableError as error:
         messages.print(f"what is queued is unknown: {error}", style="yellow", markup=False, highlight=False)
         return planned

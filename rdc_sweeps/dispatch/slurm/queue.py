@@ -1,13 +1,12 @@
 """What Slurm knows of the runs of a folder: which have a job, and what became of jobs that are gone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.commands import call
 from rdc_sweeps.dispatch.slurm.records import Submission, submissions
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.runs.directory import RunDirectory
 
 AT_ONCE = 200
 """Names or jobs in one call of a command."""
@@ -88,23 +87,23 @@ def cancel(jobs: Iterable[Job]) -> None:
         call(["scancel", *some])
 
 
-def lost(root: Path, alive_runs: Mapping[str, Job]) -> dict[str, Lost]:
-    """Runs that were submitted, have no job among `alive_runs` and no end; the next `run` submits them again."""
+def lost(root: Path, run_ids: Iterable[str]) -> dict[str, Lost]:
+    """The last jobs of those runs that were submitted before.
+
+    Args:
+        root: The runs folder.
+        run_ids: Runs that have neither an end nor a job.
+    """
+    wanted = set(run_ids)
     last: dict[str, tuple[Submission, int]] = {}
-    for directory in submissions(root):
+    for directory in submissions(root) if wanted else ():
         submission = directory.read()
         if submission.kind == "runs":
-            last |= {run_id: (submission, task) for task, run_id in enumerate(directory.run_ids())}
-    without_end = {
-        run_id: (submission, f"{submission.job}_{task}" if submission.job else None)
-        for run_id, (submission, task) in last.items()
-        if run_id not in alive_runs and RunDirectory(root, run_id).state() in {"planned", "preempted"}
-    }
-    states = accounted(job for _, job in without_end.values() if job)
-    return {
-        run_id: Lost(job, states.get(job) if job else None, submission.id)
-        for run_id, (submission, job) in without_end.items()
-    }
+            tasks = enumerate(directory.run_ids())
+            last |= {run_id: (submission, task) for task, run_id in tasks if run_id in wanted}
+    jobs = {run_id: f"{one.job}_{task}" if one.job else None for run_id, (one, task) in last.items()}
+    states = accounted(job for job in jobs.values() if job)
+    return {run_id: Lost(job, states.get(job) if job else None, last[run_id][0].id) for run_id, job in jobs.items()}
 
 
 def accounted(job_ids: Iterable[str]) -> dict[str, str]:

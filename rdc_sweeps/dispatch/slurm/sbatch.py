@@ -118,7 +118,11 @@ def _parameters(batch: Batch) -> dict[str, Any]:
         "additional_parameters": further,
         "setup": [*profile.setup, *_setup(batch)],
         # Newer versions of srun do not take the number of cores over from sbatch.
-        "srun_args": ["--open-mode=append", f"--cpus-per-task={cpus}", *_srun_container(profile.container, batch.settings)],
+        "srun_args": [
+            "--open-mode=append",
+            f"--cpus-per-task={cpus}",
+            *_srun_container(profile.container, batch.settings),
+        ],
         "teardown": ["finish $?"],
     }
 

@@ -12,17 +12,20 @@ from pathlib import Path
 
 from rdc_sweeps.dispatch.plan import Planned, enter
 from rdc_sweeps.dispatch.slurm.commands import call
-from rdc_sweeps.dispatch.slurm.queue import Job, alive, cancel, queued
+from rdc_sweeps.dispatch.slurm.queue import Job, Lost, alive, cancel, lost, queued
 from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, new_id, submissions, submitting
 from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.nodes import NodeProfile, node_profile
-from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.settings import Settings
 
 DEFAULT_ARRAY = 1001
 """Slurm's own limit of tasks in an array."""
+
+BEGUN: frozenset[State] = frozenset({"planned", "preempted"})
+"""States of runs that were submitted and have no end yet."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,24 @@ class Submitted:
     arrays: list[Submission]
 
 
-def unless_queued(planned: Sequence[Planned], jobs: dict[str, Job]) -> list[Planned]:
-    """The plan without runs that Slurm has a job for."""
-    return [
-        replace(one, action="skip", reason=_said(jobs[one.run.id]))
-        if one.run.id in jobs and one.state != "done"
-        else one
-        for one in planned
-    ]
+def as_slurm_has_it(planned: Sequence[Planned], root: Path) -> list[Planned]:
+    """The plan without runs that Slurm has a job for; of those whose job is gone it says how that ended.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    jobs = queued(root)
+    gone = lost(root, [one.run.id for one in planned if one.state in BEGUN and one.run.id not in jobs])
+    return [_as_slurm_has_it(one, jobs.get(one.run.id), gone.get(one.run.id)) for one in planned]
+
+
+def _as_slurm_has_it(one: Planned, job: Job | None, gone: Lost | None) -> Planned:
+    if job and one.state != "done":
+        return replace(one, action="skip", reason=_said(job))
+    if gone and one.action != "skip":
+        how = f" ({gone.state})" if gone.state else ""
+        return replace(one, reason=f"{one.reason}; Slurm job {gone.job_id or gone.submission} has ended{how}")
+    return one
 
 
 def _said(job: Job) -> str:
@@ -108,7 +121,7 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
     root = settings.root
     with submitting(root) as lock:
         reconcile(root)
-        planned = unless_queued(plan(), queued(root))
+        planned = as_slurm_has_it(plan(), root)
         todo = [one for one in planned if one.action != "skip"]
         if not todo:
             return Submitted(planned, None, [])

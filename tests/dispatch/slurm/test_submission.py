@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.dispatch.plan import Planned, plan
-from rdc_sweeps.dispatch.slurm.queue import cancel, lost, queued
+from rdc_sweeps.dispatch.slurm.queue import cancel, queued
 from rdc_sweeps.dispatch.slurm.records import SubmissionDirectory, submissions, submitting
-from rdc_sweeps.dispatch.slurm.submission import submit
+from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure
@@ -26,7 +26,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from rdc_sweeps.dispatch.plan import plan
-from rdc_sweeps.dispatch.slurm.submission import submit
+from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 
@@ -80,17 +80,17 @@ def test_only_what_has_no_job_any_more_is_submitted_again(
     scheduler.set_state("1000", 3, "TIMEOUT")
     scheduler.set_state("1000", 5, "CANCELLED by 1000")
     scheduler.set_state("1000", 6, "RUNNING")
-    gone = lost(settings.root, queued(settings.root))
-    assert {run_id: (one.job_id, one.state) for run_id, one in gone.items()} == {
-        table[3].id: ("1000_3", "TIMEOUT"),
-        table[5].id: ("1000_5", "CANCELLED"),
-    }
+    shown = as_slurm_has_it(look(), settings.root)
+    assert [one.reason for one in shown if one.action != "skip"] == [
+        "new; Slurm job 1000_3 has ended (TIMEOUT)",
+        "new; Slurm job 1000_5 has ended (CANCELLED)",
+    ]
     again = submit(look, settings, prepare=False, rerun=False)
     assert [one.runs for one in again.arrays] == [2]
     jobs = queued(settings.root)
     assert (jobs[table[3].id].job_id, jobs[table[5].id].job_id) == ("1001_0", "1001_1")
     assert jobs[table[6].id].state == "RUNNING"
-    assert lost(settings.root, jobs) == {}
+    assert {one.action for one in as_slurm_has_it(look(), settings.root)} == {"skip"}
 
 
 def test_without_accounts_lost_runs_are_known_all_the_same(
@@ -99,9 +99,8 @@ def test_without_accounts_lost_runs_are_known_all_the_same(
     submit(look, settings, prepare=False, rerun=False)
     scheduler.finish_all()
     scheduler.behave("fail-sacct", "Slurm accounting storage is disabled")
-    gone = lost(settings.root, queued(settings.root))
-    assert len(gone) == 12
-    assert {one.state for one in gone.values()} == {None}
+    shown = as_slurm_has_it(look(), settings.root)
+    assert [one.reason for one in shown] == [f"new; Slurm job 1000_{task} has ended" for task in range(12)]
 
 
 def test_cancelling_ends_single_tasks(scheduler: Scheduler, settings: Settings, look: Look, table: list[Run]) -> None:
