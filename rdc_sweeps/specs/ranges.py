@@ -39,7 +39,8 @@ class UniformRange(Spec):
     def grid(self, points: int) -> list[Any]:
         """Values at equal distances, the ends included."""
         low, high = self.uniform
-        return [low + (high - low) * index / (points - 1) for index in range(points)]
+        inner = [low + (high - low) * index / (points - 1) for index in range(1, points - 1)]
+        return [low, *inner, high]
 
 
 class LogRange(Spec):

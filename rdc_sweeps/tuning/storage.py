@@ -42,7 +42,7 @@ class StorageUrl:
             return cls()
         _import_optuna()
         try:
-            from sqlalchemy.engine import make_url
+            from sqlalchemy.engine import URL, make_url
             from sqlalchemy.exc import ArgumentError
         except ImportError as error:
             raise UsageError("--storage needs SQLAlchemy: pip install 'rdc-sweeps[postgres]'") from error
@@ -60,7 +60,8 @@ class StorageUrl:
         if kind not in {"postgresql", "postgres"}:
             raise UsageError(f"--storage: there is no storage {kind!r}; write {known}")
         secret = url.password or url.query.get("password")
-        public = url.set(drivername="postgresql+psycopg", password=None).difference_update_query(["password"])
+        query = {key: value for key, value in url.query.items() if key != "password"}
+        public = URL.create("postgresql+psycopg", url.username, None, url.host, url.port, url.database, query)
         return cls(public.render_as_string(hide_password=False), str(secret) if secret else None)
 
     @property

@@ -1,0 +1,93 @@
+import json
+import logging
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.tuning.storage import StorageUrl, open_storage
+from rdc_sweeps.tuning.study import load_study, open_study
+from rdc_sweeps.tuning.summary import summarise
+from rdc_sweeps.tuning.worker import work_on_study
+from tests.tuning.conftest import Make, Open, Where
+from tests.tuning.databases import PASSWORD
+from tests.tuning.simulation import Simulation, settings
+
+
+def test_urls() -> None:
+    assert StorageUrl.parse(None).is_journal
+    assert StorageUrl.parse("journal").is_journal
+    assert StorageUrl.parse("sqlite:////data/x.db").public == "sqlite:////data/x.db"
+    assert StorageUrl.parse("sqlite:///x.db").public == f"sqlite:///{Path.cwd()}/x.db"
+    for text in ("postgresql://ada@db/optuna", "postgresql+psycopg2://ada@db/optuna", "postgres://ada@db/optuna"):
+        assert StorageUrl.parse(text) == StorageUrl("postgresql+psycopg://ada@db/optuna")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["postgresql://ada:se%2Fcret@db:99/optuna?sslmode=require", "postgresql://ada@db:99/optuna?sslmode=require&password=se/cret"],
+)  # fmt: skip
+def test_passwords_are_kept_apart(text: str) -> None:
+    url = StorageUrl.parse(text)
+    assert url.public == "postgresql+psycopg://ada@db:99/optuna?sslmode=require"
+    assert url.password == "se/cret"
+    assert "cret" not in repr(url)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "not a url: pa55word", "redis://:pa55word@db", "mysql://ada:pa55word@db/x", "sqlite://", "sqlite:///:memory:"]
+)  # fmt: skip
+def test_what_is_no_storage(text: str) -> None:
+    with pytest.raises(UsageError, match="--storage") as caught:
+        StorageUrl.parse(text)
+    assert "pa55word" not in str(caught.value)
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    url = StorageUrl.parse("postgresql://ada:pa55word@127.0.0.1:1/optuna")
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1") as caught:
+        open_storage(url, tmp_path)
+    assert "pa55word" not in str(caught.value)
+
+
+def test_half_a_line_of_a_killed_process_spoils_nothing(journal: Where, opened: Open) -> None:
+    study = opened(journal, 2, epochs=1)
+    path = study.folder.folder / "journal.log"
+    with path.open("ab") as file:
+        file.write(b'{"op_code": 4, "worker')
+    assert work_on_study(journal.root, "example", settings(journal.root), 2, work=Simulation()) == 0
+    assert summarise(study).finished == 2
+    assert all(json.loads(line) for line in path.read_text().splitlines())
+
+
+def test_no_file_and_no_log_has_the_password(
+    server: str, tmp_path: Path, tuned: Make, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    root, name = tmp_path / "runs", f"secret-{os.getpid()}"
+    secret = quote(PASSWORD, safe="")
+    url = server.replace("tuner@", f"tuner:{secret}@")
+    open_study(root, name, tuned(epochs=1), url).ask_for(2)
+    with pytest.raises(UnavailableError) as caught:  # the server wants one, and the record has none
+        load_study(root, name)
+    said = [caplog.text, str(caught.value)]
+    # A task elsewhere gets it from the environment (or ~/.pgpass), as PostgreSQL's own programs do.
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)
+    assert work_on_study(root, name, settings(root), 2, work=Simulation()) == 0
+    summary = summarise(load_study(root, name))
+    assert summary.finished == 2
+    said += [str(summary), caplog.text]
+    said += [path.read_text(errors="replace") for path in root.rglob("*") if path.is_file()]
+    for text in said:
+        assert PASSWORD not in text
+        assert secret not in text
+
+
+def test_the_same_name_in_one_database_is_another_study_of_another_folder(tmp_path: Path, tuned: Make) -> None:
+    url = f"sqlite:///{tmp_path}/shared.db"
+    open_study(tmp_path / "ada", "example", tuned(), url)
+    open_study(tmp_path / "ada", "example", tuned(), url)
+    with pytest.raises(UsageError, match=r"has another study 'example'.*--study NAME"):
+        open_study(tmp_path / "bob", "example", tuned(), url)

@@ -1,0 +1,69 @@
+import pytest
+
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.tuning.folder import study_names
+from rdc_sweeps.tuning.study import load_study, open_study
+from rdc_sweeps.tuning.summary import summarise
+from rdc_sweeps.tuning.worker import work_on_study
+from tests.tuning.conftest import Make, Open, Where
+from tests.tuning.simulation import Simulation, settings
+
+
+def test_another_study_of_the_same_name(journal: Where, tuned: Make) -> None:
+    open_study(journal.root, "example", tuned())
+    open_study(journal.root, "example", tuned("trials: 7\nconfirm: [8]"))
+    with pytest.raises(UsageError) as caught:
+        open_study(journal.root, "example", tuned("set: {method: {weight: 0.5}}", profile="cpu"))
+    text = str(caught.value)
+    assert "profile: demo there, cpu now" in text
+    assert "spec.set: [] there, ['method={\"weight\": 0.5}'] now" in text
+    assert "by --study NAME" in text
+    assert "run." not in text
+    with pytest.raises(UsageError, match="storage: journal there, sqlite"):
+        open_study(journal.root, "example", tuned(), f"sqlite:///{journal.root}/x.db")
+
+
+def test_a_study_is_loaded_as_it_was_opened(journal: Where, opened: Open) -> None:
+    study = opened(journal, 3, "seeds: [0, 4]\npruner: {name: median}")
+    loaded = load_study(journal.root, "example")
+    assert loaded.tuned == study.tuned
+    assert loaded.asked == 3
+    assert study_names(journal.root) == ["example"]
+    with pytest.raises(UsageError, match=r"no study 'exampel' here\. There are: example"):
+        load_study(journal.root, "exampel")
+    with pytest.raises(UsageError, match="are in journal, not in sqlite"):
+        load_study(journal.root, "example", "sqlite:////tmp/x.db")
+
+
+def test_claims_are_exclusive_and_not_more_than_asked(journal: Where, opened: Open) -> None:
+    study = opened(journal, 2)
+    first, second = study.claim(2), study.claim(2)
+    assert first is not None
+    assert second is not None
+    assert (first.number, second.number) == (0, 1)
+    assert study.claim(2) is None
+    assert [trial.phase for trial in summarise(study).trials] == ["running", "running"]
+    first.release()
+    assert [trial.phase for trial in summarise(study).trials] == ["interrupted", "running"]
+    again = study.claim(2)
+    assert again is not None
+    assert (again.number, again.resumed, again.values) == (0, True, first.values)
+
+
+def test_the_summary_says_what_to_do_next(journal: Where, opened: Open) -> None:
+    study = opened(journal, 20, "set: {method: {weight: 0.5}}\nsampler: {name: random}", epochs=3)
+    empty = summarise(study)
+    assert (empty.best, empty.default, empty.row_yaml, empty.command, empty.importances) == (None, None, None, None, {})
+    work_on_study(journal.root, "example", settings(journal.root), 20, work=Simulation())
+    summary = summarise(study)
+    assert summary.objective == "delta-m over one-patch-vector"
+    assert summary.best is not None
+    assert summary.default is not None
+    assert (summary.best.value or 0) >= (summary.default.value or 0)
+    assert summary.command is not None
+    assert summary.command.startswith("rdc-sweep run table3 one-region-gaussian --profile demo --seeds 1,2,3 --set")
+    assert 'method={"weight": 0.5}' in summary.command
+    assert summary.row_yaml is not None
+    assert "id: one-region-gaussian-tuned" in summary.row_yaml
+    if summary.count("complete") >= 8:
+        assert sum(summary.importances.values()) == pytest.approx(1)
