@@ -1,0 +1,199 @@
+"""A study on a terminal: how far it is, and what it has found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rdc_sweeps.reporting.lines import missing_lines
+from rdc_sweeps.reporting.terminal import render_terminal
+from rdc_sweeps.tuning.report import StudyReport
+from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
+from rdc_sweeps.tuning.texts import objective_text, objective_title, short_titles, value_text, values_text
+
+STYLES: dict[TrialPhase, str] = {
+    "complete": "green",
+    "pruned": "yellow",
+    "failed": "red",
+    "running": "cyan",
+    "interrupted": "yellow",
+}
+
+REASONS = 5
+"""So many reasons of failed trials are shown."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is, beyond its trials."""
+
+    epochs: int
+    """Of a whole trial."""
+    baseline: str | None = None
+    """What the baseline row's runs are at, while trials wait for them."""
+    seconds_left: float | None = None
+
+
+def counts(summary: StudySummary) -> Text:
+    """How many trials are finished, and how they ended."""
+    line = Text(f"{summary.finished} of {summary.asked} trials finished")
+    states = [
+        Text(f"{count} {phase}", style=style) for phase, style in STYLES.items() if (count := summary.count(phase))
+    ]
+    if states:
+        line.append(": ").append_text(Text(", ").join(states))
+    return line.append(f"; {summary.epochs_spent} epochs trained, {summary.epochs_saved} saved by pruning")
+
+
+def live_board(summary: StudySummary, progress: Progress, lines: int | None = None) -> RenderableType:
+    """A study while it runs: counts, best trial, trials in training.
+
+    Args:
+        summary: The trials.
+        progress: What else is known.
+        lines: Running trials that there is room for; None for all.
+    """
+    title = f"study {summary.name}: {summary.table}/{summary.row} under profile {summary.profile}"
+    told = counts(summary)
+    if progress.seconds_left is not None:
+        told.append(f"; about {clock(progress.seconds_left)} left")
+    parts: list[RenderableType] = [Text(title, style="bold"), told]
+    if progress.baseline:
+        parts.append(Text(progress.baseline, style="cyan"))
+    if summary.best is not None:
+        parts.append(_best_line(summary))
+    running = [trial for trial in summary.trials if trial.phase == "running"]
+    if running:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for column in ("trial", "epoch", summary.objective.partition(" ")[0]):
+            table.add_column(column, justify="right", no_wrap=True)
+        table.add_column("configuration", overflow="fold")
+        for trial in running[:lines]:
+            value = trial.curve[max(trial.curve)] if trial.curve else None
+            table.add_row(
+                str(trial.number),
+                f"{trial.epochs}/{progress.epochs}",
+                objective_text(value, summary.objective),
+                Text(values_text(trial.values)),
+            )
+        parts.append(table)
+    return Group(*parts)
+
+
+def _best_line(summary: StudySummary) -> Text:
+    best, default = summary.best, summary.default
+    assert best is not None  # asked by the caller
+    line = Text.assemble(
+        ("best so far ", "bold"),
+        (objective_text(best.value, summary.objective), "bold green"),
+        f" (trial {best.number}): {values_text(best.values)}",
+    )
+    if default is not None:
+        line.append(f"; the row as it is {objective_text(default.value, summary.objective)}", style="dim")
+    return line
+
+
+def clock(seconds: float) -> str:
+    """`1:02:03` or `2:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def trial_line(trial: TrialSummary, summary: StudySummary) -> str:
+    """One trial in a line, for output that is no terminal."""
+    value = "" if trial.value is None else f", {objective_text(trial.value, summary.objective)}"
+    after = f" after {trial.epochs} epochs" if trial.phase == "pruned" else ""
+    reason = f": {trial.reason}" if trial.reason else f" ({values_text(trial.values)})"
+    return f"trial {trial.number}: {trial.phase}{after}{value}{reason}"
+
+
+def study_summary(report: StudyReport, files: Sequence[str] = ()) -> RenderableType:
+    """What a study has found: values on validation images, test metrics of the choice, what to do next.
+
+    Args:
+        report: The study.
+        files: Plots and reports that were written.
+    """
+    summary, spec = report.summary, report.tuned.spec
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("row", f"{summary.table}/{summary.row} under profile {summary.profile}")
+    facts.add_row("objective", objective_title(summary.objective))
+    facts.add_row("trials", counts(summary))
+    parts: list[RenderableType] = [Text.assemble((summary.name, "bold cyan"), "  ", (spec.title, "bold")), facts, ""]
+    if summary.best is None:
+        parts.append(Text("no trial is complete yet: nothing to choose from", style="yellow"))
+    else:
+        parts.append(_compared(report))
+        parts.append(
+            _bullet("·", "yellow", "Validation values choose a configuration; being the best of many, they flatter it.")
+        )
+    parts += [_bullet("✗", "red", line) for line in _failures(summary)]
+    parts += _test_part(report)
+    if summary.command is not None:
+        parts += ["", Text("to train the best configuration, with the seeds that confirm:", style="dim")]
+        # Unbroken, to be copied.
+        parts.append(Padding(Text(summary.command, no_wrap=True, overflow="ignore"), (0, 0, 0, 2)))
+        parts.append(Text(f"the same as a row for {summary.table}.yaml:", style="dim"))
+        parts.append(Padding(Text((summary.row_yaml or "").rstrip(), no_wrap=True, overflow="ignore"), (0, 0, 0, 2)))
+        if summary.overruled:
+            fields = ", ".join(summary.overruled)
+            text = f"Profile {summary.profile} sets {fields} over what a row says; the command sets it again."
+            parts.append(_bullet("·", "yellow", text))
+    if files:
+        parts += ["", Text(f"in {report.folder}: {', '.join(files)}", style="dim", overflow="fold")]
+    return Group(*parts)
+
+
+def _compared(report: StudyReport) -> Table:
+    """The best trial, the row as it is, and what else was wanted first; importances below."""
+    summary, spec = report.summary, report.tuned.spec
+    titles = short_titles(list(spec.space))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in ("trial", summary.objective.partition(" ")[0], *titles.values()):
+        table.add_column(column, justify="right", overflow="fold")
+    named = [("best", summary.best), ("the row as it is", summary.default)]
+    named += [("tried first", trial) for trial in report.tried_first]
+    for name, trial in named:
+        if trial is not None:
+            value = objective_text(trial.value, summary.objective)
+            table.add_row(
+                Text(name, style="bold" if name == "best" else ""),
+                str(trial.number),
+                f"{value} ({trial.phase})" if trial.phase != "complete" else value,
+                *(value_text(trial.values[path]) if path in trial.values else "" for path in titles),
+            )
+    if summary.importances:
+        table.add_section()
+        shares = (f"{summary.importances[path]:.2f}" if path in summary.importances else "" for path in titles)
+        table.add_row(Text("importance", style="dim"), "", "", *(Text(share, style="dim") for share in shares))
+    return table
+
+
+def _failures(summary: StudySummary) -> list[str]:
+    failed = [trial for trial in summary.trials if trial.phase == "failed"]
+    lines = [f"trial {trial.number} failed: {trial.reason or 'no reason is recorded'}" for trial in failed[:REASONS]]
+    return [*lines, f"{len(failed) - REASONS} more have failed"] if len(failed) > REASONS else lines
+
+
+def _test_part(report: StudyReport) -> list[RenderableType]:
+    found = report.confirmation
+    if found is None or all(outcome.state == "planned" for row in found.rows for outcome in row.outcomes):
+        return []
+    # Its own words on what is missing would name the command of a table.
+    table = render_terminal(replace(found, missing=()))
+    missing = [_bullet("✗", "red", line) for line in missing_lines(found)]
+    return ["", Text("on test images, with seeds that no trial used", style="bold"), table, *missing]
+
+
+def _bullet(sign: str, style: str, text: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    grid.add_row(Text(sign, style=style), Text(text, style=style))
+    return grid
