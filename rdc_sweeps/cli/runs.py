@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.console import data, print_json
 from rdc_sweeps.cli.options import (
     CompatOption,
     ExperimentsOption,
@@ -20,8 +19,9 @@ from rdc_sweeps.cli.options import (
     TableArgument,
     resolve,
 )
+from rdc_sweeps.cli.plan import print_plan
 from rdc_sweeps.cli.slurm import prepare, print_job_files, seen_in_slurm, submit_missing
-from rdc_sweeps.dispatch.plan import Planned, plan
+from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings, read_settings
 
@@ -77,7 +77,7 @@ def run(
     look = partial(plan, runs, settings.root, retry_failed=retry_failed, rerun=rerun)
     if dry_run:
         planned = seen_in_slurm(look(), settings) if on_slurm else look()
-        _print_plan(planned, as_json=as_json)
+        print_plan(planned, settings, as_json=as_json)
         if on_slurm and not as_json:
             print_job_files(planned, settings)
         return
@@ -89,36 +89,6 @@ def run(
         failed = carry_out(look(), settings, rerun=rerun)
     if failed:
         raise typer.Exit(1)
-
-
-def _print_plan(planned: list[Planned], *, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            [
-                {
-                    "table": one.run.table.table,
-                    "row": one.run.row.id,
-                    "seed": one.run.spec.seed,
-                    "run": one.run.id,
-                    "state": one.state,
-                    "action": one.action,
-                    "reason": one.reason,
-                    "steps": one.steps,
-                }
-                for one in planned
-            ]
-        )
-        return
-    shown = Table(box=None, pad_edge=False)
-    for column in ("row", "seed", "run", "state", "action", "steps", "reason"):
-        shown.add_column(column, justify="right" if column in {"seed", "steps"} else "left", overflow="fold")
-    for one in planned:
-        shown.add_row(
-            one.run.row.id, str(one.run.spec.seed), one.run.id, one.state, one.action, str(one.steps), one.reason
-        )
-    data.print(shown)
-    todo = [one for one in planned if one.action != "skip"]
-    messages.print(f"{len(todo)} of {len(planned)} runs to do, {sum(one.steps for one in todo)} steps")
 
 
 def worker(

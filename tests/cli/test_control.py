@@ -62,8 +62,7 @@ def test_a_sweep_is_cancelled_and_goes_on_from_its_checkpoints(
     assert "was cancelled, left as it is" in again.stderr
     assert "0 of 2 runs cancelled" in again.stderr
     planned = json.loads(cli("run", "tiny", "-n", "--json", *longer).stdout)
-    entries = planned["runs"] if isinstance(planned, dict) else planned
-    assert {(entry["row"], entry["action"]) for entry in entries} == {("mtl", "resume"), ("ours", "train")}
+    assert {(entry["row"], entry["action"]) for entry in planned} == {("mtl", "resume"), ("ours", "train")}
 
 
 def test_cancelling_a_table_leaves_other_profiles_alone_and_bad_names_are_errors(cli: Cli) -> None:

@@ -1,0 +1,75 @@
+"""The dry run: what would be done, why, and how long that may take."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.dispatch.estimate import Estimate, estimates
+from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.settings import Settings
+
+
+def print_plan(planned: Sequence[Planned], settings: Settings, *, as_json: bool) -> None:
+    """Every run with its action and reason; how many there are of each kind, and what is left to compute."""
+    found = estimates(planned, settings)
+    if as_json:
+        print_json([_as_json(one, found.get(one.run.id)) for one in planned])
+        return
+    shown = Table(box=None, pad_edge=False)
+    for column in ("row", "seed", "run", "state", "action", "steps", "reason"):
+        shown.add_column(column, justify="right" if column in {"seed", "steps"} else "left", overflow="fold")
+    for one in planned:
+        cells = (one.run.row.id, str(one.run.spec.seed), one.run.id, one.state, one.action, str(one.steps), one.reason)
+        shown.add_row(*map(Text, cells))
+    data.print(shown)
+    for line in summary(planned, found):
+        messages.print(line, markup=False, highlight=False)
+
+
+def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[str]:
+    """Counts, and GPU-hours or core-hours by device."""
+    counts = Counter("new" if one.state == "planned" and one.action != "skip" else one.state for one in planned)
+    todo = [one for one in planned if one.action != "skip"]
+    told = ", ".join(f"{number} {state}" for state, number in counts.items())
+    lines = [
+        f"{len(planned)} runs: {told}",
+        f"{len(todo)} of {len(planned)} runs to do, {sum(one.steps for one in todo)} steps",
+    ]
+    for device in dict.fromkeys(one.device for one in found.values()):
+        some = [one for one in found.values() if one.device == device]
+        unit, hours = "core" if device == "cpu" else "GPU", sum(one.hours for one in some)
+        lines.append(
+            f"about {_number(hours)} {unit}-hours on {device} for {len(some)} runs, by what runs like them took"
+        )
+    unknown = len(todo) - len(found)
+    if unknown:
+        lines.append(f"unknown how long {unknown} runs take: none like them has been measured in this runs folder")
+    return lines
+
+
+def _number(hours: float) -> str:
+    return f"{hours:.2g}" if hours < 10 else f"{hours:.0f}"
+
+
+def _as_json(one: Planned, estimate: Estimate | None) -> dict[str, object]:
+    return {
+        "table": one.run.table.table,
+        "row": one.run.row.id,
+        "seed": one.run.spec.seed,
+        "run": one.run.id,
+        "state": one.state,
+        "action": one.action,
+        "reason": one.reason,
+        "steps": one.steps,
+        "estimate": estimate
+        and {
+            "seconds": estimate.seconds,
+            "device": estimate.device,
+            "gpu_hours": None if estimate.device == "cpu" else estimate.hours,
+            "core_hours": estimate.hours if estimate.device == "cpu" else None,
+            "measured_runs": estimate.measured,
+        },
+    }

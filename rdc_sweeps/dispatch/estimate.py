@@ -1,0 +1,163 @@
+"""How long planned runs will take, by what runs like them took; of others nothing is claimed."""
+
+import json
+import os
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.errors import SpecError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import Settings
+
+# Many specs may have to be read; the loader in C is far faster, and not everywhere.
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MOST_READ = 2000
+"""Specs that are read at most in search of like runs."""
+
+ENOUGH = 5
+"""Measured runs that are enough for one kind."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an epoch of a run took, its evaluation included."""
+
+    seconds: float
+    device: str
+    """Name of the GPU, or `cpu`."""
+    threads: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left of a planned run.
+
+    Attributes:
+        seconds: On one GPU, or with the threads that the measured runs had.
+        hours: GPU-hours, or core-hours on a CPU.
+        device: Name of the GPU, or `cpu`.
+        measured: How many runs it rests on.
+    """
+
+    seconds: float
+    hours: float
+    device: str
+    measured: int
+
+
+def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estimate]:
+    """What is left of the runs that are to be done, by id; without those whose like was never measured.
+
+    Runs are alike if nothing tells them apart but weights, rates, seeds, the number of epochs and where initial
+    weights come from.
+    """
+    todo = [one for one in planned if one.action != "skip"]
+    kinds = {one.run.id: _kind(one.run.spec.model_dump(mode="json")) for one in todo}
+    measured = _measured(set(kinds.values()), settings)
+    found = {}
+    for one in todo:
+        if known := measured.get(kinds[one.run.id]):
+            found[one.run.id] = _estimate(one, known, settings)
+    return found
+
+
+def _estimate(one: Planned, known: list[Measured], settings: Settings) -> Estimate:
+    # Of several devices, that which most of them had.
+    device = statistics.mode(measured.device for measured in known)
+    chosen = [measured for measured in known if measured.device == device]
+    seconds = (
+        statistics.median(measured.seconds for measured in chosen) * one.run.spec.training.epochs * _left(one, settings)
+    )
+    threads = statistics.median(measured.threads for measured in chosen)
+    return Estimate(seconds, seconds * (threads if device == "cpu" else 1) / 3600, device, len(chosen))
+
+
+def _left(one: Planned, settings: Settings) -> float:
+    """Share of the training that a resumed run still has before it."""
+    status = RunDirectory(settings.root, one.run.id).status() if one.action == "resume" else None
+    return 1 - status.step / status.steps if status and status.steps else 1.0
+
+
+def _measured(kinds: set[str], settings: Settings) -> dict[str, list[Measured]]:
+    found: dict[str, list[Measured]] = {}
+    for directory in _directories(settings.root):
+        try:
+            spec = yaml.load(directory.spec.read_bytes(), Loader)
+        except (OSError, yaml.YAMLError):
+            continue
+        kind = _kind(spec) if isinstance(spec, dict) else ""
+        if kind not in kinds or len(found.get(kind, ())) >= ENOUGH:
+            continue
+        measured = _measure(directory)
+        if measured is not None and _may_be_used(measured.device, settings):
+            found.setdefault(kind, []).append(measured)
+            if sum(len(some) >= ENOUGH for some in found.values()) == len(kinds):
+                break
+    return found
+
+
+def _directories(root: Path) -> Iterator[RunDirectory]:
+    try:
+        # The newest first: code and machines change.
+        entries = sorted(os.scandir(root), key=lambda entry: -entry.stat().st_mtime)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from (RunDirectory(root, entry.name) for entry in entries[:MOST_READ])
+
+
+def _may_be_used(device: str, settings: Settings) -> bool:
+    """Whether runs may come to such a device."""
+    if settings.device == "cpu":
+        return device == "cpu"
+    return device != "cpu" or settings.executor == "local"
+
+
+def _measure(directory: RunDirectory) -> Measured | None:
+    try:
+        result, status = directory.result(), directory.status()
+    except SpecError:
+        return None
+    if result is not None:
+        return Measured(result.seconds / result.epochs, result.device, _threads(directory))
+    # Of a run that has begun, whole epochs tell what an evaluation costs.
+    if status is None or not status.rate or not status.epoch or not status.device:
+        return None
+    return Measured(status.steps / status.epochs / status.rate, status.device, _threads(directory))
+
+
+def _threads(directory: RunDirectory) -> int:
+    try:
+        return int(json.loads(directory.environment.read_bytes())["threads"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1
+
+
+def _kind(spec: Mapping[str, Any]) -> str:
+    """What a run's duration per epoch depends on, as text."""
+    try:
+        parts = {
+            "dataset": {**spec["dataset"], "seed": None},
+            "labels": spec["labels"]["setting"],
+            "backbone": {**spec["backbone"], "pretrained": None},
+            "method": spec["method"],
+            "training": [spec["training"][name] for name in ("batch_size", "augmentation", "precision")],
+        }
+    except (KeyError, TypeError):
+        return ""
+    return json.dumps(_without_rates(parts), sort_keys=True)
+
+
+def _without_rates(value: Any) -> Any:
+    """Fractional numbers are weights, rates and thresholds: they change results, not durations."""
+    if isinstance(value, Mapping):
+        return {key: _without_rates(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_rates(inner) for inner in value]
+    return None if isinstance(value, float) else value

@@ -1,0 +1,120 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.cli.plan import summary
+from rdc_sweeps.dispatch.estimate import Estimate, estimates
+from rdc_sweeps.dispatch.plan import Planned, plan
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Result, Status
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.catalogue import Catalogue
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+GPU = "NVIDIA A100-SXM4-80GB"
+
+
+def planned(root: Path, *changes: str, seeds: tuple[int, ...] = (0,), row: str = "one-patch-vector") -> list[Planned]:
+    runs = Catalogue(EXPERIMENTS).runs("table3", "demo", rows=[row], seeds=seeds, settings=changes)
+    return plan(runs, root)
+
+
+def finish(one: Planned, root: Path, *, seconds: float, device: str = GPU, threads: int = 1) -> None:
+    """A run that took so long for its epochs."""
+    directory = RunDirectory(root, one.run.id)
+    directory.write_spec(one.run.spec)
+    directory.environment.write_text(json.dumps({"threads": threads}))
+    epochs = one.run.spec.training.epochs
+    directory.write_result(
+        Result(run=one.run.id, selected={}, epochs=epochs, images=1, parameters=1, seconds=seconds, device=device)
+    )
+
+
+def settings(root: Path, **values: object) -> Settings:
+    return Settings(root=root, **values)  # type: ignore[arg-type]
+
+
+def test_nothing_is_claimed_of_what_was_never_measured(tmp_path: Path) -> None:
+    todo = planned(tmp_path)
+    assert estimates(todo, settings(tmp_path)) == {}
+    assert summary(todo, {}) == [
+        "1 runs: 1 new",
+        "1 of 1 runs to do, 64 steps",
+        "unknown how long 1 runs take: none like them has been measured in this runs folder",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "factor"),
+    [
+        ((), 1.0),
+        (("training.epochs=8",), 2.0),
+        (("method.weight=0.3", "training.network.learning_rate=0.01", "method.contrast.temperature=2.5"), 1.0),
+        (("backbone.pretrained={source: timm}",), 1.0),
+        (("training.batch_size=4",), None),
+        (("dataset.size=[64, 96]",), None),
+        (("dataset.train_images=64",), None),
+        (("backbone={name: segnet}",), None),
+        (("method.contrast={name: gaussian}",), None),
+    ],
+)
+def test_runs_that_differ_in_weights_and_rates_take_as_long(
+    tmp_path: Path, changes: tuple[str, ...], factor: float | None
+) -> None:
+    finish(planned(tmp_path)[0], tmp_path, seconds=7200)
+    (todo,) = planned(tmp_path, *changes, seeds=(1,))
+    found = estimates([todo], settings(tmp_path))
+    if factor is None:
+        assert found == {}
+    else:
+        assert found == {todo.run.id: Estimate(7200 * factor, 2 * factor, GPU, 1)}
+
+
+def test_done_runs_count_for_nothing_and_on_a_cpu_cores_are_counted(tmp_path: Path) -> None:
+    for one, seconds in zip(planned(tmp_path, seeds=(0, 1, 2)), (3600, 7200, 36000), strict=True):
+        finish(one, tmp_path, seconds=seconds, device="cpu", threads=4)
+    todo = planned(tmp_path, seeds=(0, 1, 2, 3, 4))
+    found = estimates(todo, settings(tmp_path))
+    assert [one.hours for one in found.values()] == [8.0, 8.0]
+    assert summary(todo, found) == [
+        "5 runs: 3 done, 2 new",
+        "2 of 5 runs to do, 128 steps",
+        "about 16 core-hours on cpu for 2 runs, by what runs like them took",
+    ]
+
+
+def test_a_run_in_progress_tells_too_and_a_resumed_one_has_only_its_rest_before_it(tmp_path: Path) -> None:
+    begun, other = planned(tmp_path, seeds=(0, 1))
+    directory = RunDirectory(tmp_path, begun.run.id)
+    directory.write_spec(begun.run.spec)
+    told = {"device": GPU, "epoch": 1, "epochs": 4, "step": 16, "steps": 64, "rate": 0.5}
+    directory.write_status(Status.of_this_process("preempted").model_copy(update=told))
+    directory.checkpoint.parent.mkdir()
+    directory.checkpoint.touch()
+    found = estimates(planned(tmp_path, seeds=(0, 1)), settings(tmp_path))
+    assert found[other.run.id].seconds == 128
+    assert found[begun.run.id].seconds == 96
+    # Before the first evaluation the speed is not that of an epoch.
+    directory.write_status(Status.of_this_process("preempted").model_copy(update={**told, "epoch": 0}))
+    assert estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path)) == {}
+
+
+def test_only_devices_count_that_the_runs_may_come_to(tmp_path: Path) -> None:
+    laptop, node = planned(tmp_path, seeds=(0, 1))
+    finish(laptop, tmp_path, seconds=360, device="cpu")
+    todo = planned(tmp_path, seeds=(2,))
+    assert estimates(todo, settings(tmp_path, executor="slurm")) == {}
+    finish(node, tmp_path, seconds=36)
+    assert {one.device for one in estimates(todo, settings(tmp_path, executor="slurm")).values()} == {GPU}
+    assert {one.device for one in estimates(todo, settings(tmp_path, device="cpu")).values()} == {"cpu"}
+
+
+def test_damaged_neighbours_are_passed_over(tmp_path: Path) -> None:
+    (one,) = planned(tmp_path)
+    finish(one, tmp_path, seconds=36)
+    for name, spec in (("a", "{"), ("b", "[1]"), ("c", "dataset: 3")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "spec.yaml").write_text(spec)
+    (tmp_path / "file").touch()
+    assert len(estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path))) == 1
