@@ -89,12 +89,19 @@ def _group(group: RunGroup, layout: Layout) -> list[RenderableType]:
     if group.views:
         parts.append(_table(group.views, layout))
     for view in group.views:
-        if view.state == "failed":
+        if (told := _told_of(view)) is not None:
+            sign, style = ("✗", "red") if view.state == "failed" else ("!", "yellow")
             line = Table.grid(padding=(0, 1))
-            cause = Text(f"{_name(view)}: {view.cause or 'unknown'}", style="red", overflow="fold")
-            line.add_row(Text("✗", style="red"), cause)
+            line.add_row(Text(sign, style=style), Text(f"{_name(view)}: {told}", style=style, overflow="fold"))
             parts.append(line)
     return [Group(*parts)]
+
+
+def _told_of(view: View) -> str | None:
+    """What has to be said of a run below the table: why it failed, or is left alone."""
+    if view.state == "failed":
+        return view.cause or "unknown"
+    return view.cause if view.state in {"preempted", "planned"} else None
 
 
 def _counts(group: RunGroup) -> Text:
@@ -168,7 +175,7 @@ def _clock(seconds: float) -> str:
 def _shortened(groups: Sequence[RunGroup], lines: int) -> list[RunGroup]:
     """As many runs as there is room for, the most urgent; the others are only counted."""
     room = max(1, lines - FRAME_LINES * len(groups))
-    room -= sum(view.state == "failed" for group in groups for view in group.views)
+    room -= sum(_told_of(view) is not None for group in groups for view in group.views)
     ranked = sorted(
         (URGENCY.index(view.state), number, place)
         for number, group in enumerate(groups)

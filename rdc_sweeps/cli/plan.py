@@ -31,7 +31,7 @@ def print_plan(planned: Sequence[Planned], settings: Settings, *, as_json: bool)
 
 def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[str]:
     """Counts, and GPU-hours or core-hours by device."""
-    counts = Counter("new" if one.state == "planned" and one.action != "skip" else one.state for one in planned)
+    counts = Counter(map(_kind, planned))
     todo = [one for one in planned if one.action != "skip"]
     told = ", ".join(f"{number} {state}" for state, number in counts.items())
     lines = [
@@ -48,6 +48,13 @@ def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[s
     if unknown:
         lines.append(f"unknown how long {unknown} runs take: none like them has been measured in this runs folder")
     return lines
+
+
+def _kind(one: Planned) -> str:
+    if one.action == "skip" and one.state not in {"done", "failed", "running"}:
+        # Somebody has a job for it.
+        return "queued"
+    return "new" if one.state == "planned" else one.state
 
 
 def _number(hours: float) -> str:

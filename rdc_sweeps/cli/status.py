@@ -61,14 +61,15 @@ def status(
 
         def look_again() -> list[Group]:
             waiting = queue.read()
-            return table_groups(runs, [look(subject, settings.root, waiting) for subject in subjects])
+            views = [look(subject, settings.root, waiting) for subject in subjects]
+            return queue.explained(table_groups(runs, views))
     else:
         settings = load_settings(root=root)
         queue = SlurmQueue(settings.root)
         folder = RunsFolder(settings.root)
 
         def look_again() -> list[Group]:
-            return folder.groups(queue.read(), study=study)
+            return queue.explained(folder.groups(queue.read(), study=study))
 
     if watch and not as_json:
         _watch(look_again, queue)

@@ -1,11 +1,17 @@
 """Runs that wait in Slurm's queue; Slurm is asked only where something was submitted, and not too often."""
 
 import time
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from rdc_sweeps.dispatch.slurm.queue import Job, queued
+from rdc_sweeps.dispatch.slurm.queue import Job, Lost, lost, queued
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.monitoring.views import Waiting
+from rdc_sweeps.monitoring.groups import Group
+from rdc_sweeps.monitoring.views import View, Waiting
+
+LEFT_ALONE = frozenset({"planned", "preempted"})
+"""States in which nobody works on a run or has ended it."""
 
 RENEWAL_SECONDS = 10.0
 """How old an answer of Slurm may be: its controller serves many."""
@@ -32,6 +38,8 @@ class SlurmQueue:
         self.problem: str | None = None
         self._asked = float("-inf")
         self._waiting: dict[str, Waiting] = {}
+        self._lost: dict[str, Lost] = {}
+        self._looked_for: set[str] = set()
 
     def read(self) -> dict[str, Waiting]:
         """By run id."""
@@ -42,7 +50,25 @@ class SlurmQueue:
             except UnavailableError as error:
                 self.problem = str(error)
             self._asked = time.monotonic()
+            self._looked_for = set()
         return self._waiting
+
+    def explained(self, groups: Iterable[Group]) -> list[Group]:
+        """The groups with the reason why runs that were submitted are left alone: how their jobs ended."""
+        groups = list(groups)
+        if self.problem is not None or not (self.root / "submissions").is_dir():
+            return groups
+        left = {view.subject.run for group in groups for view in group.views if view.state in LEFT_ALONE}
+        if left - self._looked_for:
+            self._lost, self._looked_for = lost(self.root, left), left
+        return [replace(group, views=[self._explained(view) for view in group.views]) for group in groups]
+
+    def _explained(self, view: View) -> View:
+        gone = self._lost.get(view.subject.run)
+        if gone is None or view.state not in LEFT_ALONE:
+            return view
+        how = f" ({gone.state})" if gone.state else ""
+        return replace(view, cause=f"Slurm job {gone.job_id or gone.submission} has ended{how}; `run` submits it again")
 
 
 def _reason(job: Job) -> str:
