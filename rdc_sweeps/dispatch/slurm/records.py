@@ -30,7 +30,7 @@ class Submission(Record):
     """One call of `sbatch`."""
 
     id: str
-    kind: Literal["runs", "preparation"]
+    kind: Literal["runs", "preparation", "command"]
     time: float
     """Seconds since 1970."""
     host: str

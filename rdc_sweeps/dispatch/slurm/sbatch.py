@@ -33,6 +33,8 @@ class Batch:
     """Of the workers: all folders absolute."""
     after: str | None = None
     """Job that must have ended well before."""
+    command: tuple[str, ...] = ()
+    """What every task of a submission of kind `command` does: the words after `rdc-sweep`."""
 
     @property
     def at_once(self) -> int:
@@ -82,14 +84,16 @@ def batch_text(batch: Batch) -> str:
     """
     files = BatchFiles(_speakable(batch.directory.log))
     files.update_parameters(**_parameters(batch))
-    if batch.submission.kind == "runs":
+    if batch.submission.kind != "preparation":
         files.parameters["map_count"] = batch.submission.runs
     return files.text(_command(batch)) + "\n"
 
 
 def _parameters(batch: Batch) -> dict[str, Any]:
     profile, submission = batch.profile, batch.submission
-    gpus = profile.gpus(batch.settings.gpus_per_run) if submission.kind == "runs" else int(profile.gpu is not None)
+    gpus = (
+        profile.gpus(batch.settings.gpus_per_run) if submission.kind != "preparation" else int(profile.gpu is not None)
+    )
     cpus = profile.cpus * max(1, gpus)
     further: dict[str, Any] = {"requeue": True, **{name: value for name, value in profile.sbatch.items() if value}}
     if batch.after:
@@ -145,6 +149,8 @@ def _command(batch: Batch) -> str:
     settings = f"--settings {shlex.quote(str(directory.settings))}"
     if batch.submission.kind == "preparation":
         return f"{shlex.join(start)} prepare {shlex.quote(str(directory.runs))} {settings}"
+    if batch.submission.kind == "command":
+        return f"{shlex.join([*start, *batch.command])} {settings}"
     return f'{shlex.join(start)} worker "$RUN_ID" {settings}'
 
 

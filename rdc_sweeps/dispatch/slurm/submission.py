@@ -20,6 +20,7 @@ from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.nodes import NodeProfile, node_profile
 from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec, run_id
 
 DEFAULT_ARRAY = 1001
 """Slurm's own limit of tasks in an array."""
@@ -141,26 +142,99 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
                 batch = Batch(draft, profile, on_node, after=preparation.job if preparation else None)
                 arrays.append(_submit_one(batch, todo[first : first + draft.runs], lock, rerun=rerun))
         except UnavailableError as error:
-            if preparation and preparation.job and not arrays:
-                with suppress(UnavailableError):
-                    cancel([Job(preparation.job, "", "", preparation.id)])
+            if not arrays:
+                _withdraw(preparation)
             accepted = sum(one.runs for one in arrays)
             raise UnavailableError(f"{error}\n{accepted} of {len(todo)} runs were submitted") from error
     return Submitted(planned, preparation, arrays)
 
 
+def submit_command(
+    command: Sequence[str], times: int, settings: Settings, *, about: str, needs: Sequence[RunSpec] = ()
+) -> tuple[Submission | None, Submission]:
+    """Submit a command as an array of tasks that all do the same; returns at once.
+
+    Args:
+        command: The words after `rdc-sweep`; `--settings FILE` is added.
+        times: How many tasks.
+        settings: Of this command.
+        about: What the submission's record names instead of a table.
+        needs: Runs whose missing region maps another job computes first; none if all are there.
+
+    Returns:
+        The submission of that other job, and of the command.
+
+    Raises:
+        UnavailableError: Slurm does not answer or refuses.
+    """
+    profile = node_profile(settings.node, settings.nodes)
+    on_node = worker_settings(settings, profile)
+    with submitting(settings.root) as lock:
+        reconcile(settings.root)
+        on_node.cache_root.mkdir(parents=True, exist_ok=True)
+        preparation = None
+        if needs:
+            for spec in needs:
+                RunDirectory(settings.root, run_id(spec)).write_spec(spec)
+            draft = _draft("preparation", len(needs), about, settings)
+            preparation = _send(Batch(draft, profile, on_node), [run_id(spec) for spec in needs], lock)
+        after = preparation.job if preparation else None
+        batch = Batch(_draft("command", times, about, settings), profile, on_node, after, tuple(command))
+        try:
+            return preparation, _send(batch, [], lock)
+        except UnavailableError:
+            _withdraw(preparation)
+            raise
+
+
+def workers_of(root: Path, about: str) -> list[Job]:
+    """The waiting and running tasks of commands that were submitted about something.
+
+    Raises:
+        UnavailableError: Slurm does not answer.
+    """
+    records = ((one.id, one.read()) for one in submissions(root))
+    ids = [name for name, one in records if one.kind == "command" and one.table == about and not one.ended]
+    return [job for jobs in alive(ids).values() for job in jobs.values()]
+
+
+def _withdraw(preparation: Submission | None) -> None:
+    if preparation and preparation.job:
+        with suppress(UnavailableError):
+            cancel([Job(preparation.job, "", "", preparation.id)])
+
+
 def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool) -> Submission:
-    """Record, `sbatch`, record the job: killed anywhere between, the next submission finds out by the job's name."""
-    directory, submission, root = batch.directory, batch.submission, batch.settings.root
-    text = batch_text(batch)
+    """Submit runs; if Slurm refuses, they are as they were."""
+    root = batch.settings.root
     before = {one.run.id: RunDirectory(root, one.run.id) for one in runs}
-    failures = {run_id: run.failure() for run_id, run in before.items() if not rerun}
-    stops = {run_id: run.stopped() for run_id, run in before.items() if not rerun}
+    failures = {name: run.failure() for name, run in before.items() if not rerun}
+    stops = {name: run.stopped() for name, run in before.items() if not rerun}
+    batch_text(batch)  # what cannot be submitted leaves no trace
     for one in runs:
         enter(one, root, rerun=rerun)
+    try:
+        return _send(batch, list(before), lock)
+    except UnavailableError:
+        for name, run in before.items():
+            if failure := failures.get(name):
+                run.write_failure(failure)
+            if stopped := stops.get(name):
+                run.write_stopped(stopped)
+        raise
+
+
+def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
+    """Record, `sbatch`, record the job: killed anywhere between, the next submission finds out by the job's name.
+
+    Raises:
+        UnavailableError: Slurm refuses; the record is gone.
+    """
+    directory, submission = batch.directory, batch.submission
+    text = batch_text(batch)
     directory.log.mkdir(parents=True)
     write_json(directory.settings, batch.settings.model_dump(mode="json"))
-    write_atomically(directory.runs, lambda file: file.write("".join(f"{one.run.id}\n" for one in runs).encode()))
+    write_atomically(directory.runs, lambda file: file.write("".join(f"{one}\n" for one in run_ids).encode()))
     write_atomically(directory.batch, lambda file: file.write(text.encode()))
     directory.write(submission)
     try:
@@ -170,11 +244,6 @@ def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool
         if submission.id not in alive([submission.id]):
             # Refused, not accepted with the answer lost on the way.
             shutil.rmtree(directory.folder)
-            for run_id, run in before.items():
-                if failure := failures.get(run_id):
-                    run.write_failure(failure)
-                if stopped := stops.get(run_id):
-                    run.write_stopped(stopped)
             raise
         return _complete(directory, submission)
     submission = submission.model_copy(update={"job": job})
