@@ -17,7 +17,18 @@ CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base
 def commands() -> typer.Typer:
     """The command line with its groups."""
     # Imported here and not above: specs load the extensions of other packages, whose errors `main` reports.
-    from rdc_sweeps.cli import control, doctor, experiments, regions, reports, runs, status, tracking, tune
+    from rdc_sweeps.cli import (
+        control,
+        doctor,
+        experiments,
+        regions,
+        reports,
+        runs,
+        status,
+        study_workers,
+        tracking,
+        tune,
+    )
 
     app = typer.Typer(
         help="Train, track and report the tables of Region-aware Distribution Contrast.",
@@ -26,7 +37,7 @@ def commands() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (experiments, runs, status, control, reports, regions, tracking, tune, doctor):
+    for module in (experiments, runs, status, control, reports, regions, tracking, tune, study_workers, doctor):
         module.register(app)
     return app
 

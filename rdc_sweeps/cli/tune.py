@@ -1,5 +1,6 @@
 """tune: a study of a row's configurations, and what its choice is worth."""
 
+import time
 from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -18,13 +19,14 @@ from rdc_sweeps.cli.options import (
     open_catalogue,
     parse_seeds,
 )
+from rdc_sweeps.cli.study_workers import submit_workers
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.document import Document
 from rdc_sweeps.specs.study import StudySpec
-from rdc_sweeps.specs.tuned import StudyFile, TunedRow, find_study, needed_runs, resolve_study
+from rdc_sweeps.specs.tuned import StudyFile, TunedRow, confirmation_runs, find_study, needed_runs, resolve_study
 from rdc_sweeps.specs.validation import build
 
 if TYPE_CHECKING:
@@ -38,9 +40,8 @@ HTML = "report.html"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(tune)
-    app.command(name="study-worker", hidden=True)(study_worker)
 
 
 def tune(
@@ -105,22 +106,29 @@ def tune(
         return
     tuned = resolve_study(file, catalogue, settings.profile, table=table, row=row, settings=assignments or ())
     wanted = trials or tuned.spec.trials
+    if tuned.spec.confirm:
+        # What could not be trained in the end is said before anything is.
+        confirmation_runs(tuned, catalogue, tuned.own_values)
     if dry_run:
         _print_plan(tuned, folder_name, wanted, storage, settings, as_json=as_json)
         return
     _require_extra()
     from rdc_sweeps.tuning.study import open_study
+    from rdc_sweeps.tuning.summary import summarise
 
     opened = open_study(settings.root, folder_name, tuned, storage)
     wanted = opened.ask_for(wanted)
-    if settings.executor == "slurm":
-        if _submit_workers(opened, catalogue, settings, wanted, workers):
-            return
+    on_slurm = settings.executor == "slurm"
+    missing = wanted - summarise(opened).finished
+    if missing <= 0:
+        messages.print(f"all of {wanted} trials are finished", highlight=False)
+    elif on_slurm:
+        submit_workers(opened, catalogue, settings, missing, workers)
     else:
-        _train(opened, catalogue, settings, wanted, workers, storage)
+        _train(opened, catalogue, settings, missing, workers, storage)
     unconfirmed = _confirm(opened, catalogue, settings) if confirm else []
     report = _report(opened, catalogue, as_json=as_json)
-    if report.summary.finished < wanted or unconfirmed:
+    if (report.summary.finished < wanted and not on_slurm) or unconfirmed:
         raise typer.Exit(1)
 
 
@@ -162,7 +170,7 @@ def _print_plan(
     if as_json:
         print_json(plan.to_data())
         return
-    data.print(f"study {name}: {spec.title}", highlight=False, markup=False)
+    data.print(f"study {name}: {spec.title}", highlight=False, markup=False, soft_wrap=True)
     shown = Table(box=None, pad_edge=False)
     for column in ("field", "range", "the row's own"):
         shown.add_column(column, overflow="fold")
@@ -186,12 +194,12 @@ def _print_plan(
     if spec.confirm:
         lines.append(f"confirmed with: seeds {', '.join(map(str, spec.confirm))}")
     for line in lines:
-        data.print(line, highlight=False, markup=False)
+        data.print(line, highlight=False, markup=False, soft_wrap=True)
     messages.print(f"{asked} trials asked, {finished} finished, {plan.to_do} to do", highlight=False, markup=False)
 
 
 def _train(
-    study: "Study", catalogue: Catalogue, settings: Settings, wanted: int, workers: int | None, storage: str | None
+    study: "Study", catalogue: Catalogue, settings: Settings, missing: int, workers: int | None, storage: str | None
 ) -> None:
     """Train the trials that are missing, on this machine."""
     from rdc_sweeps.cli.progress import preparation_progress
@@ -199,53 +207,45 @@ def _train(
     from rdc_sweeps.dispatch.local import slots
     from rdc_sweeps.dispatch.preparation import prepare
     from rdc_sweeps.tuning.pool import work_in_pool
-    from rdc_sweeps.tuning.summary import summarise
 
-    before = summarise(study)
-    if before.finished >= wanted:
-        messages.print(f"{before.finished} of {wanted} trials are finished already", highlight=False)
-        return
     with preparation_progress() as progress:
         gpus = prepare(needed_runs(study.tuned, catalogue), settings, progress)
     chosen = settings.model_copy(update={"max_parallel": workers or settings.max_parallel})
-    at_once = slots(wanted - before.finished, chosen, gpus)
+    at_once = slots(missing, chosen, gpus)
     where = f"{gpus} GPUs" if gpus else "the CPU"
     messages.print(
-        f"study {study.name}: {before.finished} of {wanted} trials finished; {at_once.runs} workers on {where}, "
+        f"study {study.name}: {missing} of {study.asked} trials to do; {at_once.runs} workers on {where}, "
         f"{at_once.threads} threads each",
         highlight=False,
         markup=False,
     )
+    begun = time.time()
     with watching(study, messages) as watch:
         codes = work_in_pool(
             settings.root,
             study.name,
             settings.model_copy(update={"threads": at_once.threads}),
-            wanted,
+            study.asked,
             workers=at_once.runs,
             gpus=gpus,
             storage=storage,
             watch=watch,
         )
     if any(codes):
-        _say_why(study, begun=before.finished)
+        _say_why(study, begun)
 
 
-def _say_why(study: "Study", begun: int) -> None:
-    """The last error of each worker's log."""
-    said = set()
-    for log in sorted(study.folder.workers.glob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True):
+def _say_why(study: "Study", begun: float) -> None:
+    """The last error in the log of each worker since then."""
+    logs = [path for path in study.folder.workers.glob("*.log") if path.stat().st_mtime >= begun]
+    found: dict[str, Path] = {}
+    for log in sorted(logs, key=lambda path: path.stat().st_mtime):
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         errors = [line.partition(" ERROR ")[2] for line in lines if " ERROR " in line]
-        if errors and errors[-1] not in said:
-            said.add(errors[-1])
-            messages.print(f"a worker ended early: {errors[-1]}", style="red", highlight=False, markup=False)
-            messages.print(f"  more in {log}", highlight=False, markup=False)
-
-
-def _submit_workers(study: "Study", catalogue: Catalogue, settings: Settings, wanted: int, workers: int | None) -> bool:
-    """Submit workers for the trials that are missing; False if none is."""
-    raise UsageError("not there yet")
+        found.update({errors[-1]: log} if errors else {})
+    for error, log in found.items():
+        messages.print(f"a worker ended early: {error}", style="red", highlight=False, markup=False)
+        messages.print(f"  more in {log}", highlight=False, markup=False)
 
 
 def _confirm(study: "Study", catalogue: Catalogue, settings: Settings) -> list[str]:
@@ -282,7 +282,7 @@ def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyRep
     from rdc_sweeps.tuning.plots import draw_plots
     from rdc_sweeps.tuning.report import build_study_report
     from rdc_sweeps.tuning.report_html import write_html
-    from rdc_sweeps.tuning.terminal import study_summary
+    from rdc_sweeps.tuning.terminal import print_study
 
     report = build_study_report(study, catalogue)
     files = [path.name for path in draw_plots(report.summary, report.tuned.spec.space, report.folder)]
@@ -292,18 +292,5 @@ def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyRep
         print_json({**report.to_data(), "files": files})
     else:
         wide = data if data.is_terminal else Console(file=data.file, width=120, color_system=None)
-        wide.print(study_summary(report, files))
+        print_study(report, wide, files)
     return report
-
-
-def study_worker(
-    name: Annotated[str, typer.Argument(help="Name of a study that was begun.", show_default=False)],
-    settings_file: Annotated[Path, typer.Option("--settings", help="Settings as JSON.", show_default=False)],
-    trials: Annotated[int, typer.Option(help="Trials that the study is to have.", show_default=False)],
-) -> None:
-    """Work on a study in this process until all of its trials are finished."""
-    from rdc_sweeps.settings import read_settings
-    from rdc_sweeps.tuning.pool import enter_worker
-
-    settings = read_settings(settings_file)
-    enter_worker(settings.root, name, settings, trials)

@@ -28,10 +28,10 @@ class StudyReport:
 
     @property
     def tried_first(self) -> list[TrialSummary]:
-        """The trials of the configurations that the study's file wanted to see, besides the row as it is."""
+        """The trials of the configurations that the study's file wanted to see, besides the row as it is and the best."""
         wanted = self.tuned.enqueued()
         found = (trial for trial in self.summary.trials if dict(trial.values) in wanted)
-        return [trial for trial in found if trial is not self.summary.default]
+        return [trial for trial in found if trial not in (self.summary.default, self.summary.best)]
 
     def to_data(self) -> dict[str, Any]:
         """Everything as plain values."""

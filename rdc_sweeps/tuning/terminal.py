@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rich import box
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -46,7 +45,7 @@ def counts(summary: StudySummary) -> Text:
     ]
     if states:
         line.append(": ").append_text(Text(", ").join(states))
-    return line.append(f"; {summary.epochs_spent} epochs trained, {summary.epochs_saved} saved by pruning")
+    return line.append(f"; {_epochs(summary.epochs_spent)} trained, {summary.epochs_saved} saved by pruning")
 
 
 def live_board(summary: StudySummary, progress: Progress, lines: int | None = None) -> RenderableType:
@@ -107,16 +106,17 @@ def clock(seconds: float) -> str:
 def trial_line(trial: TrialSummary, summary: StudySummary) -> str:
     """One trial in a line, for output that is no terminal."""
     value = "" if trial.value is None else f", {objective_text(trial.value, summary.objective)}"
-    after = f" after {trial.epochs} epochs" if trial.phase == "pruned" else ""
+    after = f" after {_epochs(trial.epochs)}" if trial.phase == "pruned" else ""
     reason = f": {trial.reason}" if trial.reason else f" ({values_text(trial.values)})"
     return f"trial {trial.number}: {trial.phase}{after}{value}{reason}"
 
 
-def study_summary(report: StudyReport, files: Sequence[str] = ()) -> RenderableType:
-    """What a study has found: values on validation images, test metrics of the choice, what to do next.
+def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()) -> None:
+    """Print what a study has found: values on validation images, test metrics of the choice, what to do next.
 
     Args:
         report: The study.
+        console: Where to.
         files: Plots and reports that were written.
     """
     summary, spec = report.summary, report.tuned.spec
@@ -126,29 +126,37 @@ def study_summary(report: StudyReport, files: Sequence[str] = ()) -> RenderableT
     facts.add_row("row", f"{summary.table}/{summary.row} under profile {summary.profile}")
     facts.add_row("objective", objective_title(summary.objective))
     facts.add_row("trials", counts(summary))
-    parts: list[RenderableType] = [Text.assemble((summary.name, "bold cyan"), "  ", (spec.title, "bold")), facts, ""]
+    console.print(Group(Text.assemble((summary.name, "bold cyan"), "  ", (spec.title, "bold")), facts, ""))
     if summary.best is None:
-        parts.append(Text("no trial is complete yet: nothing to choose from", style="yellow"))
+        console.print(Text("no trial is complete yet: nothing to choose from", style="yellow"))
     else:
-        parts.append(_compared(report))
-        parts.append(
-            _bullet("·", "yellow", "Validation values choose a configuration; being the best of many, they flatter it.")
-        )
-    parts += [_bullet("✗", "red", line) for line in _failures(summary)]
-    parts += _test_part(report)
+        console.print(_compared(report))
+        honest = "Validation values choose a configuration; being the best of many, they flatter it."
+        console.print(_bullet("·", "yellow", honest))
+    for line in _failures(summary):
+        console.print(_bullet("✗", "red", line))
+    console.print(Group(*_test_part(report)), end="")
     if summary.command is not None:
-        parts += ["", Text("to train the best configuration, with the seeds that confirm:", style="dim")]
-        # Unbroken, to be copied.
-        parts.append(Padding(Text(summary.command, no_wrap=True, overflow="ignore"), (0, 0, 0, 2)))
-        parts.append(Text(f"the same as a row for {summary.table}.yaml:", style="dim"))
-        parts.append(Padding(Text((summary.row_yaml or "").rstrip(), no_wrap=True, overflow="ignore"), (0, 0, 0, 2)))
-        if summary.overruled:
-            fields = ", ".join(summary.overruled)
-            text = f"Profile {summary.profile} sets {fields} over what a row says; the command sets it again."
-            parts.append(_bullet("·", "yellow", text))
+        _print_next(summary, console)
     if files:
-        parts += ["", Text(f"in {report.folder}: {', '.join(files)}", style="dim", overflow="fold")]
-    return Group(*parts)
+        console.print(Group("", Text(f"in {report.folder}: {', '.join(files)}", style="dim", overflow="fold")))
+
+
+def _print_next(summary: StudySummary, console: Console) -> None:
+    """What is to be copied is neither broken nor cut."""
+    console.print(Group("", Text("to train the best configuration, with the seeds that confirm:", style="dim")))
+    console.print(Text(f"  {summary.command}"), soft_wrap=True)
+    console.print(Text(f"the same as a row for {summary.table}.yaml:", style="dim"))
+    for line in (summary.row_yaml or "").splitlines():
+        console.print(Text(f"  {line}"), soft_wrap=True)
+    if summary.overruled:
+        fields = ", ".join(summary.overruled)
+        text = f"Profile {summary.profile} sets {fields} over what a row says; the command sets it again."
+        console.print(_bullet("·", "yellow", text))
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch{'' if count == 1 else 's'}"
 
 
 def _compared(report: StudyReport) -> Table:

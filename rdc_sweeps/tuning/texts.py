@@ -67,4 +67,7 @@ def objective_text(value: float | None, objective: str) -> str:
     """A value of the objective: delta-m with its sign."""
     if value is None:
         return "-"
-    return f"{value:.{DIGITS}g}" if objective in HIGHER_IS_BETTER else f"{value:+.2f} %"
+    if objective not in HIGHER_IS_BETTER:
+        return f"{value:+.2f} %"
+    # Depths are about 1, all else is in percent or degrees.
+    return f"{value:.4f}" if objective in {"aErr", "rErr"} else f"{value:.2f}"
