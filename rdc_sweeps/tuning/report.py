@@ -28,7 +28,7 @@ class StudyReport:
 
     @property
     def tried_first(self) -> list[TrialSummary]:
-        """The trials of the configurations that the study's file wanted to see, besides the row as it is and the best."""
+        """Trials that the study's file wanted to see, besides the row as it is and the best."""
         wanted = self.tuned.enqueued()
         found = (trial for trial in self.summary.trials if dict(trial.values) in wanted)
         return [trial for trial in found if trial not in (self.summary.default, self.summary.best)]
