@@ -11,11 +11,14 @@ from types import FrameType
 
 import psutil
 
+from rdc_sweeps.dispatch.devices import device_masks, processes, visible_gpus
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
 """What a small run needs at least; fewer run at once where memory is short."""
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 STOP_SECONDS = 60.0
 """How long stopped runs may take to save their checkpoints."""
@@ -30,13 +33,19 @@ class Slots:
 
 
 def slots(count: int, settings: Settings, gpus: int) -> Slots:
-    """Slots for `count` runs: one a GPU, or one a core, as far as memory allows.
+    """Slots for `count` runs: as many as the GPUs take, or one a core and process, as far as memory allows.
 
     One thread a run is fastest for many small runs: threads of several processes that share cores wait for each other.
     """
     cores = len(os.sched_getaffinity(0))
-    fitting = gpus or min(cores, max(1, psutil.virtual_memory().available // MEMORY_PER_RUN))
-    runs = max(1, min(count, settings.max_parallel or fitting))
+    if gpus:
+        fitting = len(device_masks(visible_gpus(gpus, None), settings.gpus_per_run))
+        runs = min(count, settings.max_parallel or fitting, fitting)
+    else:
+        each = processes(settings.gpus_per_run)
+        fitting = min(cores, psutil.virtual_memory().available // MEMORY_PER_RUN) // each
+        runs = min(count, settings.max_parallel or fitting)
+    runs = max(1, runs)
     return Slots(runs, settings.threads or max(1, cores // runs))
 
 
@@ -76,6 +85,7 @@ def run_locally(
     """
     context = warm_context()
     worker_settings = settings.model_copy(update={"threads": chosen.threads})
+    masks = device_masks(visible_gpus(gpus, os.environ.get(VISIBLE)), settings.gpus_per_run) if gpus else []
     waiting = list(run_ids)
     active: dict[int, tuple[str, ForkServerProcess]] = {}
     codes: dict[str, int] = {}
@@ -85,8 +95,8 @@ def run_locally(
             for slot in range(chosen.runs):
                 if waiting and slot not in active:
                     run_id = waiting.pop(0)
-                    device = slot % gpus if gpus else None
-                    process = context.Process(target=_enter, args=(run_id, worker_settings, device), name=run_id)
+                    mask = masks[slot % len(masks)] if gpus else None
+                    process = context.Process(target=_enter, args=(run_id, worker_settings, mask), name=run_id)
                     process.start()
                     active[slot] = (run_id, process)
             watch()
@@ -112,9 +122,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _enter(run_id: str, settings: Settings, device: int | None) -> None:
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
+def _enter(run_id: str, settings: Settings, mask: str | None) -> None:
+    if mask is not None:
+        os.environ[VISIBLE] = mask
     from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)

@@ -26,9 +26,10 @@ import torch.distributed as dist
 
 from rdc_sweeps.data.loading import check_shares
 from rdc_sweeps.dispatch.lifecycle import FAILED, RETRY, STOP_SIGNALS
-from rdc_sweeps.dispatch.local import warm_context
+from rdc_sweeps.dispatch.local import VISIBLE, warm_context
 from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.errors import InfrastructureError, UsageError
+from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
@@ -51,6 +52,7 @@ def train_on(
     checkpoint: Path,
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
+    write: Write = write_atomically,
     *,
     log_path: Path | None = None,
 ) -> Training:
@@ -66,6 +68,7 @@ def train_on(
         checkpoint: See `train`.
         observers: Of rank 0.
         stop: Of rank 0; all ranks stop at the same step.
+        write: See `train`.
         log_path: File that the other ranks write to; None: where this process's children write.
 
     Raises:
@@ -74,18 +77,18 @@ def train_on(
         Exception: What `train` raises; if it was in another rank, with a note that has the traceback.
     """
     if count == 1:
-        return train(spec, settings, checkpoint, observers, stop)
-    check_ranks(count, spec, settings)
+        return train(spec, settings, checkpoint, observers, stop, write)
+    check_batch(spec, count)
+    if _on_gpus(settings) and torch.cuda.device_count() < count:
+        raise UsageError(f"gpus_per_run: {count} GPUs, but this process sees {torch.cuda.device_count()}")
     share = settings.model_copy(update={"workers": -(-settings.workers // count)})
     with _one_group(count, spec, share, checkpoint, log_path):
-        return train(spec, share, checkpoint, observers, stop)
+        return train(spec, share, checkpoint, observers, stop, write)
 
 
-def check_ranks(count: int, spec: RunSpec, settings: Settings) -> None:
-    """Raise UsageError unless `count` processes can share a run here."""
+def check_batch(spec: RunSpec, count: int) -> None:
+    """Raise UsageError unless `count` processes can share the batches of a run."""
     check_shares(min(spec.training.batch_size, spec.dataset.training_count), count)
-    if _on_gpus(settings) and torch.cuda.device_count() < count:
-        raise UsageError(f"gpus_per_run: {count}, but only {torch.cuda.device_count()} GPUs are visible here")
 
 
 def _on_gpus(settings: Settings) -> bool:
@@ -158,7 +161,9 @@ class _Others:
         context, rank = warm_context(), place.rank
         self.connections[rank], theirs = context.Pipe()
         self.processes[rank] = context.Process(
-            target=_enter, args=(theirs, place, spec, settings, checkpoint, log_path), name=f"rank {rank}"
+            target=_enter,
+            args=(theirs, place, spec, settings, checkpoint, log_path, os.environ.get(VISIBLE)),
+            name=f"rank {rank}",
         )
         self.processes[rank].start()
         theirs.close()
@@ -247,13 +252,21 @@ class _Others:
 
 
 def _enter(
-    connection: Connection, place: Place, spec: RunSpec, settings: Settings, checkpoint: Path, log_path: Path | None
+    connection: Connection,
+    place: Place,
+    spec: RunSpec,
+    settings: Settings,
+    checkpoint: Path,
+    log_path: Path | None,
+    mask: str | None,
 ) -> None:
     """The process of a rank but the first."""
     for number in STOP_SIGNALS:
         # Rank 0 decides for all.
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    if mask is not None:
+        os.environ[VISIBLE] = mask
     if log_path is not None:
         log_to(log_path)
     try:

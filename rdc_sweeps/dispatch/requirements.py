@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from rdc_sweeps.dispatch.devices import processes
 from rdc_sweeps.dispatch.preparation import Progress
+from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.regions.build import BuildReport, build_regions
@@ -32,7 +34,11 @@ def check(runs: Iterable[Run], settings: Settings) -> None:
     """
     _check(
         runs,
-        lambda spec: [*_region_checks(spec, settings), lambda: check_weights(spec.backbone, settings.weights_root)],
+        lambda spec: [
+            *_region_checks(spec, settings),
+            lambda: check_weights(spec.backbone, settings.weights_root),
+            lambda: check_batch(spec, processes(settings.gpus_per_run)),
+        ],
     )
 
 

@@ -1,8 +1,6 @@
 """One run in one process: its spec trained, recorded, tracked."""
 
 import json
-import logging
-import os
 import sys
 import threading
 from collections.abc import Sequence
@@ -10,7 +8,10 @@ from typing import Literal
 
 import torch
 
+from rdc_sweeps.dispatch.devices import processes
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
+from rdc_sweeps.dispatch.logs import log_to
+from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.dispatch.tracked import TrackingObserver
 from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.runs.directory import RunDirectory
@@ -19,7 +20,7 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.training.loop import Training, train
+from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.observers import Observer
 from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
 
@@ -60,13 +61,15 @@ class _Trainer:
         self.directory.write_environment(describe_environment())
         self.tracking = TrackingObserver(self.directory, spec, self.settings)
         try:
-            training = train(
+            training = train_on(
+                processes(self.settings.gpus_per_run),
                 spec,
                 self.settings,
                 self.directory.checkpoint,
                 [recorder, self.tracking, *self.observers],
                 stop,
                 recorder.write_checkpoint,
+                log_path=self.directory.log,
             )
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
             # Out of memory is neither: that is the spec's fault.
@@ -110,12 +113,5 @@ def _selected(record: EpochRecord | None) -> Selected | None:
 
 def main(run_id: str, settings: Settings) -> None:
     """Entry of a worker process: everything printed goes to the run's log; ends the process with `work`'s code."""
-    log_path = RunDirectory(settings.root, run_id).log
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    log_to(RunDirectory(settings.root, run_id).log)
     sys.exit(work(run_id, settings))

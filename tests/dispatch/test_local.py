@@ -8,7 +8,7 @@ from rdc_sweeps.settings import Settings
 CORES = len(os.sched_getaffinity(0))
 
 
-def settings(**values: int) -> Settings:
+def settings(**values: float) -> Settings:
     return Settings(**{"max_parallel": 0, "threads": 0, **values})  # type: ignore[arg-type]
 
 
@@ -20,6 +20,9 @@ def settings(**values: int) -> Settings:
         (12, settings(max_parallel=3, threads=2), 0, Slots(3, 2)),
         (12, settings(), 4, Slots(4, max(1, CORES // 4))),
         (2, settings(), 8, Slots(2, max(1, CORES // 2))),
+        (12, settings(gpus_per_run=0.5), 2, Slots(4, max(1, CORES // 4))),
+        (12, settings(gpus_per_run=2), 5, Slots(2, max(1, CORES // 2))),
+        (12, settings(max_parallel=9), 2, Slots(2, max(1, CORES // 2))),
     ],
 )
 def test_slots_share_the_machine(count: int, chosen: Settings, gpus: int, expected: Slots) -> None:

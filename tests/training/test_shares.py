@@ -1,0 +1,146 @@
+"""Steps of several processes are those of one: in double precision, where rounding hides nothing."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.data.loading import TrainingBatches
+from rdc_sweeps.dispatch.requirements import build_missing_regions
+from rdc_sweeps.parallel.batch_norm import share_batch_norms
+from rdc_sweeps.parallel.world import world
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.training.setup import build_learner, open_data, region_reader
+from tests.parallel.processes import in_group
+
+from .small import small_run
+
+STREETS: dict[str, Any] = {
+    "name": "streets", "size": [32, 64], "train_images": 8, "validation_images": 4, "test_images": 4
+}  # fmt: skip
+METHODS: dict[str, dict[str, Any]] = {
+    "supervised": {"method": {"name": "supervised"}},
+    "gaussian": {},
+    "drawn negatives": {"method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
+    "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "without gradient": {"method": {"gradient": False}},
+    "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
+    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
+    "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
+}
+
+
+def in_double(batch: Batch) -> Batch:
+    views = tuple(
+        replace(
+            view,
+            image=view.image.double(),
+            labels={
+                task: label.double() if label.is_floating_point() else label for task, label in view.labels.items()
+            },
+        )
+        for view in batch.views
+    )
+    return replace(batch, views=views)
+
+
+def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[str, Any]:
+    """An epoch of plain gradient descent in this process's world."""
+    torch.set_num_threads(1)
+    data = open_data(spec, settings)
+    mask = data.train_mask.copy()
+    mask[unlabelled] = False
+    batches = TrainingBatches(
+        data.splits.train,
+        mask,
+        regions=region_reader(spec, data, settings),
+        augmentation=spec.training.augmentation,
+        seed=spec.seed,
+        batch_size=spec.training.batch_size,
+        rank=world().rank,
+        world=world().size,
+    )
+    learner = build_learner(spec, settings).double().train()
+    for module in learner.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            # One-hot labels are made in single precision.
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0].double(),))
+    share_batch_norms(learner, world())
+    parameters = list(learner.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=1e-3)
+    rows, reported = [], []
+    for step, batch in enumerate(batches.epoch(0)):
+        torch.manual_seed(step)
+        losses = learner(in_double(batch), 0.5)
+        optimizer.zero_grad()
+        (losses.total * batch.fraction).backward()
+        world().sum_gradients(parameters)
+        optimizer.step()
+        means = world().mean({"loss": losses.total, **losses.reported}, losses.counts, len(batch))
+        rows.append(batch.rows.tolist())
+        reported.append({name: value.item() for name, value in means.items()})
+    missing = [name for name, parameter in learner.named_parameters() if parameter.grad is None]
+    return {"rows": rows, "reported": reported, "state": learner.state_dict(), "missing": missing}
+
+
+def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | None = None) -> None:
+    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    alone = trained(spec, settings, unlabelled or [])
+    shares = in_group(size, trained, spec, settings, unlabelled or [])
+    assert [[row for share in shares for row in share["rows"][step]] for step in range(len(alone["rows"]))] == alone[
+        "rows"
+    ]
+    for share in shares:
+        assert share["missing"] == alone["missing"]
+        for one, other in zip(share["reported"], alone["reported"], strict=True):
+            assert one == pytest.approx(other, rel=1e-5, nan_ok=True)
+        assert share["state"].keys() == alone["state"].keys()
+        for name, value in alone["state"].items():
+            torch.testing.assert_close(share["state"][name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+SLOW = ("drawn negatives", "without gradient", "single task")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, changes in METHODS.items()
+    ],
+)
+def test_two_processes_learn_what_one_learns(changes: dict[str, Any], settings: Settings) -> None:
+    check(small_run(changes), settings, 2)
+
+
+def test_shares_may_be_unequal(settings: Settings) -> None:
+    check(small_run({"labels": {"setting": "randomlabels"}}), settings, 3)
+
+
+@pytest.mark.parametrize("method", ["gaussian", pytest.param("cross-task", marks=pytest.mark.slow)])
+def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings) -> None:
+    spec = small_run(METHODS[method])
+    data = open_data(spec, settings)
+    options: dict[str, Any] = {"seed": spec.seed, "batch_size": spec.training.batch_size, "rank": 1, "world": 2}
+    shares = TrainingBatches(data.splits.train, data.train_mask, None, spec.training.augmentation, **options)
+    second = next(iter(shares.epoch(0))).rows.tolist()
+    check(spec, settings, 2, unlabelled=second)
+
+
+@pytest.mark.slow
+def test_nobody_may_have_anything_to_contrast(settings: Settings) -> None:
+    spec = small_run()
+    check(spec, settings, 2, unlabelled=np.arange(8).tolist())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "hrnet18", "taskexpert"])
+def test_every_backbone_learns_the_same(backbone: str, settings: Settings) -> None:
+    network: dict[str, Any] = {"name": backbone, "pretrained": {"source": "none"}}
+    if backbone == "taskexpert":
+        network |= {"vit": "tiny", "width": 16, "experts": 2}
+    check(small_run({"backbone": network}), settings, 2)
