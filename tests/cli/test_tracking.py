@@ -1,5 +1,10 @@
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from tests.cli.conftest import Cli
 from tests.tracking.backend import Backend
@@ -34,3 +39,59 @@ def test_every_row_is_one_tracked_run_offline_without_a_key_and_sent_later(cli: 
 
 def test_sync_without_runs_is_an_error(cli: Cli) -> None:
     assert cli("sync", WANDB_API_KEY=KEY).returncode == 2
+
+
+@pytest.mark.timeout(300)
+def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_was_cancelled(
+    cli: Cli, environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ["run", "tiny", "ours", "--set", "training.epochs=500", "--wandb", "offline"]
+    node = subprocess.Popen(
+        [sys.executable, "-m", "rdc_sweeps", *arguments],
+        env={**environment, "RDC_SWEEP_WANDB": "offline"}, cwd=tmp_path, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        journal = wait_for_journal(tmp_path / "runs", 6)
+        with Backend() as backend:
+            server = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": backend.url}
+            first = cli("sync", **server)
+            assert "in progress, sent as far as it is" in first.stderr
+            (run,) = backend.runs.values()
+            sent = len(run.history)
+            assert sent >= 5
+            assert run.exit_code is None
+            cli("cancel", "tiny")
+            assert node.wait(60) == 1
+            assert ": sent" in cli("sync", **server).stderr
+            assert run.exit_code == 1
+            steps = [row["_step"] for row in run.history]
+            assert steps == list(range(len(steps)))
+            assert len(steps) > sent
+            assert "1 runs are at W&B already" in cli("sync", **server).stderr
+            # Of the step that may go on there is only the summary.
+            assert journal.read_text().count('"kind": "step"') == len(steps) + 1
+    finally:
+        node.kill()
+        node.wait()
+
+
+def wait_for_journal(root: Path, lines: int) -> Path:
+    """The journal of a run once it holds so many steps."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for path in root.glob("*/wandb/journal.jsonl"):
+            if path.read_text().count('"kind": "step"') >= lines:
+                return path
+        time.sleep(0.1)
+    raise TimeoutError("nothing was tracked")
+
+
+def test_sync_watches_until_it_is_ended(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "rdc_sweeps", "sync", "--watch", "1"],
+        env={**environment, "WANDB_API_KEY": KEY}, cwd=tmp_path, text=True, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    time.sleep(4)
+    assert watching.poll() is None
+    watching.terminate()
+    watching.communicate(timeout=30)
