@@ -30,8 +30,8 @@ from rdc_sweeps.specs.tuned import StudyFile, TunedRow, confirmation_runs, find_
 from rdc_sweeps.specs.validation import build
 
 if TYPE_CHECKING:
-    from rdc_sweeps.tuning.report import StudyReport
     from rdc_sweeps.tuning.study import Study
+    from rdc_sweeps.tuning.study_report import StudyReport
 
 EXTRA = ("optuna", "jinja2", "plotly")
 """Packages of the extra `tune`."""
@@ -251,7 +251,7 @@ def _say_why(study: "Study", begun: float) -> None:
 def _confirm(study: "Study", catalogue: Catalogue, settings: Settings) -> list[str]:
     """Train the choice, the row as it is and their baseline with the seeds that confirm; returns runs not done."""
     from rdc_sweeps.dispatch.plan import plan
-    from rdc_sweeps.tuning.report import chosen_runs
+    from rdc_sweeps.tuning.study_report import chosen_runs
     from rdc_sweeps.tuning.summary import summarise
 
     summary = summarise(study)
@@ -280,8 +280,8 @@ def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyRep
     from rich.console import Console
 
     from rdc_sweeps.tuning.plots import draw_plots
-    from rdc_sweeps.tuning.report import build_study_report
     from rdc_sweeps.tuning.report_html import write_html
+    from rdc_sweeps.tuning.study_report import build_study_report
     from rdc_sweeps.tuning.terminal import print_study
 
     report = build_study_report(study, catalogue)

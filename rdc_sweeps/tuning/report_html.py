@@ -8,7 +8,7 @@ from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.tuning.figures import as_script, build_figures
-from rdc_sweeps.tuning.report import StudyReport
+from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text, short_titles, value_text
 

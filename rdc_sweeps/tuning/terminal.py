@@ -10,7 +10,7 @@ from rich.text import Text
 
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.terminal import render_terminal
-from rdc_sweeps.tuning.report import StudyReport
+from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, short_titles, value_text, values_text
 
