@@ -37,8 +37,9 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## speed and memory of the contrast against alternatives, as ratios
+bench: $(READY) ## the contrast against alternatives, and what tuning saves and costs, as ratios
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
+	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
 
 clean: ## remove the environment, caches and build files; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -50,8 +50,9 @@ def baseline_metrics(names: Sequence[str], validations: Sequence[Metrics | None]
         values = [value for metrics in validations if (value := (metrics or {}).get(name)) is not None]
         if len(values) < len(validations) or not fmean(values):
             raise RdcError(
-                f"the baseline row {row} has no {name} on the validation images to count delta-m from; hold out more "
-                "images (dataset.validation_images), or tune one metric (objective: {name: metric, metric: mIoU})"
+                f"the baseline row {row} has no {name}, or one of 0, on the validation images: there is nothing to "
+                "count delta-m from; hold out more images (dataset.validation_images), train longer, or tune one "
+                "metric (objective: {name: metric, metric: aErr})"
             )
         means[name] = fmean(values)
     return means

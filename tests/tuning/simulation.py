@@ -13,7 +13,7 @@ from typing import Any
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
-from rdc_sweeps.runs.records import Result
+from rdc_sweeps.runs.records import Metrics, Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.observers import Observer
@@ -36,7 +36,7 @@ def quality(spec: RunSpec) -> float:
     return math.exp(-2 * distance)
 
 
-def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> dict[str, float | None]:
+def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> Metrics:
     """Rises towards its limit; the seed adds a little."""
     grown = quality(spec) * (1 - 0.5 * 2.0 ** -(epoch + 1)) + 0.001 * spec.seed + shift
     return {"mIoU": 0.2 + 0.3 * grown, "aErr": 1.0 - 0.5 * grown, "mErr": 40.0 - 20.0 * grown}
@@ -58,6 +58,8 @@ class Simulation:
     error: Exception | None = None
     """Raised by the runs that `fails` names."""
     fails: Callable[[RunSpec], bool] = is_hot
+    curve: Callable[[RunSpec, int], Metrics] = metrics
+    """Validation metrics after an epoch."""
 
     def __call__(
         self,
@@ -86,7 +88,8 @@ class _Body:
         observers: list[Observer] = [recorder, *self.observers]
         for observer in observers:
             observer.started(step, epochs, STEPS)
-        history = [_record(spec, epoch) for epoch in range(step // STEPS)]
+        curve = self.simulation.curve
+        history = [_record(spec, epoch, curve) for epoch in range(step // STEPS)]
         while step < epochs * STEPS:
             if stop():
                 checkpoint.write_text(str(step))
@@ -99,7 +102,7 @@ class _Body:
                 observer.stepped(step // STEPS, step, {"loss": 1.0})
             step += 1
             if step % STEPS == 0:
-                history.append(_record(spec, step // STEPS - 1))
+                history.append(_record(spec, step // STEPS - 1, curve))
                 for observer in observers:
                     observer.evaluated(history[-1], step - 1, [])
                 checkpoint.write_text(str(step))
@@ -121,10 +124,10 @@ class _Body:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _record(spec: RunSpec, epoch: int) -> EpochRecord:
+def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], Metrics]) -> EpochRecord:
     # Test metrics are far better than validation metrics: whoever looks at them is seen.
     return EpochRecord(
-        epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=metrics(spec, epoch)
+        epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=curve(spec, epoch)
     )
 
 
