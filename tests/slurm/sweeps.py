@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,6 @@ gpu = "a100"
 cpus = 1
 """
 
-LIVE = {"PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED"}
-
 
 @dataclass
 class Sweeps:
@@ -45,11 +44,11 @@ class Sweeps:
         """The runs folder."""
         return Path(self.environment["RDC_SWEEP_ROOT"])
 
-    def start(self, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Start `rdc-sweep`."""
         return subprocess.Popen(
             [sys.executable, "-m", "rdc_sweeps", *arguments],
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
             cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -57,9 +56,9 @@ class Sweeps:
             start_new_session=True,
         )
 
-    def call(self, *arguments: str, code: int = 0, **variables: str) -> str:
+    def call(self, *arguments: str, code: int = 0, variables: Mapping[str, str] | None = None) -> str:
         """Run `rdc-sweep` to its end and return its messages."""
-        process = self.start(*arguments, **variables)
+        process = self.start(*arguments, variables=variables)
         output, messages = process.communicate(timeout=600)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{output}\n{messages}"
         return messages

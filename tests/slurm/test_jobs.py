@@ -35,7 +35,7 @@ def test_a_submitter_that_is_killed_behind_sbatch_is_found_out(sweeps: Sweeps, t
     wrapper = wrappers / "sbatch"
     wrapper.write_text(f'#!/bin/sh\n{shutil.which("sbatch")} "$@"\ntouch {tmp_path}/accepted\nexec sleep 600\n')
     wrapper.chmod(0o755)
-    submitter = sweeps.start("run", "tiny", *LONG, PATH=f"{wrappers}:{os.environ['PATH']}")
+    submitter = sweeps.start("run", "tiny", *LONG, variables={"PATH": f"{wrappers}:{os.environ['PATH']}"})
     wait_for((tmp_path / "accepted").exists, "the submission")
     # With all that it started.
     os.killpg(submitter.pid, signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_a_spec_that_fails_is_not_tried_again(sweeps: Sweeps) -> None:
 def test_a_run_whose_worker_is_killed_again_and_again_fails(sweeps: Sweeps) -> None:
     # Epochs so long that no checkpoint comes between.
     endless = ("ours", "--set", "training.epochs=2", "--set", "dataset.train_images=600")
-    sweeps.call("run", "tiny", *endless, RDC_SWEEP_RETRIES="1")
+    sweeps.call("run", "tiny", *endless, variables={"RDC_SWEEP_RETRIES": "1"})
     run = sweeps.run("ours")
     first = wait_for_step(run, 1, seconds=300)
     kill(first.process)
