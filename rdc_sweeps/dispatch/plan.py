@@ -74,7 +74,10 @@ def enter(planned: Planned, root: Path, *, rerun: bool) -> None:
     directory = RunDirectory(root, run.id)
     if rerun:
         directory.set_aside()
-    directory.forget_failure()
-    directory.forget_stopped()
+    # Only what was known when it was planned: others may have made it fail, or cancelled it, since then.
+    if planned.state == "failed":
+        directory.forget_failure()
+    if planned.state in {"cancelled", "pruned"}:
+        directory.forget_stopped()
     directory.write_spec(run.spec)
     directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))

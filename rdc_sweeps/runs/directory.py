@@ -36,6 +36,9 @@ from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.validation import build
 
+# Safe, too, and written in C; not every PyYAML has it.
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 State = Literal["planned", "running", "preempted", "cancelled", "pruned", "failed", "done"]
 
@@ -155,8 +158,13 @@ class RunDirectory:
 
     def write_spec(self, spec: RunSpec) -> None:
         """Record the resolved spec; the same run always has the same."""
-        text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
-        write_atomically(self.spec, lambda file: file.write(text.encode()))
+        encoded = yaml.dump(spec.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False).encode()
+        try:
+            if self.spec.read_bytes() == encoded:
+                return
+        except FileNotFoundError:
+            pass  # the usual case
+        write_atomically(self.spec, lambda file: file.write(encoded))
 
     def write_origin(self, origin: Origin) -> None:
         """Record which table asks for the run; the first to ask stays."""

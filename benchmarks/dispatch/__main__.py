@@ -1,0 +1,53 @@
+"""`python -m benchmarks.dispatch [planning] [operations] [simulation] [--quick] [--json FILE]`: run and print."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.dispatch import operations, planning, simulation
+from rdc_sweeps.files import write_json
+
+PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
+    "planning": lambda quick: planning.run(10 if quick else 213),
+    "operations": lambda quick: operations.run(),
+    "simulation": lambda quick: simulation.run(*((200, 32) if quick else (10_000, 256))),
+}
+
+
+def main() -> None:
+    """Run the named parts, or all."""
+    parser = argparse.ArgumentParser(description="Planning, disk operations and a simulated cluster of 10,000 runs.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer runs")
+    parser.add_argument("--json", type=Path, help="store the measurements here")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    console = Console()
+    console.width = max(console.width, 150)  # tables are read from logs too
+    results: dict[str, Any] = {"quick": options.quick}
+    for name in options.parts or PARTS:
+        results[name] = PARTS[name](options.quick)
+        console.print(_table(name, results[name]))
+    if options.json:
+        write_json(options.json, results)
+
+
+def _table(name: str, rows: list[dict[str, Any]]) -> Table:
+    if len(rows) == 1:
+        # A long line is easier to read downwards.
+        rows = [{"": key, "value": value} for key, value in rows[0].items()]
+    table = Table(*(rows[0] if rows else ()), title=name, title_justify="left", box=None)
+    for row in rows:
+        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    return table
+
+
+if __name__ == "__main__":
+    main()

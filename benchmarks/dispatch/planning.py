@@ -1,0 +1,79 @@
+"""How long it takes to know what is to be done about 10,000 runs, and to make their directories ready."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rdc_sweeps.dispatch.plan import Planned, enter, plan
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.records import Failure, Result, Status
+from rdc_sweeps.specs.catalogue import Catalogue, Run
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+Value = TypeVar("Value")
+
+
+def all_runs(seeds: int) -> list[Run]:
+    """Every row of every table under the profile of the paper with so many seeds."""
+    catalogue = Catalogue(EXPERIMENTS)
+    return [run for table in catalogue.tables for run in catalogue.runs(table, "paper", seeds=range(seeds))]
+
+
+def distinct_runs(count: int) -> list[Run]:
+    """So many different runs of the tables."""
+    per_seed = len({run.id for run in all_runs(1)})
+    return list({run.id: run for run in all_runs(-(-count // per_seed))}.values())[:count]
+
+
+def mix(planned: list[Planned], root: Path) -> None:
+    """Leave of every four runs one new, and one each done, failed and preempted with a checkpoint."""
+    for place, one in enumerate(planned):
+        if place % 4 == 0:
+            continue
+        directory = RunDirectory(root, one.run.id)
+        enter(one, root, rerun=False)
+        with own(directory):
+            directory.write_status(Status.of_this_process("preempted"))
+            directory.checkpoint.parent.mkdir()
+            directory.checkpoint.touch()
+        if place % 4 == 1:
+            directory.write_result(
+                Result(run=one.run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu")
+            )
+        if place % 4 == 2:
+            directory.write_failure(Failure(cause="a loss is not finite", traceback="", time=0.0, host=""))
+
+
+def _enter(planned: list[Planned], root: Path) -> None:
+    for one in planned:
+        enter(one, root, rerun=False)
+
+
+def run(seeds: int) -> list[dict[str, Any]]:
+    """Seconds of each part."""
+    rows: list[dict[str, Any]] = []
+
+    def timed(what: str, call: Callable[[], Value]) -> Value:
+        began = time.perf_counter()
+        value = call()
+        rows.append({"part": what, "seconds": time.perf_counter() - began})
+        return value
+
+    with tempfile.TemporaryDirectory(prefix="planning-") as folder:
+        root = Path(folder)
+        runs = timed("specs of rows x seeds", lambda: all_runs(seeds))
+        timed("their ids", lambda: [run.id for run in runs])
+        planned = timed("plan: nothing there yet", lambda: plan(runs, root))
+        timed("(a quarter each of new, done, failed and preempted: made)", lambda: mix(planned, root))
+        mixed = all_runs(seeds)
+        timed("ids and plan: mixed states", lambda: plan(mixed, root))
+        timed("enter: directories with spec and origin", lambda: _enter(planned, root / "fresh"))
+        for row in rows:
+            row["count"] = len(planned) if row["part"].startswith(("enter", "(")) else len(runs)
+    return rows

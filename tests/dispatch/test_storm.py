@@ -1,0 +1,311 @@
+"""Workers killed, stopped and frozen at random while they compete for the same runs: nothing is lost, done twice or
+half written.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
+from rdc_sweeps.dispatch import lifecycle
+from rdc_sweeps.dispatch.lifecycle import conduct
+from rdc_sweeps.runs import directory as directories
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec
+from tests.training.small import SMALL
+
+SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGSTOP)
+
+
+class Workers:
+    """Forked processes that go through runs again and again, on hosts whose locks the disk may not carry."""
+
+    def __init__(self, root: Path, runs: Sequence[str], *, hosts: int, seed: int) -> None:
+        self.settings = Settings(root=root, heartbeat=0.05, retries=10_000)
+        self.runs, self.hosts, self.random = runs, hosts, random.Random(seed)
+        self.living: dict[int, bool] = {}
+        """Whether each process is frozen."""
+
+    def start(self, runs: Sequence[str] | None = None) -> None:
+        host = f"host{self.random.randrange(self.hosts)}" if self.hosts > 1 else socket.gethostname()
+        order = list(runs or self.random.sample(list(self.runs), len(self.runs)))
+        process = os.fork()
+        if process:
+            self.living[process] = False
+            return
+        try:
+            # Whoever waits for a frozen owner misses the storm.
+            lifecycle.PATIENCE = 0.1
+            if self.hosts > 1:
+                socket.gethostname = lambda: host
+                directories.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
+            for run in order:
+                directory = RunDirectory(self.settings.root, run)
+                trainer = Trainer(directory, seconds=0.01, exclusive=self.hosts == 1)
+                conduct(directory, self.settings, trainer.train)
+        finally:
+            os._exit(0)
+
+    def reap(self) -> None:
+        for process in list(self.living):
+            if os.waitpid(process, os.WNOHANG)[0]:
+                del self.living[process]
+
+    def storm(self, blows: int, workers: int) -> None:
+        """Hit a worker every few hundredths of a second; the dead are replaced and the frozen thawed, some time."""
+        for _ in range(blows):
+            self.reap()
+            while len(self.living) < workers:
+                self.start()
+            time.sleep(self.random.uniform(0.0, 0.06))
+            process = self.random.choice(list(self.living))
+            if self.living[process]:
+                os.kill(process, signal.SIGCONT)
+                self.living[process] = False
+                continue
+            number = self.random.choice(SIGNALS)
+            os.kill(process, number)
+            self.living[process] = number == signal.SIGSTOP
+        for process, frozen in self.living.items():
+            if frozen:
+                os.kill(process, signal.SIGCONT)
+
+    def calm(self) -> None:
+        """Let those that are left come to their end, and do the rest in peace."""
+        while self.living:
+            self.reap()
+            time.sleep(0.01)
+        self.start(self.runs)
+        while self.living:
+            self.reap()
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("hosts", [1, 3], ids=["one host", "hosts without common locks"])
+def test_a_storm_of_signals_over_many_workers_loses_and_doubles_nothing(tmp_path: Path, hosts: int) -> None:
+    runs = [f"{number:016x}" for number in range(4)]
+    for run in runs:
+        directory = RunDirectory(tmp_path, run)
+        directory.write_spec(RunSpec())
+        directory.write_origin(Origin(table="t", row="r", profile="p"))
+    workers = Workers(tmp_path, runs, hosts=hosts, seed=hosts)
+    workers.storm(blows=100, workers=5)
+    workers.calm()
+    assert not (tmp_path / VIOLATION).exists(), (tmp_path / VIOLATION).read_text()
+    assert [problem for run in runs for problem in problems(Trainer(RunDirectory(tmp_path, run)))] == []
+
+
+# Of real trainings.
+
+ROWS = ("mtl", "ours", "patches")
+SEEDS = "0-1"
+EPOCHS = 5
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "experiments"
+    (folder / "profiles").mkdir(parents=True)
+    table: dict[str, Any] = {
+        "table": "tiny",
+        "title": "Small rows",
+        "dataset": "rooms",
+        "defaults": {**SMALL, "training": {"epochs": EPOCHS, "batch_size": 4}},
+        "rows": [
+            {"id": "mtl", "method": "MTL", "spec": {"method": {"name": "supervised"}}},
+            {"id": "ours", "method": "RDC"},
+            {"id": "patches", "method": "RDC", "spec": {"method": {"extraction": {"name": "patch"}}}},
+        ],
+    }
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(table))
+    profile = {"profile": "small", "title": "Small", "selection": "last"}
+    (folder / "profiles" / "small.yaml").write_text(yaml.safe_dump(profile))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("RDC_SWEEP_", "WANDB_"))}
+    return {
+        **kept,
+        "HOME": str(tmp_path / "home"),
+        "RDC_SWEEP_CACHE_ROOT": str(tmp_path / "cache"),
+        "RDC_SWEEP_EXPERIMENTS": str(folder),
+        "RDC_SWEEP_PROFILE": "small",
+        "RDC_SWEEP_ROOT": str(tmp_path / "runs"),
+        "RDC_SWEEP_WANDB": "disabled",
+        "RDC_SWEEP_DEVICE": "cpu",
+        "RDC_SWEEP_THREADS": "1",
+        "RDC_SWEEP_MAX_PARALLEL": "2",
+        "RDC_SWEEP_HEARTBEAT": "0.1",
+        "RDC_SWEEP_RETRIES": "10000",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+class Sweeps:
+    """Several `rdc-sweep run` and `rdc-sweep worker` commands on the same runs, and a hand that hits them."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.environment, self.folder = environment, folder
+        self.root = Path(environment["RDC_SWEEP_ROOT"])
+        self.random = random.Random(0)
+        self.commands: list[subprocess.Popen[bytes]] = []
+        self.frozen: set[int] = set()
+        self.blows = 0
+
+    def start(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "rdc_sweeps", *arguments]
+        with (self.folder / "commands.log").open("ab") as log:
+            self.commands.append(
+                subprocess.Popen(
+                    command, env=self.environment, cwd=self.folder, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+
+    def keep_up(self) -> None:
+        """Two sweeps and a worker of a random run, at all times."""
+        self.commands = [command for command in self.commands if command.poll() is None]
+        kinds = [command.args[3] for command in self.commands]  # type: ignore[index]
+        for _ in range(2 - kinds.count("run")):
+            self.start("run", "tiny", "--seeds", SEEDS, "--retry-failed")
+        runs = [path.parent.name for path in self.root.glob("*/spec.yaml")]
+        if runs and "worker" not in kinds:
+            self.start("worker", self.random.choice(runs))
+
+    def workers(self) -> list[int]:
+        """Processes that say that they train."""
+        found = []
+        for path in self.root.glob("*/status.json"):
+            status = json.loads(path.read_bytes())
+            if status["state"] in {"starting", "training"} and Path(f"/proc/{status['process']}").exists():
+                found.append(status["process"])
+        return found
+
+    def strike(self) -> None:
+        """One blow: most hit a worker, some a whole command."""
+        if self.frozen and self.random.random() < 0.5:
+            self._send(self.frozen.pop(), signal.SIGCONT)
+            return
+        workers = self.workers()
+        if workers and self.random.random() < 0.9:
+            number = self.random.choice(SIGNALS)
+            process = self.random.choice(workers)
+            if self._send(process, number):
+                self.blows += 1
+                if number == signal.SIGSTOP:
+                    self.frozen.add(process)
+        elif self.commands and self.random.random() < 0.2:
+            command = self.random.choice(self.commands)
+            if command.poll() is None:
+                command.send_signal(self.random.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM]))
+                self.blows += 1
+
+    @staticmethod
+    def _send(process: int, number: signal.Signals) -> bool:
+        try:
+            os.kill(process, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def end(self) -> None:
+        """Nothing of it stays behind."""
+        for process in self.frozen:
+            self._send(process, signal.SIGCONT)
+        for command in self.commands:
+            if command.poll() is None:
+                command.terminate()
+        for command in self.commands:
+            command.wait(120)
+        # Workers of a sweep that was killed go on without it.
+        deadline = time.monotonic() + 60
+        while self.workers() and time.monotonic() < deadline:
+            for process in self.workers():
+                self._send(process, signal.SIGTERM)
+            time.sleep(0.2)
+
+
+@contextmanager
+def sweeping(environment: dict[str, str], folder: Path) -> Iterator[Sweeps]:
+    sweeps = Sweeps(environment, folder)
+    try:
+        yield sweeps
+    finally:
+        sweeps.end()
+
+
+def in_peace(environment: dict[str, str], folder: Path, **changes: str) -> None:
+    command = [sys.executable, "-m", "rdc_sweeps", "run", "tiny", "--seeds", SEEDS, "--retry-failed"]
+    ended = subprocess.run(
+        command, env={**environment, **changes}, cwd=folder, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def results(root: Path) -> dict[str, dict[str, Any]]:
+    found = {path.parent.name: json.loads(path.read_bytes()) for path in root.glob("*/result.json")}
+    for result in found.values():
+        del result["seconds"]
+    return found
+
+
+def overlaps(attempts: Sequence[dict[str, Any]]) -> bool:
+    """Whether a worker that ended in order ended after the next one had started."""
+    open_since: int | None = None
+    for attempt in attempts:
+        if attempt["event"] == "start":
+            open_since = attempt["process"]
+        elif attempt["process"] != open_since:
+            return True
+    return False
+
+
+@pytest.mark.slow
+def test_a_storm_over_real_trainings_leaves_the_results_of_an_undisturbed_sweep(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    # Not above: processes that know torch are slow to fork.
+    import torch
+
+    undisturbed = tmp_path / "undisturbed"
+    in_peace(environment, tmp_path, RDC_SWEEP_ROOT=str(undisturbed))
+    root = tmp_path / "runs"
+    with sweeping(environment, tmp_path) as sweeps:
+        deadline = time.monotonic() + 600
+        while sweeps.blows < 100 and time.monotonic() < deadline:
+            sweeps.keep_up()
+            time.sleep(sweeps.random.uniform(0.05, 0.4))
+            sweeps.strike()
+            if len(results(root)) == len(results(undisturbed)):
+                break
+        assert sweeps.blows >= 30
+    in_peace(environment, tmp_path)
+    assert results(root) == results(undisturbed)
+    for path in root.glob("*/spec.yaml"):
+        folder = path.parent
+        for name in folder.glob("*.json"):
+            json.loads(name.read_bytes())
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines if "values" in line] == list(range(2 * EPOCHS))
+        assert [line["record"]["epoch"] for line in lines if "record" in line] == list(range(EPOCHS))
+        calm = [json.loads(line) for line in (undisturbed / folder.name / "metrics.jsonl").read_text().splitlines()]
+        assert [line for line in lines if "values" in line] == [line for line in calm if "values" in line]
+        attempts = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
+        assert not overlaps(attempts)
+        saved, wanted = (
+            torch.load(base / folder.name / "checkpoints" / "last.pt", weights_only=True)
+            for base in (root, undisturbed)
+        )
+        assert all(torch.equal(saved["learner"][name], value) for name, value in wanted["learner"].items())
+        assert not list(folder.glob(".*"))
+        assert [*(folder / "checkpoints").iterdir()] == [folder / "checkpoints" / "last.pt"]
