@@ -51,9 +51,12 @@ def _history(summary: StudySummary) -> Figure | None:
     if not (complete or pruned):
         return None
     numbers, best = best_so_far(summary)
+    kinds = (
+        (pruned, "pruned", "triangle-down", "pruned, where it ended"),
+        (complete, "complete", "circle", "complete"),
+    )
     data = [
-        _points(pruned, [trial.number for trial in pruned], "pruned", "triangle-down", "pruned, where it ended"),
-        _points(complete, [trial.number for trial in complete], "complete", "circle", "complete"),
+        *(_points(trials, [trial.number for trial in trials], *kind) for trials, *kind in kinds if trials),
         _line(numbers, best, "best", "best so far") | {"line": {"shape": "hv", "color": COLOURS["best"]}},
     ]
     if summary.default is not None and numbers:

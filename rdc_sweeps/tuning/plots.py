@@ -60,8 +60,12 @@ def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if not (complete or pruned):
         return None
     figure, plot = _figure()
-    plot.scatter(*_points(pruned), marker="v", s=26, color=COLOURS["pruned"], alpha=0.7, label="pruned, where it ended")
-    plot.scatter(*_points(complete), s=26, color=COLOURS["complete"], label="complete")
+    for trials, phase, marker, text in (
+        (pruned, "pruned", "v", "pruned, where it ended"),
+        (complete, "complete", "o", "complete"),
+    ):
+        if trials:
+            plot.scatter(*_points(trials), marker=marker, s=26, color=COLOURS[phase], alpha=0.8, label=text)
     if failed:
         numbers = [trial.number for trial in summary.trials if trial.phase == "failed"]
         # At the lower edge: they have no value.
@@ -71,6 +75,7 @@ def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if complete:
         plot.step(*best_so_far(summary), where="post", color=COLOURS["best"], label="best so far")
     _default_line(plot, summary)
+    plot.set_xlim(-0.5, max(trial.number for trial in summary.trials) + 0.5)
     plot.set_xlabel("trial")
     plot.set_ylabel(objective_title(summary.objective))
     plot.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -116,7 +121,7 @@ def _slices(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
         return None
     columns = min(len(axes), 3)
     rows = -(-len(axes) // columns)
-    figure = Figure(figsize=(max(WIDTH / 2, 2.9 * columns), 3.1 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(max(0.65 * WIDTH, 2.9 * columns), 3.1 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
     handles: list[Line2D] = []
     for index, plot in enumerate(grid.flat):
@@ -142,7 +147,7 @@ def _slices(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
         plot.grid(alpha=0.25)
         if index % columns == 0:
             plot.set_ylabel(objective_title(summary.objective))
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False, fontsize="small")
     return figure
 
 
@@ -159,7 +164,8 @@ def _contour(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if between is not None:
         levels = np.linspace(low, high, 13)
         plot.contourf(between.x, between.y, between.z, levels=levels, cmap="viridis", alpha=0.75, extend="both")
-    plot.plot(*_places(pruned, x, y), "x", color=COLOURS["pruned"], markersize=5, label="pruned")
+    if pruned:
+        plot.plot(*_places(pruned, x, y), "x", color=COLOURS["pruned"], markersize=5, label="pruned")
     points = plot.scatter(
         *_places(complete, x, y), c=values, cmap="viridis", vmin=low, vmax=high, s=38, edgecolors="black",
         linewidths=0.7, label="complete", zorder=3,
