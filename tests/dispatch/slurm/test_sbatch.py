@@ -71,7 +71,8 @@ def text(
         }
     )
     profile = node_profile(name, own)
-    return batch_text(Batch(submission, profile, worker_settings(settings, profile)))
+    command = ("study-worker", "my study") if kind == "command" else ()
+    return batch_text(Batch(submission, profile, worker_settings(settings, profile), command=command))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -104,6 +105,10 @@ def test_job_file_of_a_run_on_four_gpus() -> None:
 
 def test_job_file_of_the_preparation() -> None:
     compare("preparation", text("a100", kind="preparation", gpus=4))
+
+
+def test_job_file_of_a_command() -> None:
+    compare("command", text("a100", kind="command", gpus=2))
 
 
 def test_any_gpu_and_no_more_runs_at_once_than_asked_for() -> None:

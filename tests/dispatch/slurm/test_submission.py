@@ -11,7 +11,7 @@ import pytest
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.dispatch.slurm.queue import cancel, queued
 from rdc_sweeps.dispatch.slurm.records import SubmissionDirectory, submissions, submitting
-from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit
+from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit, submit_command, workers_of
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure
@@ -26,7 +26,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from rdc_sweeps.dispatch.plan import plan
-from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit
+from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit, submit_command, workers_of
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 
@@ -240,7 +240,7 @@ def test_killed_between_sbatch_and_record_the_job_is_found_by_its_name(
 def test_killed_before_sbatch_answers_nobody_submits_meanwhile(
     scheduler: Scheduler, settings: Settings, look: Look
 ) -> None:
-    scheduler.behave("slow-sbatch", "orphaned 1.5", times=1)
+    scheduler.behave("slow-sbatch", "orphaned 2.5", times=1)
     process = start(settings.root)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -320,6 +320,32 @@ def test_workers_get_absolute_folders_and_no_secret_is_written(
     assert job["environment"]["WANDB_API_KEY"] == "k" * 40
     assert job["environment"]["SBATCH_ACCOUNT"] == "mine"
     assert not {"SBATCH_ARRAY_INX", "SLURM_JOB_ID", "SLURM_MEM_PER_CPU"} & set(job["environment"])
+
+
+def test_a_command_becomes_an_array_of_equal_tasks(
+    scheduler: Scheduler, settings: Settings, look: Look, table: list[Run]
+) -> None:
+    command = ("study-worker", "tau")
+    preparation, _ = submit_command(command, 3, settings, about="study tau", needs=[run.spec for run in table[:2]])
+    assert preparation is not None
+    first, second = scheduler.jobs().values()
+    assert (Path(first["file"]).parent / "runs.txt").read_text().split() == [run.id for run in table[:2]]
+    assert (second["options"]["array"], second["options"]["dependency"]) == ("0-2%3", "afterok:1000")
+    assert [job.job_id for job in workers_of(settings.root, "study tau")] == ["1001_0", "1001_1", "1001_2"]
+    assert workers_of(settings.root, "study other") == []
+    # Its tasks are no jobs of runs.
+    assert queued(settings.root) == {}
+    assert [one.runs for one in submit(look, settings, prepare=False, rerun=False).arrays] == [12]
+
+
+def test_a_refused_command_takes_its_preparation_along(
+    scheduler: Scheduler, settings: Settings, table: list[Run]
+) -> None:
+    refuse_after(scheduler, 1)
+    with pytest.raises(UnavailableError, match="QOSMaxSubmitJob"):
+        submit_command(["study-worker", "tau"], 3, settings, about="study tau", needs=[table[0].spec])
+    assert scheduler.calls("scancel") == [["1000"]]
+    assert workers_of(settings.root, "study tau") == []
 
 
 def test_records_can_be_read_by_all_who_may_read_the_folder(
