@@ -3,8 +3,10 @@
 import json
 import multiprocessing
 import os
+import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,61 @@ def test_an_upload_of_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "no tracked run here" in done.stderr
+
+
+NODE = """
+import sys, time
+from pathlib import Path
+from tests.tracking.training import tracker, train
+observer = tracker(Path(sys.argv[1]), sys.argv[2])
+first, end = int(sys.argv[3]), int(sys.argv[4])
+observer.start(first)
+for step in range(first, end):
+    train(observer, step, step + 1)
+    time.sleep(0.05)
+observer.finish("done")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2))
+def test_a_storm_of_kills_and_uploads_loses_and_doubles_nothing(seed: int, backend: Backend, tmp_path: Path) -> None:
+    """A node that is killed and resumed, offline or online, while two others send what there is."""
+    dice = random.Random(seed)
+    end, told, ended, sent = 70, 0, threading.Event(), [0, 0]
+
+    def send_again(index: int) -> None:
+        while not ended.wait(dice.random()):
+            if not (tmp_path / "wandb" / "identity.json").exists():
+                continue
+            try:
+                upload(tmp_path / "wandb", in_progress=True)
+                sent[index] += 1
+            except RunLockedError:
+                continue
+
+    senders = [threading.Thread(target=send_again, args=(index,)) for index in range(2)]
+    for sender in senders:
+        sender.start()
+    path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    while True:
+        first = max(0, told - dice.randrange(12)) if told else 0
+        mode = dice.choice(["offline", "offline", "online"])
+        node = subprocess.Popen(
+            [sys.executable, "-c", NODE, str(tmp_path), mode, str(first), str(end)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        )
+        try:
+            # The last one may end as it likes.
+            node.wait(dice.uniform(2.0, 4.0) if told < end // 2 else None)
+            break
+        except subprocess.TimeoutExpired:
+            node.kill()
+            node.wait()
+        told = steps_told(tmp_path)
+    ended.set()
+    for sender in senders:
+        sender.join()
+    upload(tmp_path / "wandb")
+    assert_complete(backend, end)
+    assert sum(sent) > 0
