@@ -22,6 +22,7 @@ FIXED = {
     "dataset": "what is trained on and measured must be the same for all trials",
     "labels": "what is trained on must be the same for all trials",
     "training.epochs": "the study's `epochs` says how long a trial is trained",
+    "training.precision": "a worker trains all of its trials in one; make one study for each",
     "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
     "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
 }

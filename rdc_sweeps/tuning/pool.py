@@ -1,8 +1,8 @@
 """Workers of a study on this machine, in processes that share imports."""
 
-import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -10,10 +10,16 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from types import FrameType
 
-from rdc_sweeps.dispatch.lifecycle import PREEMPTED, RETRY, to_be_repeated
-from rdc_sweeps.dispatch.local import STOP_SECONDS, warm_context
+from rdc_sweeps.dispatch.devices import device_masks, visible_gpus
+from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
+from rdc_sweeps.dispatch.local import STOP_SECONDS, VISIBLE, warm_context
+from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.tuning.folder import StudyFolder
+from rdc_sweeps.tuning.reports import persistently
+from rdc_sweeps.tuning.study import load_study
+from rdc_sweeps.tuning.trial import Work
+from rdc_sweeps.tuning.worker import work_on_study
 
 
 def work_in_pool(
@@ -25,6 +31,7 @@ def work_in_pool(
     workers: int,
     gpus: int = 0,
     storage: str | None = None,
+    work: Work | None = None,
     watch: Callable[[], None] = lambda: None,
     interval: float = 0.5,
 ) -> list[int]:
@@ -41,6 +48,7 @@ def work_in_pool(
         workers: How many processes.
         gpus: GPUs of this machine to spread over; 0 for the CPU.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
+        work: Trains a run; None for `dispatch.worker.work`.
         watch: Is called every `interval` seconds.
         interval: Seconds between looks at the processes.
 
@@ -48,13 +56,16 @@ def work_in_pool(
         The last exit code of each worker; negative is the signal that killed it.
     """
     context = warm_context()
+    masks = device_masks(visible_gpus(gpus, os.environ.get(VISIBLE)), settings.gpus_per_run) if gpus else []
     active: dict[int, ForkServerProcess] = {}
     codes: dict[int, int] = {}
-    left = dict.fromkeys(range(workers), settings.retries)
+    study = load_study(root, name, storage)
+    # Of a run that kills its workers, one more finds that it is to be given up.
+    left, finished = settings.retries + 1, study.finished
 
     def start(slot: int) -> None:
-        device = slot % gpus if gpus else None
-        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, device))
+        mask = masks[slot % len(masks)] if gpus else None
+        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, mask))
         active[slot].start()
 
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -70,11 +81,14 @@ def work_in_pool(
                 codes[slot] = code
                 del active[slot]
                 # A worker that somebody stopped stays so; one that died is replaced, unless that never helps.
-                if code != PREEMPTED and to_be_repeated(code) and left[slot] > 0:
-                    left[slot] -= 1
-                    time.sleep(interval if code == RETRY else 0.0)
+                if code == PREEMPTED or not to_be_repeated(code):
+                    continue
+                if (now := persistently(lambda: study.finished)) > finished:
+                    left, finished = settings.retries + 1, now
+                if left > 0:
+                    left -= 1
                     start(slot)
-    except KeyboardInterrupt:
+    except BaseException:
         _stop(list(active.values()))
         raise
     finally:
@@ -83,26 +97,20 @@ def work_in_pool(
     return [codes[slot] for slot in range(workers)]
 
 
-def enter_worker(root: Path, name: str, settings: Settings, trials: int, storage: str | None = None) -> None:
+def enter_worker(
+    root: Path, name: str, settings: Settings, trials: int, storage: str | None = None, work: Work | None = None
+) -> None:
     """A process that works on a study: what it says goes to the study's folder; ends the process with its code."""
-    from rdc_sweeps.tuning.worker import work_on_study
-
-    folder = StudyFolder(root, name).workers
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{os.uname().nodename}-{os.getpid()}.log"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    sys.exit(work_on_study(root, name, settings, trials, storage=storage))
+    log_to(StudyFolder(root, name).workers / f"{socket.gethostname()}-{os.getpid()}.log")
+    sys.exit(work_on_study(root, name, settings, trials, storage=storage, work=work))
 
 
-def _enter(root: Path, name: str, settings: Settings, trials: int, storage: str | None, device: int | None) -> None:
-    if device is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(device)
-    enter_worker(root, name, settings, trials, storage)
+def _enter(
+    root: Path, name: str, settings: Settings, trials: int, storage: str | None, work: Work | None, mask: str | None
+) -> None:
+    if mask is not None:
+        os.environ[VISIBLE] = mask
+    enter_worker(root, name, settings, trials, storage, work)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

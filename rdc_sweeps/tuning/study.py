@@ -78,6 +78,11 @@ class Study:
         """How many trials the last call asked for, or fewer if a grid has fewer."""
         return self._at_most(self.optuna.user_attrs.get("asked", self.tuned.spec.trials))
 
+    @property
+    def finished(self) -> int:
+        """How many trials are complete, pruned or failed."""
+        return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
+
     def ask_for(self, trials: int) -> int:
         """Record how many trials are wanted, and line up what is to be tried first; returns how many there will be."""
         spec = self.tuned.spec

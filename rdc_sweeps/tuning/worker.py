@@ -11,7 +11,7 @@ from types import FrameType
 from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOP_SIGNALS, STOPPED
-from rdc_sweeps.errors import InfrastructureError, RdcError
+from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Metrics, Origin
 from rdc_sweeps.settings import Settings
@@ -19,7 +19,7 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.records import EpochRecord
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
 from rdc_sweeps.tuning.reports import persistently
-from rdc_sweeps.tuning.study import FINISHED, Study, load_study
+from rdc_sweeps.tuning.study import Study, load_study
 from rdc_sweeps.tuning.trial import StudyStoppedError, Work, conduct_trial, train_run
 
 FAILURES = 5
@@ -60,7 +60,7 @@ def work_on_study(
         try:
             study = persistently(lambda: load_study(root, name, storage))
             return _Worker(study, settings, trials, work, stopping).run()
-        except InfrastructureError as error:
+        except (InfrastructureError, UnavailableError) as error:
             log.error("%s", error)
             return RETRY
         except RdcError as error:
@@ -134,11 +134,6 @@ class _Worker:
 def _last_validation(directory: RunDirectory) -> Metrics | None:
     result = directory.result()
     return EpochRecord.model_validate(result.history[-1]).validation if result and result.history else None
-
-
-def finished(study: Study) -> int:
-    """How many trials have an end."""
-    return len(study.optuna.get_trials(deepcopy=False, states=FINISHED))
 
 
 @contextmanager

@@ -148,7 +148,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, expected: str, problems:
         ("method.contrast.covariance.shrinkage", "{uniform: [0, 2]}", "2.0 of this range"),
         ("method.contrast.covariance.ridge", "{uniform: [-1, 1]}", "-1.0 of this range"),
         ("method.min_pixels", "{uniform: [2, 8]}", "the field takes whole numbers only; write {integer: [a, b]}"),
-        ("method.region_stride", "{integer: [1, 4]}", "3 of this range: method.region_stride: 3 does not 96x128"),
+        ("method.region_stride", "{integer: [1, 4]}", "3 of this range: method.region_stride: 3 does not divide"),
         ("method.mapping.channels", "{choice: [[8, 8], [8, 8, 8, 8, 8, 8, 8, 8]]}", "too many levels for 96x128"),
         ("method.gradient", "{choice: [true, 0]}", "0 of this range: it is read as False"),
         ("method.ramp_by", "{choice: [step, 'epochs']}", "'epochs' of this range"),

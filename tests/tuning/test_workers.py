@@ -13,9 +13,10 @@ import pytest
 
 from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.tuning.pool import work_in_pool
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import summarise
-from rdc_sweeps.tuning.worker import finished, work_on_study
+from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.conftest import Open, Where
 from tests.tuning.simulation import STEPS, Simulation, settings
 
@@ -75,7 +76,7 @@ def test_a_killed_worker_s_trial_goes_on(everywhere: Where, opened: Open) -> Non
     doomed.kill()
     assert ended(doomed) == -signal.SIGKILL
     assert ended(other) == DONE
-    if finished(study) < 6:  # it was killed after the other had nothing left to claim
+    if study.finished < 6:  # it was killed after the other had nothing left to claim
         assert ended(begin(everywhere, 6, Simulation())) == DONE
     assert_exact(study, 6)
 
@@ -83,7 +84,7 @@ def test_a_killed_worker_s_trial_goes_on(everywhere: Where, opened: Open) -> Non
 def test_every_worker_is_killed_once_in_each_trial(where: Where, opened: Open) -> None:
     study = opened(where, 3, "pruner: {name: none}", epochs=EPOCHS)
     codes = []
-    while finished(study) < 3:
+    while study.finished < 3:
         codes.append(ended(begin(where, 3, Simulation(kill_at=STEPS + 1))))
     # The baseline and each trial kill their worker once.
     assert Counter(codes) == {-signal.SIGKILL: 4, DONE: 1}
@@ -97,7 +98,7 @@ def test_a_stopped_worker_leaves_its_trial_to_the_next(where: Where, opened: Ope
     time.sleep(0.2)
     os.kill(worker.pid or 0, signal.SIGTERM)
     assert ended(worker) == PREEMPTED
-    assert finished(study) < 4
+    assert study.finished < 4
     assert summarise(study).count("interrupted") <= 1
     assert ended(begin(where, 4, Simulation())) == DONE
     assert_exact(study, 4)
@@ -113,6 +114,47 @@ def test_more_trials_are_added_to_those_that_are_there(where: Where, opened: Ope
     assert_exact(study, 5)
 
 
+def test_a_pool_replaces_workers_as_long_as_that_helps(journal: Where, opened: Open) -> None:
+    study = opened(journal, 5, epochs=EPOCHS)
+    chosen = settings(journal.root)
+    codes = work_in_pool(
+        journal.root, journal.name, chosen, 5, workers=1, work=Simulation(kill_at=STEPS + 1), interval=0.05
+    )
+    assert codes == [DONE]
+    assert_exact(study, 5)
+
+
+def test_a_pool_gives_up_where_workers_always_die(journal: Where, opened: Open) -> None:
+    opened(journal, 5, epochs=EPOCHS)
+    chosen = settings(journal.root).model_copy(update={"retries": 1})
+    codes = work_in_pool(journal.root, journal.name, chosen, 5, workers=2, work=deadly, interval=0.05)
+    assert codes == [-signal.SIGKILL, -signal.SIGKILL]
+
+
+def deadly(*arguments: object, **others: object) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return DONE
+
+
+def test_an_interrupted_pool_leaves_a_study_that_goes_on(journal: Where, opened: Open) -> None:
+    study = opened(journal, 4, "pruner: {name: none}", epochs=EPOCHS)
+
+    def watch() -> None:
+        if len(study.optuna.get_trials(deepcopy=False)) > 1 and study.finished:
+            raise KeyboardInterrupt
+
+    chosen, slow = settings(journal.root), Simulation(seconds=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        work_in_pool(journal.root, journal.name, chosen, 4, workers=2, work=slow, watch=watch, interval=0.05)
+    assert 0 < study.finished < 4
+    assert summarise(study).count("running") == 0
+    assert work_in_pool(journal.root, journal.name, chosen, 4, workers=2, work=Simulation(), interval=0.05) == [
+        DONE,
+        DONE,
+    ]
+    assert_exact(study, 4)
+
+
 @pytest.mark.slow
 def test_storm(where: Where, opened: Open) -> None:
     """Three workers, one of them killed every now and then and replaced, until all trials are there."""
@@ -120,7 +162,7 @@ def test_storm(where: Where, opened: Open) -> None:
     simulation = Simulation(seconds=0.1)
     workers = [begin(where, 40, simulation) for _ in range(3)]
     kills = 0
-    while finished(study) < 40:
+    while study.finished < 40:
         time.sleep(dice.uniform(0.1, 1.5))
         for index, worker in enumerate(workers):
             if worker.exitcode is not None:
