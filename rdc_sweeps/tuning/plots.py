@@ -78,7 +78,7 @@ def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     plot.set_xlim(-0.5, max(trial.number for trial in summary.trials) + 0.5)
     plot.set_xlabel("trial")
     plot.set_ylabel(objective_title(summary.objective))
-    plot.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plot.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, plot)
     return figure
 
@@ -110,7 +110,7 @@ def _intermediate(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | 
             )
     plot.set_xlabel(step_title(summary))
     plot.set_ylabel(objective_title(summary.objective))
-    plot.xaxis.set_major_locator(MaxNLocator(integer=True))
+    plot.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _legend(figure, plot, handles)
     return figure
 

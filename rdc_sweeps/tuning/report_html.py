@@ -61,7 +61,7 @@ def render_html(report: StudyReport) -> str:
         facts=_facts(report),
         objective=objective_title(summary.objective),
         titles=short_titles(list(spec.space)),
-        special=_special(report),
+        special=[(name, one, objective_text(one.value, summary.objective)) for name, one in report.compared],
         space=[
             (path, range_text(drawn), value_text(report.tuned.own_values[path])) for path, drawn in spec.space.items()
         ],
@@ -99,14 +99,6 @@ def _facts(report: StudyReport) -> list[tuple[str, str]]:
         ("sampler, pruner", f"{spec.sampler.name}, {spec.pruner.name}"),
         ("trials are kept in", summary.storage if summary.storage != "journal" else str(report.folder / "journal.log")),
     ]
-
-
-def _special(report: StudyReport) -> list[tuple[str, TrialSummary, str]]:
-    """The trials to be compared first: best, the row as it is, and what else was wanted first."""
-    summary = report.summary
-    found = [("best", summary.best), ("the row as it is", summary.default)]
-    found += [("tried first", trial) for trial in report.tried_first]
-    return [(name, trial, objective_text(trial.value, summary.objective)) for name, trial in found if trial is not None]
 
 
 def _ranked(report: StudyReport) -> list[TrialSummary]:

@@ -27,11 +27,17 @@ class StudyReport:
         return self.confirmation is not None and not self.confirmation.missing
 
     @property
-    def tried_first(self) -> list[TrialSummary]:
-        """Trials that the study's file wanted to see, besides the row as it is and the best."""
-        wanted = self.tuned.enqueued()
-        found = (trial for trial in self.summary.trials if dict(trial.values) in wanted)
-        return [trial for trial in found if trial not in (self.summary.default, self.summary.best)]
+    def compared(self) -> list[tuple[str, TrialSummary]]:
+        """What a reader looks for first, by name: the best trial, the row as it is, what else was wanted first."""
+        wanted, own = self.tuned.enqueued(), self.tuned.own_values
+        named = {trial.number: "tried first" for trial in self.summary.trials if dict(trial.values) in wanted}
+        named |= {trial.number: "the row as it is" for trial in self.summary.trials if dict(trial.values) == own}
+        best = self.summary.best
+        if best is not None:
+            found = named.pop(best.number, None)
+            named = {best.number: "best, and the row as it is" if found == "the row as it is" else "best", **named}
+        trials = {trial.number: trial for trial in self.summary.trials}
+        return [(name, trials[number]) for number, name in named.items()]
 
     def to_data(self) -> dict[str, Any]:
         """Everything as plain values."""

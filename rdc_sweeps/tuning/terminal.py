@@ -127,10 +127,11 @@ def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()
     facts.add_row("objective", objective_title(summary.objective))
     facts.add_row("trials", counts(summary))
     console.print(Group(Text.assemble((summary.name, "bold cyan"), "  ", (spec.title, "bold")), facts, ""))
+    if report.compared:
+        console.print(_compared(report))
     if summary.best is None:
         console.print(Text("no trial is complete yet: nothing to choose from", style="yellow"))
     else:
-        console.print(_compared(report))
         honest = "Validation values choose a configuration; being the best of many, they flatter it."
         console.print(_bullet("·", "yellow", honest))
     for line in _failures(summary):
@@ -167,17 +168,14 @@ def _compared(report: StudyReport) -> Table:
     table.add_column("", no_wrap=True)
     for column in ("trial", summary.objective.partition(" ")[0], *titles.values()):
         table.add_column(column, justify="right", overflow="fold")
-    named = [("best", summary.best), ("the row as it is", summary.default)]
-    named += [("tried first", trial) for trial in report.tried_first]
-    for name, trial in named:
-        if trial is not None:
-            value = objective_text(trial.value, summary.objective)
-            table.add_row(
-                Text(name, style="bold" if name == "best" else ""),
-                str(trial.number),
-                f"{value} ({trial.phase})" if trial.phase != "complete" else value,
-                *(value_text(trial.values[path]) if path in trial.values else "" for path in titles),
-            )
+    for name, trial in report.compared:
+        value = objective_text(trial.value, summary.objective)
+        table.add_row(
+            Text(name, style="bold" if trial is summary.best else ""),
+            str(trial.number),
+            f"{value} ({trial.phase})" if trial.phase != "complete" else value,
+            *(value_text(trial.values[path]) if path in trial.values else "" for path in titles),
+        )
     if summary.importances:
         table.add_section()
         shares = (f"{summary.importances[path]:.2f}" if path in summary.importances else "" for path in titles)

@@ -1,0 +1,124 @@
+"""The report of a study as a file: what stands in it, and that a browser shows it without a network."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rdc_sweeps.tuning.report_html import render_html, write_html
+from tests.tuning.studies import all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--virtual-time-budget=5000", "--enable-logging=stderr",
+)  # fmt: skip
+
+
+def words(html: str) -> str:
+    """What a reader sees of the tables and paragraphs."""
+    body = re.sub(r"<(script|style)\b.*?</\1>", "", html.partition("<body>")[2], flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_with_only(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    html = render_html(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    text = words(html)
+    before, _, rest = text.partition("What the choice is worth, on test images")
+    test, _, after = rest.partition("What to run next")
+    assert "seeds 1, 2, 3" in test
+    assert "one-region-gaussian-tuned" in test
+    assert "22.33 ± 0.33" in test
+    assert "42.28" in test  # published
+    assert "Numbers of profile `demo` do not compare with published ones" in test
+    assert "X: failed, disk &lt;full&gt; — one-region-gaussian (seed 2)" in test
+    assert "mIoU" not in before + after
+    assert "22.33" not in before + after
+
+
+def test_before_the_confirmation_no_test_metric_is_shown(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    text = words(render_html(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
+    assert "Not measured yet" in text
+    assert "mIoU" not in text
+
+
+def test_studies_without_a_choice_have_a_report(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    assert "No trial is complete yet" in words(render_html(report_of(tuned, all_pruned(tuned), tmp_path)))
+    text = words(render_html(report_of(tuned, nothing(tuned), tmp_path)))
+    assert "No trial has a value yet" in text
+    assert "0 finished of 50 asked: none yet" in text
+
+
+def test_what_comes_from_files_is_escaped(tmp_path: Path) -> None:
+    evil = "</title></script><img src=x onerror=alert(1)>"
+    tuned = tuned_row(tmp_path, title=evil)
+    found = summary_of(
+        tuned, ["complete"] * 9, values_of(tuned, 9), name=evil, row_yaml=evil, command=evil, storage=evil,
+        overruled=(evil,),
+    )  # fmt: skip
+    html = render_html(report_of(tuned, found, tmp_path / "runs"))
+    assert "<img" not in html.partition("<script>")[0]
+    assert "onerror=alert" not in re.sub(r"&lt;img src=x onerror=alert", "", html)
+
+
+def test_a_trial_has_its_configuration_its_runs_and_why_it_failed(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    html = render_html(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    assert re.search(r"<td>6</td><td class=\"text\">failed</td><td>-</td>.*?DivergenceError: loss = nan", html, re.S)
+    assert f"{2:016x}" in html
+
+
+def browse(page: Path, width: int, folder: Path) -> tuple[list[str], list[str]]:
+    """Messages of the console, and addresses that the page asked for, in a window of this width."""
+    log = folder / "net.json"
+    assert CHROMIUM is not None
+    # A window is never as narrow as a phone; a frame is.
+    frame = folder / "frame.html"
+    frame.write_text(f'<iframe src="{page.as_uri()}" style="width:{width}px;height:4000px"></iframe>')
+    arguments = [
+        f"--user-data-dir={folder / 'profile'}",
+        f"--log-net-log={log}",
+        f"--window-size={max(width, 600)},4100",
+    ]
+    done = subprocess.run(
+        [CHROMIUM, *FLAGS, *arguments, f"--screenshot={folder / 'page.png'}", frame.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    events = json.loads(log.read_text())["events"]
+    asked = [event["params"] for event in events if isinstance(event.get("params"), dict)]
+    # The browser's own questions have no page as their initiator.
+    addresses = [
+        str(one["url"])
+        for one in asked
+        if str(one.get("url", "")).startswith(("http", "ws"))
+        and one.get("initiator", "not an origin") != "not an origin"
+    ]
+    return said, addresses
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_browser_shows_it_without_errors_and_without_a_network(tmp_path: Path, width: int) -> None:
+    tuned = tuned_row(tmp_path, title="An example & <more>")
+    write_html(report_of(tuned, usual(tuned), tmp_path / "runs"), tmp_path / "report.html")
+    assert browse(tmp_path / "report.html", width, tmp_path) == ([], [])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_page_with_errors_and_requests_would_be_seen(tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text('<img src="http://127.0.0.1:9/picture.png"><script>thereIsNoSuchFunction()</script>')
+    said, addresses = browse(page, 390, tmp_path)
+    assert any("thereIsNoSuchFunction" in line for line in said)
+    assert "http://127.0.0.1:9/picture.png" in addresses
