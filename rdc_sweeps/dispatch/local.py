@@ -54,7 +54,9 @@ def warm_context() -> ForkServerContext:
     # Read when a library starts its thread pool; workers set their own number afterwards.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rdc_sweeps.dispatch.worker", "rdc_sweeps.dispatch.requirements"])
+    context.set_forkserver_preload(
+        ["rdc_sweeps.dispatch.steady_server", "rdc_sweeps.dispatch.worker", "rdc_sweeps.dispatch.requirements"]
+    )
     return context
 
 
