@@ -22,12 +22,15 @@ from .small import small_run
 STREETS: dict[str, Any] = {
     "name": "streets", "size": [32, 64], "train_images": 8, "validation_images": 4, "test_images": 4
 }  # fmt: skip
+TINY: dict[str, Any] = {"dataset": {"size": [32, 64]}}
+"""Double precision is slow."""
+
 METHODS: dict[str, dict[str, Any]] = {
-    "supervised": {"method": {"name": "supervised"}},
-    "gaussian": {},
-    "drawn negatives": {"method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
-    "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
-    "without gradient": {"method": {"gradient": False}},
+    "supervised": {**TINY, "method": {"name": "supervised"}},
+    "gaussian": TINY,
+    "drawn negatives": {**TINY, "method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
+    "sampled pixels": {**TINY, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "without gradient": {**TINY, "method": {"gradient": False}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
@@ -118,7 +121,7 @@ def test_two_processes_learn_what_one_learns(changes: dict[str, Any], settings: 
 
 
 def test_shares_may_be_unequal(settings: Settings) -> None:
-    check(small_run({"labels": {"setting": "randomlabels"}}), settings, 3)
+    check(small_run({**TINY, "labels": {"setting": "randomlabels"}}), settings, 3)
 
 
 @pytest.mark.parametrize("method", ["gaussian", pytest.param("cross-task", marks=pytest.mark.slow)])
@@ -133,7 +136,7 @@ def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings)
 
 @pytest.mark.slow
 def test_nobody_may_have_anything_to_contrast(settings: Settings) -> None:
-    spec = small_run()
+    spec = small_run(TINY)
     check(spec, settings, 2, unlabelled=np.arange(8).tolist())
 
 
