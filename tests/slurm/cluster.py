@@ -20,6 +20,9 @@ from tests.slurm.daemons import NODES
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo", "scontrol", "scancel")
 
+PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+"""Daemons are not always on the PATH of scripts."""
+
 START_SECONDS = 150.0
 
 
@@ -101,7 +104,9 @@ class Cluster:
 def running_cluster(folder: Path) -> Iterator[Cluster]:
     """A cluster that is gone afterwards, with all that its jobs left running."""
     command = [sys.executable, str(Path(__file__).with_name("daemons.py")), str(folder), *_free_ports(1 + len(NODES))]
-    daemons = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+    daemons = subprocess.Popen(
+        command, env={**os.environ, "PATH": PATH}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     assert daemons.stdin is not None
     assert daemons.stdout is not None
     try:
@@ -126,7 +131,7 @@ def _free_ports(count: int) -> list[str]:
 
 def missing() -> str | None:
     """Why there can be no cluster here."""
-    if absent := [command for command in COMMANDS if shutil.which(command) is None]:
+    if absent := [command for command in COMMANDS if shutil.which(command, path=PATH) is None]:
         return f"no {', '.join(absent)}: apt-get install slurm-wlm munge"
     if os.geteuid() != 0:
         return "a test cluster can only be started by root"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Sweeps:
     cluster: Cluster
     folder: Path
     environment: dict[str, str]
+    started: "list[subprocess.Popen[str]]" = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -46,7 +47,7 @@ class Sweeps:
 
     def start(self, *arguments: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
         """Start `rdc-sweep`."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "rdc_sweeps", *arguments],
             env={**self.environment, **(variables or {})},
             cwd=self.folder,
@@ -55,6 +56,8 @@ class Sweeps:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
     def call(self, *arguments: str, code: int = 0, variables: Mapping[str, str] | None = None) -> str:
         """Run `rdc-sweep` to its end and return its messages."""
@@ -62,6 +65,13 @@ class Sweeps:
         output, messages = process.communicate(timeout=600)
         assert process.returncode == code, f"{arguments}: {process.returncode}\n{output}\n{messages}"
         return messages
+
+    def end(self) -> None:
+        """End the commands that a failed test has left."""
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
     def runs(self) -> dict[str, RunDirectory]:
         """The runs by row."""

@@ -25,17 +25,19 @@ TABLE = ("table3", "--profile", "demo", "--experiments", str(Path(__file__).pare
 class Disturber:
     """Picks runs in the middle of their work that nothing has happened to yet."""
 
-    def __init__(self, sweeps: Sweeps) -> None:
-        self.sweeps = sweeps
+    def __init__(self, sweeps: Sweeps, spared: str) -> None:
+        self.sweeps, self.spared_job = sweeps, spared
         self.disturbed: set[str] = set()
 
-    def victim(self, first_step: int = 4, seconds: float = 600.0) -> tuple[RunDirectory, Status]:
+    def victim(self, first_step: int = 4, seconds: float = 1200.0) -> tuple[RunDirectory, Status]:
         """A run that has come to `first_step` and is not about to end, and its heartbeat."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for run in self.sweeps.runs().values():
                 status = run.status()
-                if run.id not in self.disturbed and status and status.live and first_step <= status.step <= STEPS - 20:
+                if run.id in self.disturbed or status is None or not status.live or status.job == self.spared_job:
+                    continue
+                if first_step <= status.step <= STEPS - 20:
                     self.disturbed.add(run.id)
                     return run, status
             time.sleep(0.05)
@@ -43,7 +45,8 @@ class Disturber:
 
 
 def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_path: Path) -> None:
-    cluster, disturber = sweeps.cluster, Disturber(sweeps)
+    cluster = sweeps.cluster
+    undisturbed = {"RDC_SWEEP_ROOT": str(tmp_path / "undisturbed"), "RDC_SWEEP_EXECUTOR": "local"}
     with Backend() as backend:
         tracked = {
             "RDC_SWEEP_WANDB": "online",
@@ -53,7 +56,10 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
         said = sweeps.call("run", *TABLE, variables=tracked)
         assert "submitted 12 runs" in said
         limited = _limit_the_time_of_the_last(cluster)
+        disturber = Disturber(sweeps, limited)
         preempted = _preempt(cluster, disturber)
+        # The region maps are there by now.
+        peace = sweeps.start("run", *TABLE, "--max-parallel", "1", variables=undisturbed)
         # Behind its first checkpoint: an epoch has sixteen steps.
         requeued, status = disturber.victim(18)
         cluster.call("scontrol", "requeue", str(status.job))
@@ -61,14 +67,14 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
         kill(status.process)
         cancelled, _ = disturber.victim()
         assert "1 of 1 runs cancelled" in sweeps.call("cancel", cancelled.id)
-        wait_for(lambda: cluster.show(limited)["Restarts"] != "0", "the end of the time", 900)
+        wait_for(lambda: cluster.show(limited)["Restarts"] != "0", "the end of the time", 1200)
         cluster.call("scontrol", "update", f"jobid={limited}", "timelimit=30")
-        sweeps.wait_until_quiet(900)
+        sweeps.wait_until_quiet(2400)
         runs = sweeps.runs()
         assert {run.id for run in runs.values() if run.state() != "done"} == {cancelled.id}
         assert cancelled.state() == "cancelled"
         assert "submitted 1 runs" in sweeps.call("run", *TABLE, variables=tracked)
-        sweeps.wait_until_done(300)
+        sweeps.wait_until_done(600)
         assert len(runs) == ROWS
 
         for run in (preempted, requeued, killed, cancelled):
@@ -81,8 +87,8 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
         for run in runs.values():
             _check_tracking(backend, run)
 
-    undisturbed = {"RDC_SWEEP_ROOT": str(tmp_path / "undisturbed"), "RDC_SWEEP_EXECUTOR": "local"}
-    sweeps.call("run", *TABLE, "--max-parallel", "2", variables=undisturbed)
+    _, said = peace.communicate(timeout=1800)
+    assert peace.returncode == 0, said
     for run in runs.values():
         peaceful = RunDirectory(tmp_path / "undisturbed", run.id)
         assert _result(run) == _result(peaceful)

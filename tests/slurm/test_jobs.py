@@ -90,6 +90,21 @@ def test_a_node_that_fails_passes_its_run_on_and_never_two_train_it(sweeps: Swee
     assert len(starts(run)) == 2
 
 
+def test_a_run_that_is_cancelled_while_it_waits_is_taken_from_the_queue(sweeps: Sweeps) -> None:
+    guard = sweeps.cluster.submit("sleep 600", "--partition=high", "--nodes=2", "--exclusive")
+    sweeps.cluster.wait_for_state(guard, "RUNNING")
+    sweeps.call("run", "tiny")
+    mtl, ours = sweeps.run("mtl"), sweeps.run("ours")
+    assert "1 of 1 runs cancelled" in sweeps.call("cancel", ours.id)
+    assert len(sweeps.cluster.jobs("--partition=low")) == 1
+    assert (mtl.state(), ours.state()) == ("planned", "cancelled")
+    assert "submitted 1 runs" in sweeps.call("run", "tiny")
+    assert len(sweeps.cluster.jobs("--partition=low")) == 2
+    sweeps.cluster.call("scancel", guard)
+    sweeps.wait_until_done()
+    assert [len(starts(run)) for run in (mtl, ours)] == [1, 1]
+
+
 def test_a_spec_that_fails_is_not_tried_again(sweeps: Sweeps) -> None:
     diverging = ("ours", "--set", "training.network.learning_rate=1.0e+18", "--set", "training.epochs=4")
     sweeps.call("run", "tiny", *diverging)
