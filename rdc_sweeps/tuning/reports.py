@@ -28,13 +28,13 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-def persistently(ask: Callable[[], Answer], patience: float = STORAGE_PATIENCE) -> Answer:
+def persistently(ask: Callable[[], Answer]) -> Answer:
     """Ask the storage, again and again while it cannot be reached.
 
     Raises:
-        InfrastructureError: It could not be reached for `patience` seconds.
+        InfrastructureError: It could not be reached for `STORAGE_PATIENCE` seconds.
     """
-    deadline, pause = time.monotonic() + patience, 0.5
+    deadline, pause = time.monotonic() + STORAGE_PATIENCE, 0.5
     while True:
         try:
             return ask()
@@ -66,17 +66,22 @@ class TrialReports:
         """Index of the seed in training."""
         return len(self.done)
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Report an epoch of the seed in training. Only the validation metrics are looked at."""
+    def epoch(self, record: EpochRecord, *, patient: bool = False) -> None:
+        """Report an epoch of the seed in training, once. Only the validation metrics are looked at.
+
+        Args:
+            record: The epoch.
+            patient: Wait for a storage that cannot be reached; else the epoch is left out.
+        """
         value = None if self.by_seed else self.objective.value(record.validation)
         if value is not None:
             values = [*self.done, value]
-            self._report(self.seed * self.epochs + record.epoch + 1, sum(values) / len(values))
+            self._report(self.seed * self.epochs + record.epoch + 1, sum(values) / len(values), patient=patient)
 
     def finish_seed(self, value: float) -> None:
         """The seed in training is done."""
         if self.by_seed:
-            self._report(self.seed, value)
+            self._report(self.seed, value, patient=True)
         self.done.append(value)
 
     def hopeless(self) -> bool:
@@ -87,13 +92,19 @@ class TrialReports:
             log.warning("the storage of the study cannot be reached, the trial goes on: %s", error)
             return False
 
-    def _report(self, step: int, value: float) -> None:
+    def _report(self, step: int, value: float, *, patient: bool) -> None:
+        if patient:
+            persistently(lambda: self._report_once(step, value))
+            return
         try:
-            if step not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
-                self.trial.report(value, step)
+            self._report_once(step, value)
         except storage_errors() as error:
             # It is reported again when the run ends; a training must not fail for that.
             log.warning("the storage of the study cannot be reached, step %d is reported later: %s", step, error)
+
+    def _report_once(self, step: int, value: float) -> None:
+        if step not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
+            self.trial.report(value, step)
 
 
 class PruningObserver:

@@ -18,7 +18,7 @@ from rdc_sweeps.tuning.study import Study
 TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
 
 IMPORTANCES_FROM = 8
-"""Complete trials that importances need to say anything."""
+"""Complete trials of different values that importances need to say anything."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ def summarise(study: Study) -> StudySummary:
     own = to_parameters(spec.space, tuned.own_values)
     default = next((trial for trial in complete if to_parameters(spec.space, trial.values) == own), None)
     pruned = [trial for trial in trials if trial.phase == "pruned"]
+    different = len({trial.value for trial in complete})
     return StudySummary(
         name=study.name,
         table=spec.table,
@@ -113,7 +114,7 @@ def summarise(study: Study) -> StudySummary:
         trials=trials,
         best=best,
         default=default,
-        importances=_importances(study.optuna, list(spec.space)) if len(complete) >= IMPORTANCES_FROM else {},
+        importances=_importances(study.optuna, list(spec.space)) if different >= IMPORTANCES_FROM else {},
         epochs_spent=sum(trial.epochs for trial in trials),
         epochs_saved=sum(study.epochs - trial.epochs for trial in pruned),
         row_yaml=None if best is None else _row_yaml(study, best),

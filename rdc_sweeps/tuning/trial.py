@@ -170,7 +170,7 @@ class _Conduct:
         result = directory.result()
         history = [EpochRecord.model_validate(record) for record in result.history] if result else []
         for record in history:
-            self.reports.epoch(record)
+            self.reports.epoch(record, patient=True)
         value = self.objective.value(history[-1].validation) if history else None
         if value is not None:
             self.reports.finish_seed(value)

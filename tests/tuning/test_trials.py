@@ -3,8 +3,11 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, RETRY
@@ -13,6 +16,7 @@ from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin, Stopped
 from rdc_sweeps.specs.run import run_id
+from rdc_sweeps.tuning import reports
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import summarise
 from rdc_sweeps.tuning.worker import work_on_study
@@ -291,6 +295,55 @@ def test_a_half_drawn_trial_is_drawn_to_its_end(journal: Where, opened: Open, ru
     assert summary.finished == 2
     assert summary.trials[0].values["method.contrast.temperature"] == tau
     assert set(summary.trials[0].values) == set(study.tuned.spec.space)
+
+
+def test_a_storage_that_is_away_for_a_while_costs_nothing(
+    journal: Where, opened: Open, run: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, report, tell = opened(journal, 2, "pruner: {name: none}"), optuna.Trial.report, optuna.Study.tell
+    calls: list[int] = []
+
+    def flaky_report(self: optuna.Trial, value: float, step: int) -> None:
+        calls.append(step)
+        if len(calls) in {2, 3, EPOCHS + 1}:
+            raise StorageInternalError("the server is restarting")
+        report(self, value, step)
+
+    def flaky_tell(self: optuna.Study, *arguments: Any, **others: Any) -> Any:
+        calls.append(0)
+        if calls.count(0) == 1:
+            raise StorageInternalError("the server is restarting")
+        return tell(self, *arguments, **others)
+
+    monkeypatch.setattr(optuna.Trial, "report", flaky_report)
+    monkeypatch.setattr(optuna.Study, "tell", flaky_tell)
+    assert run(2) == DONE
+    for trial in summarise(study).trials:
+        assert trial.phase == "complete"
+        assert list(trial.curve) == list(range(1, EPOCHS + 1))
+
+
+def test_a_storage_that_stays_away_fails_no_trial(
+    journal: Where, opened: Open, run: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = opened(journal, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(reports, "STORAGE_PATIENCE", 0.1)
+        patch.setattr(optuna.Study, "tell", lambda *_, **__: (_ for _ in ()).throw(StorageInternalError("gone")))
+        assert run(2) == RETRY
+    assert summarise(study).count("interrupted") == 1
+    assert run(2) == DONE
+    assert summarise(study).finished == 2
+
+
+def test_equal_values_make_nothing_important(journal: Where, opened: Open, run: Work) -> None:
+    study = opened(journal, 10, "pruner: {name: none}\nsampler: {name: random}", epochs=1)
+    same = Simulation(curve=lambda spec, epoch: {"mIoU": 0.5, "aErr": 0.5, "mErr": 20.0})
+    assert run(10, same) == DONE
+    summary = summarise(study)
+    assert summary.best is not None
+    assert summary.best.value == 0
+    assert summary.importances == {}
 
 
 def test_trials_never_see_the_test_set(journal: Where, opened: Open, run: Work) -> None:

@@ -7,17 +7,19 @@ import random
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from multiprocessing.context import SpawnProcess
 
 import pytest
 
 from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.tuning.pool import work_in_pool
-from rdc_sweeps.tuning.study import Study
+from rdc_sweeps.tuning.study import Study, open_study
 from rdc_sweeps.tuning.summary import summarise
 from rdc_sweeps.tuning.worker import work_on_study
-from tests.tuning.conftest import Open, Where
+from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.simulation import STEPS, Simulation, settings
 
 EPOCHS = 3
@@ -102,6 +104,30 @@ def test_a_stopped_worker_leaves_its_trial_to_the_next(where: Where, opened: Ope
     assert summarise(study).count("interrupted") <= 1
     assert ended(begin(where, 4, Simulation())) == DONE
     assert_exact(study, 4)
+
+
+def test_workers_that_draw_the_same_run_share_it(where: Where, tuned: Make) -> None:
+    space = "sampler: {name: random}\npruner: {name: none}\nenqueue: []\nseeds: [0, 4]"
+    two = {"method.contrast.temperature": ChoiceRange(choice=(1.0, 5.4))}
+    row = tuned(space, EPOCHS)
+    study = open_study(
+        where.root, where.name, replace(row, spec=row.spec.model_copy(update={"space": two})), where.storage
+    )
+    study.ask_for(6)
+    workers = [begin(where, 6, Simulation(seconds=0.02)) for _ in range(2)]
+    assert [ended(worker) for worker in workers] == [DONE, DONE]
+    summary = summarise(study)
+    assert summary.finished == summary.count("complete") == 6
+    values = {trial.runs["0"]: trial.value for trial in summary.trials}
+    assert len(values) <= 2
+    assert all(trial.value == values[trial.runs["0"]] for trial in summary.trials)
+    for run in values:
+        steps = [
+            entry["step"]
+            for entry in map(json.loads, RunDirectory(where.root, run).metrics.open())
+            if "values" in entry
+        ]
+        assert steps == list(range(EPOCHS * STEPS))
 
 
 def test_more_trials_are_added_to_those_that_are_there(where: Where, opened: Open) -> None:
