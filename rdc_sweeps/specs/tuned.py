@@ -143,15 +143,16 @@ def read_study(path: Path) -> StudyFile:
     return StudyFile(spec, document)
 
 
-def sweeps_folder() -> Path:
-    """The folder of studies: ./sweeps, or the one that came with the package."""
+def study_files() -> dict[str, Path]:
+    """The studies in ./sweeps, and those that came with the package, by name."""
     package = Path(__file__).resolve().parents[1]
-    candidates = (Path("sweeps"), package / "sweeps", package.parent / "sweeps")
-    return next((folder for folder in candidates if folder.is_dir()), candidates[0])
+    shipped = next((path for path in (package / "sweeps", package.parent / "sweeps") if path.is_dir()), None)
+    folders = [folder for folder in (shipped, Path("sweeps")) if folder is not None]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def find_study(name: str) -> StudyFile:
-    """A study by the name of its file in the folder of studies, or by a path.
+    """A study by its name, or by the path of its file.
 
     Raises:
         UsageError: There is none.
@@ -159,9 +160,9 @@ def find_study(name: str) -> StudyFile:
     """
     if name.endswith((".yaml", ".yml")):
         return read_study(Path(name))
-    files = {path.stem: path for path in sorted(sweeps_folder().glob("*.yaml"))}
+    files = study_files()
     if name not in files:
-        raise UsageError(unknown("study", name, files) + f" (in {sweeps_folder()}); or name a .yaml file")
+        raise UsageError(unknown("study", name, files) + "; or name a .yaml file")
     return read_study(files[name])
 
 

@@ -278,7 +278,12 @@ def test_enqueued_configurations_are_complete_inside_and_distinct(resolve: Resol
     assert resolve(outside).enqueued() == []
 
 
-def test_names_and_files(tmp_path: Path) -> None:
+def test_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "mine.yaml").write_text(HEAD + SPACE)
+    monkeypatch.chdir(tmp_path)
+    assert find_study("mine").spec.title == "Mine"
+    assert find_study("covariance").spec.table == "table3"
     with pytest.raises(UsageError, match=r"no study 'covarianc'; did you mean 'covariance'"):
         find_study("covarianc")
     path = tmp_path / "other.yaml"
