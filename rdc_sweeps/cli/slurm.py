@@ -91,5 +91,7 @@ def prepare(
     on = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
     with preparation_progress() as progress:
         reports = build_missing_regions(specs, settings, on, progress)
+    # What waits for this job tells by it why it was dropped, if it was.
+    runs.with_name("prepared").touch()
     for title, report in reports.items():
         messages.print(f"{title}: {report.built} built, {report.reused} were there", highlight=False)

@@ -63,6 +63,7 @@ def test_a_sweep_is_submitted_and_finishes_by_itself(cli: Cli, tmp_path: Path, s
 
     assert scheduler.execute(preparation, None) == 0, (scheduler.state / "output").read_text()
     scheduler.set_state(preparation, "N/A", "COMPLETED")
+    assert list((tmp_path / "runs" / "submissions").glob("*/prepared"))
     for task in (0, 1):
         assert scheduler.execute(array, task) == 0, (scheduler.state / "output").read_text()
         scheduler.set_state(array, task, "COMPLETED")

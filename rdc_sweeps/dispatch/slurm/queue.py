@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.commands import call
-from rdc_sweeps.dispatch.slurm.records import Submission, submissions
+from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, submissions
 from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.runs.directory import RunDirectory
 
 AT_ONCE = 200
 """Names or jobs in one call of a command."""
@@ -32,7 +33,7 @@ class Lost:
     job_id: str | None
     """None if it never reached Slurm."""
     state: str | None
-    """How Slurm says it ended, such as TIMEOUT; None where Slurm keeps no accounts."""
+    """How it ended, such as TIMEOUT; None where Slurm keeps no accounts."""
     submission: str
 
 
@@ -103,7 +104,22 @@ def lost(root: Path, run_ids: Iterable[str]) -> dict[str, Lost]:
             last |= {run_id: (submission, task) for task, run_id in tasks if run_id in wanted}
     jobs = {run_id: f"{one.job}_{task}" if one.job else None for run_id, (one, task) in last.items()}
     states = accounted(job for job in jobs.values() if job)
-    return {run_id: Lost(job, states.get(job) if job else None, last[run_id][0].id) for run_id, job in jobs.items()}
+    return {
+        run_id: Lost(job, _unprepared(root, run_id, last[run_id][0]) or states.get(job or ""), last[run_id][0].id)
+        for run_id, job in jobs.items()
+    }
+
+
+def _unprepared(root: Path, run_id: str, submission: Submission) -> str | None:
+    """Why a run never began whose preparation did not end well: Slurm drops what waits for that."""
+    if submission.after is None or RunDirectory(root, run_id).status() is not None:
+        return None
+    preparation = SubmissionDirectory(root, submission.after)
+    return (
+        None
+        if preparation.prepared.exists()
+        else f"no region maps: the job that computes them failed, see {preparation.log}"
+    )
 
 
 def accounted(job_ids: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ runs/submissions/lock                    held while somebody submits
                       runs.txt           a run id per line; task 0 of the array works on the first
                       job.sbatch         the job file
                       log/               what the jobs print
+                      prepared           of a preparation: it has ended well
 """
 
 import fcntl
@@ -40,6 +41,8 @@ class Submission(Record):
     """Name of the node profile."""
     runs: int
     """How many: the tasks of the array."""
+    after: str | None = None
+    """Id of the submission that prepares what this one needs."""
     job: str | None = None
     """Slurm's number; None while it is not known."""
     ended: bool = False
@@ -67,6 +70,7 @@ class SubmissionDirectory:
         self.runs = self.folder / "runs.txt"
         self.batch = self.folder / "job.sbatch"
         self.log = self.folder / "log"
+        self.prepared = self.folder / "prepared"
 
     def read(self) -> Submission:
         """The record.

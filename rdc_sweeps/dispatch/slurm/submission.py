@@ -5,7 +5,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,12 +86,14 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
-def drafts(runs: int, table: str, settings: Settings, *, array: int = DEFAULT_ARRAY) -> list[Submission]:
+def drafts(
+    runs: int, table: str, settings: Settings, *, array: int = DEFAULT_ARRAY, after: Submission | None = None
+) -> list[Submission]:
     """The records of as many submissions as the limit of tasks in an array takes."""
-    return [_draft("runs", min(array, runs - first), table, settings) for first in range(0, runs, array)]
+    return [_draft("runs", min(array, runs - first), table, settings, after) for first in range(0, runs, array)]
 
 
-def _draft(kind: str, runs: int, table: str, settings: Settings) -> Submission:
+def _draft(kind: str, runs: int, table: str, settings: Settings, after: Submission | None = None) -> Submission:
     return Submission.model_validate(
         {
             "id": new_id(),
@@ -102,6 +104,7 @@ def _draft(kind: str, runs: int, table: str, settings: Settings) -> Submission:
             "table": table,
             "node": settings.node,
             "runs": runs,
+            "after": after.id if after else None,
         }
     )
 
@@ -137,7 +140,7 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
             rerun = False  # the old directories are aside
         arrays: list[Submission] = []
         try:
-            for draft in drafts(len(todo), table, settings, array=largest_array()):
+            for draft in drafts(len(todo), table, settings, array=largest_array(), after=preparation):
                 first = sum(one.runs for one in arrays)
                 batch = Batch(draft, profile, on_node, after=preparation.job if preparation else None)
                 arrays.append(_submit_one(batch, todo[first : first + draft.runs], lock, rerun=rerun))
@@ -179,7 +182,7 @@ def submit_command(
             draft = _draft("preparation", len(needs), about, settings)
             preparation = _send(Batch(draft, profile, on_node), [run_id(spec) for spec in needs], lock)
         after = preparation.job if preparation else None
-        batch = Batch(_draft("command", times, about, settings), profile, on_node, after, tuple(command))
+        batch = Batch(_draft("command", times, about, settings, preparation), profile, on_node, after, tuple(command))
         try:
             return preparation, _send(batch, [], lock)
         except UnavailableError:
@@ -241,19 +244,19 @@ def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
         command = BatchFiles(directory.log).command(directory.batch)
         job = BatchFiles.job_id(call(command, attempts=1, descriptors=[lock]))
     except UnavailableError:
-        if submission.id not in alive([submission.id]):
+        jobs = alive([submission.id]).get(submission.id)
+        if not jobs:
             # Refused, not accepted with the answer lost on the way.
             shutil.rmtree(directory.folder)
             raise
-        return _complete(directory, submission)
+        return _complete(directory, submission, jobs)
     submission = submission.model_copy(update={"job": job})
     directory.write(submission)
     return submission
 
 
-def _complete(directory: SubmissionDirectory, submission: Submission) -> Submission:
+def _complete(directory: SubmissionDirectory, submission: Submission, jobs: Mapping[int | None, Job]) -> Submission:
     """Enter the job of a submission whose number was never recorded."""
-    jobs = alive([submission.id])[submission.id]
     job = next(iter(jobs.values())).job_id.partition("_")[0]
     submission = submission.model_copy(update={"job": job})
     directory.write(submission)
@@ -273,7 +276,7 @@ def reconcile(root: Path) -> None:
         if submission_id not in jobs:
             directory.write(submission.model_copy(update={"ended": True}))
         elif submission.job is None:
-            _complete(directory, submission)
+            _complete(directory, submission, jobs[submission_id])
 
 
 def largest_array() -> int:

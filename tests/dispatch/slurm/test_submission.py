@@ -134,6 +134,18 @@ def test_missing_region_maps_are_computed_first(scheduler: Scheduler, settings: 
     assert submit(look, settings, prepare=True, rerun=False).arrays == []
 
 
+def test_runs_whose_preparation_failed_say_so(scheduler: Scheduler, settings: Settings, look: Look) -> None:
+    done = submit(look, settings, prepare=True, rerun=False)
+    assert done.preparation is not None
+    scheduler.finish_all("CANCELLED")
+    preparation = SubmissionDirectory(settings.root, done.preparation.id)
+    said = as_slurm_has_it(look(), settings.root)[0].reason
+    assert said.startswith("new; Slurm job 1001_0 has ended (no region maps: the job that computes them failed, see ")
+    assert str(preparation.log) in said
+    preparation.prepared.touch()
+    assert as_slurm_has_it(look(), settings.root)[0].reason == "new; Slurm job 1001_0 has ended (CANCELLED)"
+
+
 def test_a_refused_array_takes_its_preparation_along(scheduler: Scheduler, settings: Settings, look: Look) -> None:
     refuse_after(scheduler, 1)
     with pytest.raises(UnavailableError, match="QOSMaxSubmitJob\n0 of 12 runs were submitted"):
