@@ -57,6 +57,17 @@ def tags(variant: type[BaseModel]) -> list[Any]:
     return chosen or list(variant.model_fields)[:1]
 
 
+def leaf_paths(model: type[BaseModel]) -> list[str]:
+    """Dotted paths of all plain values that some variant of a spec has, in order, but for what chooses variants."""
+    found: list[str] = []
+    for name, field in model.model_fields.items():
+        inner = variants(field.annotation)
+        if not inner and name not in DISCRIMINATORS:
+            found.append(name)
+        found += [f"{name}.{path}" for variant in inner for path in leaf_paths(variant)]
+    return list(dict.fromkeys(found))
+
+
 def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:
     """Whether some variant of a spec has a field at a path."""
     nodes: tuple[type[BaseModel], ...] = (model,)

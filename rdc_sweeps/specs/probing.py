@@ -42,6 +42,11 @@ SAID = 5
 """So many rejected combinations are said."""
 
 
+def why_fixed(path: str) -> str | None:
+    """Why no study tunes a field; None if one may."""
+    return next((reason for field, reason in FIXED.items() if path == field or path.startswith(f"{field}.")), None)
+
+
 def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
     """All problems of a space over a run: paths, ranges, combinations, and what is to be tried first."""
     data = run.model_dump(mode="json")
@@ -62,10 +67,10 @@ def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
 
 def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Iterator[str]:
     keys = path.split(".")
-    fixed = next((field for field in FIXED if path == field or path.startswith(f"{field}.")), None)
+    fixed = why_fixed(path)
     inside = next((other for other in spec.space if path.startswith(f"{other}.")), None)
     if fixed is not None:
-        yield f"may not be tuned: {FIXED[fixed]}"
+        yield f"may not be tuned: {fixed}"
     elif keys[-1] in DISCRIMINATORS:
         yield "may not be tuned: it chooses which other fields there are; make one study for each"
     elif inside is not None:

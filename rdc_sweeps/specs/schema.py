@@ -3,6 +3,8 @@
 from typing import Any, Literal
 
 from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.fields import leaf_paths
+from rdc_sweeps.specs.probing import why_fixed
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, TableSpec
@@ -38,6 +40,13 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
     elif name == "study":
         listed = {"type": "array", "items": {"type": "string", "pattern": "^[^=]+="}}
         schema["properties"]["set"] = {**schema["properties"]["set"], "anyOf": [reference, listed]}
+        space = schema["properties"]["space"]
+        definitions["Range"] = space["additionalProperties"]
+        # The fields of extensions are not among these, which editors offer.
+        space["properties"] = {
+            path: {"$ref": "#/$defs/Range"} for path in leaf_paths(RunSpec) if why_fixed(path) is None
+        }
+        space["additionalProperties"] = {"$ref": "#/$defs/Range"}
     else:
         definitions["Overlay"]["properties"]["set"] = reference
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

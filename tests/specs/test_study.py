@@ -292,6 +292,13 @@ def test_names_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         find_study(str(path))
 
 
+def test_editors_offer_what_may_be_tuned() -> None:
+    offered = json_schema("study")["properties"]["space"]["properties"]
+    assert set(read_document(SHIPPED / "sweeps" / "contrast.yaml").data["space"]) <= set(offered)
+    assert "training.network.learning_rate" in offered
+    assert not {"seed", "dataset.size", "labels.setting", "training.epochs", "method.name"} & set(offered)
+
+
 finite = st.floats(-1e6, 1e6)
 
 
