@@ -1,6 +1,7 @@
 """Loading ahead: in a thread of this process, or in worker processes. The order is always that of the steps."""
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+
+from rdc_sweeps.parallel.orphans import end_with_parent
 
 T = TypeVar("T")
 _AHEAD = 2
@@ -59,6 +62,10 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         num_workers=workers,
         prefetch_factor=_AHEAD,
         generator=torch.Generator(),
+        # A process that comes from a fork server would start its own by a new one, which imports everything again.
+        multiprocessing_context="fork" if sys.platform == "linux" else None,
+        # Forks have a copy of the run's lock.
+        worker_init_fn=end_with_parent,
     )
     for result in loader:
         if isinstance(result, _Failure):

@@ -5,7 +5,6 @@ which only train. None of them outlives it, and it notices within seconds if one
 """
 
 import logging
-import multiprocessing
 import os
 import pickle
 import signal
@@ -30,6 +29,7 @@ from rdc_sweeps.dispatch.local import VISIBLE, warm_context
 from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.errors import InfrastructureError, UsageError
 from rdc_sweeps.files import Write, write_atomically
+from rdc_sweeps.parallel.orphans import end_with_parent
 from rdc_sweeps.parallel.place import Place
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
@@ -264,7 +264,7 @@ def _enter(
     for number in STOP_SIGNALS:
         # Rank 0 decides for all.
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    end_with_parent()
     if mask is not None:
         os.environ[VISIBLE] = mask
     if log_path is not None:
@@ -283,10 +283,3 @@ def _enter(
         log.exception("rank %d failed", place.rank)
         connection.send(_Error.of(error))
         sys.exit(FAILED)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(RETRY)
