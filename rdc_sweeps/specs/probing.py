@@ -10,7 +10,7 @@ from rdc_sweeps.specs.document import Document
 from rdc_sweeps.specs.fields import DISCRIMINATORS, has_path
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.study import StudySpec
+from rdc_sweeps.specs.study import GridSampler, StudySpec
 from rdc_sweeps.specs.validation import build, suggestion
 from rdc_sweeps.specs.values import MISSING, at_path, with_values
 
@@ -38,6 +38,9 @@ NO_EFFECT: dict[str, tuple[str, str]] = {
 COMBINATIONS = 1024
 """So many are looked at at most for all fields together, and as many for each pair of fields."""
 
+GRID = 10_000
+"""So many combinations a grid may have: all of them are lined up."""
+
 SAID = 5
 """So many rejected combinations are said."""
 
@@ -62,6 +65,10 @@ def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
     if not problems:
         problems += list(_combination_problems(spec, data, place))
     problems += list(_enqueue_problems(spec, place))
+    if isinstance(spec.sampler, GridSampler):
+        size = prod(len(drawn.grid(spec.sampler.points)) for drawn in spec.space.values())
+        if size > GRID:
+            problems.append(f"{place('sampler')}: sampler: a grid of {size} combinations is too large; at most {GRID}")
     return problems
 
 

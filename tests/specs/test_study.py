@@ -109,6 +109,7 @@ def test_editors_find_faults(changes: dict[str, Any]) -> None:
         (SPACE + "set: [method.wieght=1]", "mine.yaml:7: method.wieght: there is no such field"),
         (SPACE + "set: [dataset.validation_images=0]", "mine.yaml:7: dataset.validation_images: is 0"),
         (SPACE + SPACE, "mine.yaml:7: space: is there twice"),
+        (SPACE + "sampler: {name: grid, points: 10001}", "mine.yaml:7: sampler: a grid of 10001 combinations"),
         ("space:\n  a: {log: [0, 1]}", "mine.yaml:6: space.a.log[0]: must be greater than 0, found 0"),
         ("space:\n  a: {log: [2, 1]}", "mine.yaml:6: space.a.log: the first end must be less than the second"),
         ("space:\n  a: {uniform: [0, .nan]}", "mine.yaml:6: space.a.uniform[1]: must be a finite number"),
