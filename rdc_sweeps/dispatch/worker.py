@@ -57,6 +57,9 @@ class _Trainer:
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         spec = self.directory.read_spec()
+        if self.settings.device == "cuda" and not torch.cuda.is_available():
+            # Nobody wants to find out days later that a node trained on its CPU.
+            raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         torch.set_num_threads(self._threads())
         self.directory.write_environment(describe_environment())
         self.tracking = TrackingObserver(self.directory, spec, self.settings)
