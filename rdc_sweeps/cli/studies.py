@@ -107,7 +107,7 @@ class _Watch:
     def _seconds_left(self, summary: StudySummary) -> float | None:
         """At the speed of this call, and if the trials to come take as many epochs as those before."""
         taken = summary.epochs_spent - self.epochs_before
-        if not taken or not summary.finished:
+        if not taken or not summary.finished or summary.finished >= summary.asked:
             return None
         ended = ("complete", "pruned", "failed")
         usual = sum(trial.epochs for trial in summary.trials if trial.phase in ended) / summary.finished

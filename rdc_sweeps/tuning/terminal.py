@@ -60,11 +60,17 @@ def live_board(summary: StudySummary, progress: Progress, lines: int | None = No
     told = counts(summary)
     if progress.seconds_left is not None:
         told.append(f"; about {clock(progress.seconds_left)} left")
-    parts: list[RenderableType] = [Text(title, style="bold"), told]
+    lines_above = [Text(title, style="bold"), told]
     if progress.baseline:
-        parts.append(Text(progress.baseline, style="cyan"))
+        lines_above.append(Text(progress.baseline, style="cyan"))
     if summary.best is not None:
-        parts.append(_best_line(summary))
+        lines_above.append(_best_line(summary))
+    # A column wraps, whatever the console does with texts.
+    above = Table.grid()
+    above.add_column(overflow="fold")
+    for line in lines_above:
+        above.add_row(line)
+    parts: list[RenderableType] = [above]
     running = [trial for trial in summary.trials if trial.phase == "running"]
     if running:
         table = Table(box=None, pad_edge=False, header_style="dim")
