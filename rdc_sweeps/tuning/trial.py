@@ -1,5 +1,6 @@
 """One trial: a run per seed, one after another, each resumed or skipped like any other run."""
 
+import builtins
 import logging
 import re
 import threading
@@ -9,7 +10,7 @@ from typing import Protocol
 from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, LOCKED, PREEMPTED, STOPPED
-from rdc_sweeps.errors import RdcError
+from rdc_sweeps.errors import DivergenceError, RdcError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Origin
 from rdc_sweeps.settings import Settings
@@ -178,7 +179,7 @@ class _Conduct:
 
     def _failed(self, directory: RunDirectory) -> int:
         failure = directory.failure()
-        if failure is not None and _kind(failure) not in {None, "DivergenceError"}:
+        if failure is not None and not _is_of_configuration(failure):
             directory.forget_failure()
             raise StudyStoppedError(
                 f"trial {self.claim.number}: {failure.cause} (run {directory.id}). This is not its configuration's "
@@ -197,7 +198,13 @@ class _Conduct:
         persistently(lambda: self.study.optuna.tell(self.claim.number, value, state=state, skip_if_finished=True))
 
 
-def _kind(failure: Failure) -> str | None:
-    """Which of our own errors a run failed by; None if by another."""
-    found = re.findall(r"^rdc_sweeps\.[\w.]*?(\w+Error)\b", failure.traceback, re.MULTILINE)
-    return found[-1] if found else None
+def _is_of_configuration(failure: Failure) -> bool:
+    """Whether another might not fail so: true of divergence and foreign errors, not of ours, of files and networks."""
+    raised = re.findall(r"^([\w.]+(?:Error|Exception))(?=:|$)", failure.traceback, re.MULTILINE)
+    if not raised:
+        return True
+    module, _, name = raised[-1].rpartition(".")
+    if module:
+        return not module.startswith("rdc_sweeps.") or name == DivergenceError.__name__
+    kind = getattr(builtins, name, Exception)
+    return not issubclass(kind, OSError)

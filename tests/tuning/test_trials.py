@@ -14,7 +14,7 @@ from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, RETRY
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Origin, Stopped
+from rdc_sweeps.runs.records import Attempt, Origin, Stopped
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.tuning import reports
 from rdc_sweeps.tuning.study import Study
@@ -233,6 +233,18 @@ def test_missing_data_costs_no_trial(journal: Where, opened: Open, run: Work, ca
     assert summarise(study).count("complete") == 4
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InfrastructureError("no GPU")])
+def test_what_stays_broken_stops_the_study_and_costs_no_trial(
+    error: Exception, journal: Where, opened: Open, run: Work
+) -> None:
+    study = opened(journal, 2, "enqueue: [{method.contrast.temperature: 50}]\npruner: {name: none}")
+    codes = [run(2, Simulation(error=error)) for _ in range(3)]
+    assert codes == [RETRY, RETRY, FAILED]
+    assert summarise(study).count("interrupted") == 1
+    assert run(2) == DONE
+    assert summarise(study).count("complete") == 2
+
+
 def test_a_failing_baseline_stops_the_study(
     journal: Where, opened: Open, run: Work, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -253,13 +265,21 @@ def test_the_machine_s_fault_is_tried_again(journal: Where, opened: Open, run: W
     assert summarise(study).finished == 2
 
 
-def test_what_never_works_is_given_up(journal: Where, opened: Open, run: Work) -> None:
-    study = opened(journal, 1, "enqueue: [{method.contrast.temperature: 50}]")
-    flaky = Simulation(error=InfrastructureError("the GPU fell off the bus"))
-    codes = [run(1, flaky) for _ in range(6)]
-    assert RETRY in codes
-    assert codes[-1] in {DONE, FAILED}
-    assert len(summarise(study).trials) == 1
+def test_a_run_that_kills_its_workers_is_given_up(journal: Where, opened: Open, run: Work) -> None:
+    """A worker that was killed leaves no more than the line of its start."""
+    study = opened(journal, 2, "pruner: {name: none}")
+    claim = study.claim(2)
+    assert claim is not None
+    claim.release()
+    found = directory(study, 0)
+    found.folder.mkdir(parents=True)
+    found.write_spec(study.tuned.run)
+    for _ in range(3):
+        found.write_attempt(Attempt.now("start", progress=None))
+    assert run(2) == DONE
+    summary = summarise(study)
+    assert [trial.phase for trial in summary.trials] == ["failed", "complete"]
+    assert "died 3 times in a row" in (summary.trials[0].reason or "")
 
 
 def test_many_failures_in_a_row_stop_the_worker(
