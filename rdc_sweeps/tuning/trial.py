@@ -81,6 +81,9 @@ def train_run(
         directory.write_spec(spec)
         directory.write_origin(origin)
         code = work(directory.id, settings, observers=observers, stop=stop)
+        if code in {DONE, FAILED} and stop.is_set():
+            # A signal that came with the run's end was meant for the worker.
+            stopping.set()
         if code != LOCKED:
             return code
         log.info("run %s: another process is working on it; waiting", directory.id)

@@ -1,8 +1,11 @@
 """What becomes of a trial: its value, its pruning, its failing, and what it never looks at."""
 
 import math
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import optuna
@@ -10,12 +13,15 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, RETRY
+from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Attempt, Origin, Stopped
+from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
+from rdc_sweeps.training.observers import Observer, Panel
+from rdc_sweeps.training.records import EpochRecord
 from rdc_sweeps.tuning import reports
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import summarise
@@ -290,6 +296,31 @@ def test_many_failures_in_a_row_stop_the_worker(
     assert run(20, broken) == FAILED
     assert summarise(study).count("failed") == 5
     assert "the last 5 trials have failed" in caplog.text
+
+
+class Terminator:
+    """Asks the process to stop after a run's last epoch."""
+
+    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+        pass
+
+    def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
+        pass
+
+    def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
+        if record.epoch + 1 == EPOCHS:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_that_comes_with_a_run_s_end_stops_the_worker(journal: Where, opened: Open) -> None:
+    study = opened(journal, 5, "objective: {name: metric, metric: mIoU}\npruner: {name: none}")
+
+    def work(run_id: str, settings: Settings, *, observers: Sequence[Observer] = (), stop: Event | None = None) -> int:
+        return Simulation()(run_id, settings, observers=[*observers, Terminator()], stop=stop)
+
+    code = work_on_study(journal.root, journal.name, settings(journal.root), 5, work=work)
+    assert code == PREEMPTED
+    assert study.finished == len(study.optuna.trials) == 1
 
 
 def test_a_cancelled_run_ends_its_trial(journal: Where, opened: Open, run: Work) -> None:
