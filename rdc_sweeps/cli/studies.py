@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.live import Live
 
+from rdc_sweeps.cli.watching import throttled
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.tuning.storage import storage_errors
@@ -14,7 +15,6 @@ from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import StudySummary, summarise
 from rdc_sweeps.tuning.terminal import Progress, live_board, trial_line
 
-REFRESH_SECONDS = 1.0
 BOARD_LINES = 6
 """Lines of a board besides those of running trials, long ones folded."""
 
@@ -29,7 +29,7 @@ def watching(study: Study, console: Console) -> Iterator[Callable[[], None]]:
             for line in watch.news():
                 console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        yield _throttled(tell)
+        yield throttled(tell)
         tell()
         return
     with Live(console=console, auto_refresh=False) as live:
@@ -39,20 +39,8 @@ def watching(study: Study, console: Console) -> Iterator[Callable[[], None]]:
             if summary is not None:
                 live.update(live_board(summary, watch.progress(summary), lines), refresh=True)
 
-        yield _throttled(lambda: show(max(1, console.height - BOARD_LINES)))
+        yield throttled(lambda: show(max(1, console.height - BOARD_LINES)))
         show()
-
-
-def _throttled(act: Callable[[], None]) -> Callable[[], None]:
-    due = 0.0
-
-    def maybe() -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            act()
-            due = time.monotonic() + REFRESH_SECONDS
-
-    return maybe
 
 
 class _Watch:

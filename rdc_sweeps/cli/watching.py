@@ -37,16 +37,17 @@ def watching(look_again: Look, console: Console, *, told: dict[str, tuple[str, i
                 for line in changes(group.views, told):
                     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        yield _throttled(tell)
+        yield throttled(tell)
         tell()
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield _throttled(lambda: live.update(Board(look_again(), console.height - 1), refresh=True))
+        yield throttled(lambda: live.update(Board(look_again(), console.height - 1), refresh=True))
         # What stays may be longer than the terminal is high.
         live.update(Board(look_again()))
 
 
-def _throttled(act: Callable[[], None]) -> Callable[[], None]:
+def throttled(act: Callable[[], None]) -> Callable[[], None]:
+    """`act`, but only if it is time to: not too often, and the less often the longer it takes."""
     due = 0.0
 
     def maybe() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import Cli
+from tests.dispatch.slurm.scheduler import Scheduler
 
 STUDY: dict[str, Any] = {
     "study": "small",
@@ -194,8 +196,8 @@ def test_names_that_do_not_exist(cli: Cli, sweeps: Path, tmp_path: Path) -> None
 
 
 def test_another_study_under_the_same_name(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
-    stop = ("--set", "dataset.name=nyuv2", "--set", "dataset.size=[64, 96]", "--study", "one")
-    stop += ("--set", "dataset.validation_images=4")
+    fields = ("dataset.name=nyuv2", "dataset.size=[64, 96]", "dataset.validation_images=4")
+    stop = ("--study", "one", *(word for field in fields for word in ("--set", field)))
     said = fails(cli, "small", *stop, code=1)
     assert "RDC_SWEEP_NYUV2_ROOT" in said  # the study is there, its data is not
     write(sweeps, space={"method.contrast.temperature": {"log": [0.1, 10]}})
@@ -224,3 +226,33 @@ def test_a_missing_package_is_named_with_the_extra_that_has_it(
     assert done.returncode == 2
     assert f"tuning needs {package}: pip install 'rdc-sweeps[tune]'" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_a_study_on_slurm(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
+    scheduler = Scheduler(tmp_path / "scheduler")
+
+    def tune() -> subprocess.CompletedProcess[str]:
+        done = cli("tune", "small", "--executor", "slurm", "--node", "cpu", "--workers", "2", PATH=scheduler.path)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def carry_out(job: str, *tasks: int | None) -> None:
+        for task in tasks:
+            assert scheduler.execute(job, task) == 0, (scheduler.state / "output").read_text()
+            scheduler.set_state(job, "N/A" if task is None else task, "COMPLETED")
+
+    assert "submitted 2 workers for 3 trials as Slurm job" in tune().stderr
+    preparation, array = scheduler.jobs()
+    assert "study small-small: 0 workers are running and 2 waiting in Slurm" in tune().stderr
+    assert len(scheduler.jobs()) == 2
+    carry_out(preparation, None)
+    carry_out(array, 0, 1)
+    confirming = tune()
+    assert "all of 3 trials are finished" in confirming.stderr
+    # The choice may be the row as it is.
+    found = re.search("submitted ([24]) runs as Slurm job", confirming.stderr)
+    assert found
+    carry_out(list(scheduler.jobs())[-1], *range(int(found.group(1))))
+    assert "ours-tuned" in tune().stdout
+    assert len(scheduler.jobs()) == 3
