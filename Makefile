@@ -37,9 +37,10 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## the contrast against alternatives, and what tuning saves and costs, as ratios
+bench: $(READY) ## the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
+	$(BIN)/python -m benchmarks.dispatch
 
 clean: ## remove the environment, caches and build files; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,8 +1,11 @@
-"""`python -m benchmarks.dispatch [planning] [operations] [simulation] [--quick] [--json FILE]`: run and print."""
+"""`python -m benchmarks.dispatch [PART...] [--quick] [--json FILE]`: run the parts, or all, and print."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +19,21 @@ from rdc_sweeps.files import write_json
 PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
     "planning": lambda quick: planning.run(10 if quick else 213),
     "operations": lambda quick: operations.run(),
+    "sizes": lambda quick: _sizes(),
     "simulation": lambda quick: simulation.run(*((200, 32) if quick else (10_000, 256))),
 }
 
 
+def _sizes() -> list[dict[str, Any]]:
+    # It needs torch, with which the simulation's processes would be slow to fork: in a process of its own.
+    command = [sys.executable, "-m", "benchmarks.dispatch.sizes"]
+    rows: list[dict[str, Any]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return rows
+
+
 def main() -> None:
     """Run the named parts, or all."""
-    parser = argparse.ArgumentParser(description="Planning, disk operations and a simulated cluster of 10,000 runs.")
+    parser = argparse.ArgumentParser(description="Planning, disk operations, sizes, and a simulated cluster.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="fewer runs")
     parser.add_argument("--json", type=Path, help="store the measurements here")

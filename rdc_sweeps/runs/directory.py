@@ -63,12 +63,34 @@ class RunDirectory:
     def __init__(self, root: Path, run_id: str) -> None:
         self.root, self.id = root, run_id
         self.folder = root / run_id
-        self.spec = self.folder / "spec.yaml"
-        self.environment = self.folder / "environment.json"
-        self.metrics = self.folder / "metrics.jsonl"
-        self.checkpoint = self.folder / "checkpoints" / "last.pt"
-        self.log = self.folder / "log.txt"
         self.claim: Path | None = None
+
+    # Properties, for to make paths of ten thousand runs that nobody asks for takes longer than all else in planning.
+
+    @property
+    def spec(self) -> Path:
+        """The resolved spec."""
+        return self.folder / "spec.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """What the run was made with."""
+        return self.folder / "environment.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A line per step and epoch."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint."""
+        return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def log(self) -> Path:
+        """What the workers said."""
+        return self.folder / "log.txt"
 
     def state(self) -> State:
         """Done if there is a result, running if somebody works on it, failed if there is a failure, cancelled or
