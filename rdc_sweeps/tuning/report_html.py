@@ -150,8 +150,14 @@ def _test_row(confirmation: Report, row: Row) -> dict[str, Any]:
     cells = []
     for measure in confirmation.measures:
         cell = row.cells[measure.key]
-        gain = "" if cell.improvement is None else f"{cell.improvement:+.1f} %"
-        cells.append({"text": cell.text, "gain": gain, "published": cell.published or ""})
+        cells.append(
+            {
+                "text": cell.text,
+                "gain": _percent(cell.improvement),
+                "published": cell.published or "",
+                "published_gain": _percent(cell.published_improvement),
+            }
+        )
     return {
         "id": row.id,
         "method": row.method,
@@ -159,3 +165,7 @@ def _test_row(confirmation: Report, row: Row) -> dict[str, Any]:
         "delta_m": "" if row.delta_m is None else f"{row.delta_m:+.2f} %",
         "published": any(cell["published"] for cell in cells),
     }
+
+
+def _percent(gain: float | None) -> str:
+    return "" if gain is None else f"{gain:+.1f} %"
