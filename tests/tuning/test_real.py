@@ -51,6 +51,7 @@ def tune(tmp_path: Path, study: Study, trials: int, workers: int) -> list[int]:
     return work_in_pool(tmp_path / "runs", "small", chosen, trials, workers=workers)
 
 
+@pytest.mark.slow
 def test_real_trainings(tmp_path: Path, small: TunedRow) -> None:
     study = open_study(tmp_path / "runs", "small", small)
     assert tune(tmp_path, study, 3, workers=1) == [0]
