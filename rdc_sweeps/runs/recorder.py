@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from rdc_sweeps.errors import LostRunError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status
-from rdc_sweeps.training.observers import Panel
-from rdc_sweeps.training.records import EpochRecord
+
+if TYPE_CHECKING:
+    # What only annotations name is not worth NumPy, where the command line imports this.
+    from rdc_sweeps.training.observers import Panel
+    from rdc_sweeps.training.records import EpochRecord
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +91,7 @@ class Recorder:
             news = {"epoch": epoch, "step": step + 1, "rate": rate, "values": losses}
             self.status = self.status.model_copy(update=news)
 
-    def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
+    def evaluated(self, record: "EpochRecord", step: int, panels: "Sequence[Panel]") -> None:
         """A line with the epoch's record, and a heartbeat.
 
         Raises:
