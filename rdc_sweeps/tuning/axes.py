@@ -89,6 +89,25 @@ def best_so_far(summary: StudySummary) -> tuple[list[int], list[float]]:
     return numbers, values
 
 
+def pruned_places(summary: StudySummary) -> list[float]:
+    """Where pruned trials stand beside complete ones: all a little worse than the worst of these.
+
+    A value of an early epoch compares with no last one, and may be worse by so much that nothing else could be read.
+    """
+    values = [trial.value or 0.0 for trial in shown(summary, "complete")]
+    pruned = shown(summary, "pruned")
+    if not values:
+        return [trial.value or 0.0 for trial in pruned]
+    step = 0.1 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
+    worse = min(values) - step if summary.direction == "maximize" else max(values) + step
+    return [worse] * len(pruned)
+
+
+def pruned_title(summary: StudySummary) -> str:
+    """What the marks of pruned trials are."""
+    return "pruned (no last value)" if summary.count("complete") else "pruned, where it ended"
+
+
 def surface_fields(summary: StudySummary, axes: Sequence[FieldAxis]) -> tuple[FieldAxis, FieldAxis] | None:
     """The two fields that a surface is drawn over: temperature and shrinkage, or the two that matter most."""
     numeric = [axis for axis in axes if axis.choices is None]

@@ -16,6 +16,8 @@ from rdc_sweeps.tuning.axes import (
     FieldAxis,
     best_so_far,
     field_axes,
+    pruned_places,
+    pruned_title,
     shown,
     step_title,
     surface,
@@ -25,6 +27,10 @@ from rdc_sweeps.tuning.summary import StudySummary, TrialSummary
 from rdc_sweeps.tuning.texts import objective_title, value_text
 
 Figure = dict[str, Any]
+
+
+FEW_STEPS = 20
+"""So many epochs have a tick each."""
 
 
 def build_figures(summary: StudySummary, space: Mapping[str, Range]) -> dict[str, Figure]:
@@ -51,12 +57,15 @@ def _history(summary: StudySummary) -> Figure | None:
     if not (complete or pruned):
         return None
     numbers, best = best_so_far(summary)
-    kinds = (
-        (pruned, "pruned", "triangle-down", "pruned, where it ended"),
-        (complete, "complete", "circle", "complete"),
-    )
+    edge = {"y": pruned_places(summary)}
+    ended = [trial.number for trial in pruned]
     data = [
-        *(_points(trials, [trial.number for trial in trials], *kind) for trials, *kind in kinds if trials),
+        *([_points(pruned, ended, "pruned", "triangle-down", pruned_title(summary)) | edge] if pruned else []),
+        *(
+            [_points(complete, [trial.number for trial in complete], "complete", "circle", "complete")]
+            if complete
+            else []
+        ),
         _line(numbers, best, "best", "best so far") | {"line": {"shape": "hv", "color": COLOURS["best"]}},
     ]
     if summary.default is not None and numbers:
@@ -89,19 +98,22 @@ def _intermediate(summary: StudySummary) -> Figure | None:
             }
         )
         named.add(text)
-    return _figure(data, {"title": {"text": step_title(summary)}}, {"title": {"text": _objective(summary)}})
+    steps = max(len(trial.curve) for trial in curves)
+    ticks = {"dtick": 1} if steps <= FEW_STEPS else {}
+    return _figure(data, {"title": {"text": step_title(summary)}, **ticks}, {"title": {"text": _objective(summary)}})
 
 
 def _slice(summary: StudySummary, axis: FieldAxis) -> Figure | None:
     data = []
     for trials, colour, symbol, text in (
-        (shown(summary, "pruned"), "pruned", "triangle-down", "pruned, where it ended"),
+        (shown(summary, "pruned"), "pruned", "triangle-down", pruned_title(summary)),
         (shown(summary, "complete"), "complete", "circle", "complete"),
         ([summary.best] if summary.best else [], "best", "star", "best"),
     ):
         places = [axis.position(trial.values[axis.path]) for trial in trials]
         if trials:
-            data.append(_points(trials, places, colour, symbol, text))
+            edge = {"y": pruned_places(summary)} if colour == "pruned" else {}
+            data.append(_points(trials, places, colour, symbol, text) | edge)
     figure = _figure(data, _scale(axis), {"title": {"text": _objective(summary)}})
     return figure if data else None
 

@@ -17,6 +17,8 @@ from rdc_sweeps.tuning.axes import (
     FieldAxis,
     best_so_far,
     field_axes,
+    pruned_places,
+    pruned_title,
     shown,
     step_title,
     surface,
@@ -60,12 +62,13 @@ def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if not (complete or pruned):
         return None
     figure, plot = _figure()
-    for trials, phase, marker, text in (
-        (pruned, "pruned", "v", "pruned, where it ended"),
-        (complete, "complete", "o", "complete"),
-    ):
-        if trials:
-            plot.scatter(*_points(trials), marker=marker, s=26, color=COLOURS[phase], alpha=0.8, label=text)
+    if pruned:
+        numbers = [trial.number for trial in pruned]
+        plot.scatter(
+            numbers, pruned_places(summary), marker="v", s=26, color=COLOURS["pruned"], label=pruned_title(summary)
+        )
+    if complete:
+        plot.scatter(*_points(complete), s=26, color=COLOURS["complete"], label="complete")
     if failed:
         numbers = [trial.number for trial in summary.trials if trial.phase == "failed"]
         # At the lower edge: they have no value.
@@ -130,15 +133,15 @@ def _slices(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
             continue
         axis = axes[index]
         handles = []
-        for trials, colour, marker, text in (
-            (pruned, "pruned", "v", "pruned, where it ended"),
-            (complete, "complete", "o", "complete"),
-            ([summary.best] if summary.best else [], "best", "*", "best"),
+        best = [summary.best] if summary.best else []
+        for trials, values, colour, marker, text in (
+            (pruned, pruned_places(summary), "pruned", "v", pruned_title(summary)),
+            (complete, _points(complete)[1], "complete", "o", "complete"),
+            (best, _points(best)[1], "best", "*", "best"),
         ):
             if trials:
                 places = [axis.position(trial.values[axis.path]) for trial in trials]
                 size = 9 if marker == "*" else 4
-                values = [trial.value for trial in trials]
                 handles += plot.plot(
                     places, values, marker, color=COLOURS[colour], markersize=size, alpha=0.8, label=text
                 )

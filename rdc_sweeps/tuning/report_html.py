@@ -15,10 +15,10 @@ from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text,
 TEMPLATE = "study.html.j2"
 
 CAPTIONS = {
-    "history": "Trials in order. A pruned trial stands where it ended, which is not comparable with a last epoch.",
+    "history": "Trials in order. A pruned trial has no last value and stands below or above all that have one.",
     "intermediate": "The objective after each epoch. Pruning acts on these.",
     "contour": "Linear interpolation between complete trials, over two of the fields; the others vary too.",
-    "slice": "Each trial by one field; the others vary too.",
+    "slice": "Each trial by one field; the others vary too. Pruned trials stand at the edge.",
     "importances": "How much each field tells good trials from all (PED-ANOVA).",
 }
 

@@ -112,3 +112,13 @@ def test_texts_from_outside_are_escaped(tmp_path: Path) -> None:
     assert "<" not in text
     assert "\\u003cimg" not in text
     assert "\\u0026lt;img" in text
+
+
+def test_pruned_trials_do_not_squeeze_the_others(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    found = summary_of(tuned, ("complete", "complete", "pruned"), [1.0, 2.0, -500.0])
+    for name in ("history", "slice-0"):
+        data = build_figures(found, tuned.spec.space)[name]["data"]
+        (pruned,) = (one for one in data if one["name"].startswith("pruned"))
+        assert pruned["y"] == pytest.approx([0.9])
+        assert "-500" in pruned["hovertext"][0]
