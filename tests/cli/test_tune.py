@@ -94,6 +94,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
     assert json.loads(drawn.stdout)["confirmed"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_and_has_as_many_trials_as_were_asked_for(
     cli: Cli, sweeps: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
