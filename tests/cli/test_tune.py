@@ -234,7 +234,8 @@ def test_a_study_on_slurm(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
     scheduler = Scheduler(tmp_path / "scheduler")
 
     def tune() -> subprocess.CompletedProcess[str]:
-        done = cli("tune", "small", "--executor", "slurm", "--node", "cpu", "--workers", "2", PATH=scheduler.path)
+        where = {"PATH": scheduler.path, "RDC_SWEEP_CACHE_ROOT": str(tmp_path / "cache")}
+        done = cli("tune", "small", "--executor", "slurm", "--node", "cpu", "--workers", "2", **where)
         assert done.returncode == 0, done.stderr
         return done
 
