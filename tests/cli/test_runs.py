@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Cli
 
 RUN = [sys.executable, "-m", "rdc_sweeps", "run", "tiny"]
@@ -95,6 +97,7 @@ def start(command: list[str], environment: dict[str, str], folder: Path) -> subp
     )
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_dies_again_and_again_fails_and_says_so(
     cli: Cli, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -41,6 +41,7 @@ def test_sync_without_runs_is_an_error(cli: Cli) -> None:
     assert cli("sync", WANDB_API_KEY=KEY).returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_was_cancelled(
     cli: Cli, environment: dict[str, str], tmp_path: Path

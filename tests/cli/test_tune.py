@@ -196,6 +196,7 @@ def test_names_that_do_not_exist(cli: Cli, sweeps: Path, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_another_study_under_the_same_name(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
     fields = ("dataset.name=nyuv2", "dataset.size=[64, 96]", "dataset.validation_images=4")
     stop = ("--study", "one", *(word for field in fields for word in ("--set", field)))

@@ -95,7 +95,10 @@ class Workers:
             time.sleep(0.01)
 
 
-@pytest.mark.parametrize("hosts", [1, 3], ids=["one host", "hosts without common locks"])
+@pytest.mark.parametrize(
+    "hosts",
+    [pytest.param(1, marks=pytest.mark.slow, id="one host"), pytest.param(3, id="hosts without common locks")],
+)
 def test_a_storm_of_signals_over_many_workers_loses_and_doubles_nothing(tmp_path: Path, hosts: int) -> None:
     runs = [f"{number:016x}" for number in range(4)]
     for run in runs:
