@@ -77,6 +77,7 @@ def test_killed_and_interrupted_runs_end_as_if_nothing_had_happened(
         assert [line["step"] for line in lines if "values" in line] == list(range(12))
 
 
+@pytest.mark.slow
 def test_a_terminated_sweep_leaves_its_runs_resumable(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:
     longer = ["ours", "--set", "training.epochs=50"]
     sweep = start([*RUN, *longer], environment, tmp_path)
