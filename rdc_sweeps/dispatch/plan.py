@@ -1,7 +1,9 @@
 """What is to be done about each run of a table; imports nothing heavy, for it is also the dry run."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,8 @@ from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.run import RunSpec
+
+LOOKS_AT_ONCE = 32
 
 Action = Literal["train", "resume", "skip"]
 
@@ -35,7 +39,9 @@ def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: 
         rerun: Train everything anew that nobody is working on.
     """
     distinct = {run.id: run for run in runs}
-    return [_plan_one(run, root, retry_failed=retry_failed, rerun=rerun) for run in distinct.values()]
+    # On a shared disk a look is a wait for the server, and ten thousand of them in a row are minutes.
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        return list(pool.map(partial(_plan_one, root=root, retry_failed=retry_failed, rerun=rerun), distinct.values()))
 
 
 def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Planned:

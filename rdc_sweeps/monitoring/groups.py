@@ -99,7 +99,7 @@ class RunsFolder:
 
     def _group(self, title: str, views: Sequence[View]) -> Group:
         shown = [view for view in views if view.subject.run in self._shown]
-        shown.sort(key=lambda view: (view.subject.trial or 0, view.subject.row, view.subject.seed or 0))
+        shown.sort(key=lambda view: (-1 if view.subject.trial is None else view.subject.trial, view.subject.row, view.subject.seed or 0))
         hidden = len(views) - len(shown)
         return Group(title, shown, {"done": hidden} if hidden else {})
 

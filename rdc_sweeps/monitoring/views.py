@@ -50,7 +50,9 @@ class Subject:
     @property
     def name(self) -> str:
         """What tells it from other runs of its group: the row, or the trial of a study."""
-        return self.row if self.study is None else f"trial {self.trial}"
+        if self.study is None:
+            return self.row
+        return "baseline" if self.trial is None else f"trial {self.trial}"
 
     @property
     def title(self) -> str:

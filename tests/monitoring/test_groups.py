@@ -6,6 +6,7 @@ from rdc_sweeps.monitoring import groups
 from rdc_sweeps.monitoring.groups import Group, RunsFolder
 from rdc_sweeps.monitoring.views import Waiting
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Origin
 from tests.monitoring.conftest import Bench
 
 
@@ -32,8 +33,17 @@ def test_a_study_is_shown_with_its_done_trials_in_order(bench: Bench) -> None:
         bench.run(trial, "done", study="tau")
     bench.run(0, "done", study="other")
     (group,) = RunsFolder(bench.root).groups({}, study="tau")
-    assert [view.subject.trial for view in group.views] == [3, 7, 11]
+    assert [view.subject.name for view in group.views] == ["trial 3", "trial 7", "trial 11"]
     assert RunsFolder(bench.root).groups({}, study="none") == []
+
+
+def test_the_baseline_of_a_study_comes_before_its_trials(bench: Bench) -> None:
+    bench.run(0, "preempted", study="tau")
+    directory = bench.run(5, "preempted")
+    (directory.folder / "origin.json").unlink()
+    directory.write_origin(Origin(table="table3", row="row", profile="demo", study="tau"))
+    (group,) = RunsFolder(bench.root).groups({}, study="tau")
+    assert [view.subject.name for view in group.views] == ["baseline", "trial 0"]
 
 
 def test_a_run_that_becomes_done_while_somebody_watches_stays_in_sight(bench: Bench) -> None:
