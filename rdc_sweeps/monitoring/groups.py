@@ -99,7 +99,7 @@ class RunsFolder:
 
     def _group(self, title: str, views: Sequence[View]) -> Group:
         shown = [view for view in views if view.subject.run in self._shown]
-        shown.sort(key=lambda view: (-1 if view.subject.trial is None else view.subject.trial, view.subject.row, view.subject.seed or 0))
+        shown.sort(key=_place)
         hidden = len(views) - len(shown)
         return Group(title, shown, {"done": hidden} if hidden else {})
 
@@ -108,3 +108,9 @@ def _heading(subject: Subject) -> str:
     if subject.study is not None:
         return f"study {subject.study}"
     return f"{subject.table} under profile {subject.profile}" if subject.table else "of no table"
+
+
+def _place(view: View) -> tuple[int, str, int]:
+    """Where a run stands in its group; the baseline of a study ahead of the trials."""
+    subject = view.subject
+    return (-1 if subject.trial is None else subject.trial, subject.row, subject.seed or 0)
