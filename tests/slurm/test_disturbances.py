@@ -59,7 +59,7 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
         disturber = Disturber(sweeps, limited)
         preempted = _preempt(cluster, disturber)
         # The region maps are there by now.
-        peace = sweeps.start("run", *TABLE, "--max-parallel", "1", variables=undisturbed)
+        peace = sweeps.start("run", *TABLE, "--max-parallel", "2", variables=undisturbed)
         # Behind its first checkpoint: an epoch has sixteen steps.
         requeued, status = disturber.victim(18)
         cluster.call("scontrol", "requeue", str(status.job))
