@@ -19,16 +19,16 @@ PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
 
 
 def main() -> None:
-    """Run every part, those named by --only, or a real study."""
+    """Run every part, those named by --only, or the real studies."""
     parser = argparse.ArgumentParser(description="What tuning saves and costs.")
     parser.add_argument("--quick", action="store_true", help="fewer trials and repeats")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="run these parts only")
     parser.add_argument("--json", type=Path, help="store the measurements here")
     parser.add_argument(
-        "--real", type=int, metavar="TRIALS", help="instead, a study of trainings on NYU-V2 (nyuv2_root)"
+        "--real", type=int, metavar="TRIALS", help="instead, two studies of trainings on NYU-V2 (nyuv2_root)"
     )
-    parser.add_argument("--workers", type=int, default=1, help="processes of the real study")
-    parser.add_argument("--root", type=Path, default=Path("runs"), help="runs folder of the real study")
+    parser.add_argument("--workers", type=int, default=1, help="processes of a real study")
+    parser.add_argument("--root", type=Path, default=Path("runs"), help="runs folder of the real studies")
     options = parser.parse_args()
     results: dict[str, Any] = {"quick": options.quick}
     if options.real:

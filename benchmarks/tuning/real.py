@@ -1,7 +1,8 @@
-"""The same study with real trainings on a few images of NYU-V2."""
+"""The study of the covariance with real trainings on a few images of NYU-V2."""
 
 import os
-import time
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -9,46 +10,65 @@ from benchmarks.tuning.studies import ROOT
 from rdc_sweeps.dispatch.preparation import prepare
 from rdc_sweeps.settings import Settings, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue
+from rdc_sweeps.specs.study import HyperbandPruner, NoPruner
 from rdc_sweeps.specs.tuned import needed_runs, read_study, resolve_study
 from rdc_sweeps.tuning.pool import work_in_pool
 from rdc_sweeps.tuning.study import open_study
-from rdc_sweeps.tuning.summary import summarise
+from rdc_sweeps.tuning.summary import StudySummary, summarise
 
 SMALL = (
-    "dataset={size: [64, 96], train_images: 120, validation_images: 40, test_images: 8}",
+    "dataset={size: [64, 96], train_images: 56, validation_images: 24, test_images: 8}",
     "training.epochs=6",
     "method.ramp_epochs=1",
 )
 
 
 def run(trials: int, workers: int, root: Path) -> list[dict[str, Any]]:
-    """Tune the covariance on small real images, from `nyuv2_root` of the settings and the weights in RDC_SHARED.
+    """Tune the covariance on small real images with and without pruning, from `nyuv2_root` of the settings.
 
     Args:
-        trials: Trials of the study.
+        trials: Trials of each of the two studies.
         workers: Processes.
-        root: Runs folder; a study that is there goes on.
+        root: Runs folder; studies that are there go on.
     """
+    pruned = _study(HyperbandPruner(), trials, workers, root)
+    full = _study(NoPruner(), trials, workers, root)
+    return [_row("hyperband", pruned, pruned.epochs_spent), _row("none", full, pruned.epochs_spent)]
+
+
+def _study(pruner: HyperbandPruner | NoPruner, trials: int, workers: int, root: Path) -> StudySummary:
     settings = _settings(root)
     catalogue = Catalogue(ROOT / "experiments")
     tuned = resolve_study(read_study(ROOT / "sweeps" / "covariance.yaml"), catalogue, "cpu", settings=SMALL)
+    tuned = replace(tuned, spec=tuned.spec.model_copy(update={"pruner": pruner}))
     gpus = prepare(needed_runs(tuned, catalogue), settings, lambda title, done, of: None)
-    study = open_study(root, "real", tuned)
+    name = f"real-{pruner.name}"
+    study = open_study(root, name, tuned)
     study.ask_for(trials)
-    begun = time.perf_counter()
-    work_in_pool(root, "real", settings, trials, workers=workers, gpus=gpus)
-    summary = summarise(study)
-    row = {
+    work_in_pool(root, name, settings, trials, workers=workers, gpus=gpus)
+    return summarise(study)
+
+
+def _row(pruner: str, summary: StudySummary, budget: int) -> dict[str, Any]:
+    values = [trial.value for trial in summary.trials if trial.phase == "complete" and trial.value is not None]
+    ends = list(accumulate(trial.epochs for trial in summary.trials))
+    affordable = [
+        trial.value
+        for trial, end in zip(summary.trials, ends, strict=True)
+        if end <= budget and trial.phase == "complete" and trial.value is not None
+    ]
+    return {
+        "pruner": pruner,
         "trials": summary.finished,
-        "workers": workers,
+        "complete": summary.count("complete"),
         "pruned": summary.count("pruned"),
         "failed": summary.count("failed"),
-        "epochs_of_full": summary.epochs_spent / (summary.epochs_spent + summary.epochs_saved),
+        "epochs": summary.epochs_spent,
         "default_delta_m": summary.default.value if summary.default else None,
-        "best_delta_m": summary.best.value if summary.best else None,
-        "seconds": time.perf_counter() - begun,
+        "best_delta_m": max(values, default=None),
+        "best_within_epochs_of_pruned": max(affordable, default=None),
+        **(summary.best.values if summary.best else {}),
     }
-    return [row | (dict(summary.best.values) if summary.best else {})]
 
 
 def _settings(root: Path) -> Settings:
