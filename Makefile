@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# More than the two cores of a small machine: many tests wait for processes.
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
