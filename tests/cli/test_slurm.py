@@ -47,16 +47,18 @@ def test_without_slurm_nothing_is_written(cli: Cli, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_is_submitted_and_finishes_by_itself(cli: Cli, tmp_path: Path, scheduler: Scheduler) -> None:
-    submitted = cli("run", "tiny", *SLURM, PATH=scheduler.path)
+    # Region maps of its own to make, whatever other tests have made.
+    own = {"PATH": scheduler.path, "RDC_SWEEP_CACHE_ROOT": str(tmp_path / "cache")}
+    submitted = cli("run", "tiny", *SLURM, **own)
     assert submitted.returncode == 0, submitted.stderr
     assert "submitted 2 runs as Slurm job" in submitted.stderr
     preparation, array = scheduler.jobs()
     assert scheduler.jobs()[array]["options"]["dependency"] == f"afterok:{preparation}"
-    entries = json.loads(cli("run", "tiny", *SLURM, "-n", "--json", PATH=scheduler.path).stdout)
+    entries = json.loads(cli("run", "tiny", *SLURM, "-n", "--json", **own).stdout)
     assert {entry["reason"] for entry in entries} == {
         f"Slurm job {array}_{task} (PENDING, Resources)" for task in (0, 1)
     }
-    again = cli("run", "tiny", *SLURM, PATH=scheduler.path)
+    again = cli("run", "tiny", *SLURM, **own)
     assert again.returncode == 0
     assert "skipped, Slurm job" in again.stderr
     assert len(scheduler.jobs()) == 2
@@ -67,7 +69,7 @@ def test_a_sweep_is_submitted_and_finishes_by_itself(cli: Cli, tmp_path: Path, s
     for task in (0, 1):
         assert scheduler.execute(array, task) == 0, (scheduler.state / "output").read_text()
         scheduler.set_state(array, task, "COMPLETED")
-    last = cli("run", "tiny", *SLURM, PATH=scheduler.path)
+    last = cli("run", "tiny", *SLURM, **own)
     assert "2 of 2 runs are done already" in last.stderr
     assert len(scheduler.jobs()) == 2
     report = cli("report", "tiny", "--format", "csv", "--strict")
