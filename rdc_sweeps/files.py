@@ -1,5 +1,7 @@
-"""Writing files so that a reader sees the old content or the new, never half of it."""
+"""Atomic writes, and the kernel's locks on files."""
 
+import errno
+import fcntl
 import json
 import os
 import secrets
@@ -7,8 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from rdc_sweeps.errors import UnavailableError
+
 Write = Callable[[Path, Callable[[IO[bytes]], object]], None]
 """Replaces a file, such as `write_atomically`."""
+
+WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
+"""Error codes of file systems without locks."""
 
 
 def write_atomically(
@@ -61,3 +68,41 @@ def json_bytes(data: Any) -> bytes:
         ValueError: There is a NaN in it.
     """
     return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
+
+
+def try_lock(path: Path) -> int | None:
+    """Lock a file, which is made if need be; its folder must exist.
+
+    A library would fall back to files as locks where the disk has none, and those outlive who is killed.
+
+    Returns:
+        The open file, whose lock `unlock` gives back; None if somebody else holds it, or has moved its folder away.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        UnavailableError: The disk does not lock files.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Somebody may have moved the folder away, and the lock with it.
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass  # not now
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in WITHOUT_LOCKS:
+            raise UnavailableError(
+                f"{path}: this disk does not lock files ({error.strerror}); mount it with flock, or choose another "
+                "--root"
+            ) from error
+        raise
+    os.close(descriptor)
+    return None
+
+
+def unlock(descriptor: int) -> None:
+    """Give a lock back; also where forked children have the file open still."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)

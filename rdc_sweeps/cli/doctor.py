@@ -27,7 +27,7 @@ def doctor(
 ) -> None:
     """Examine this machine: versions, GPUs, Slurm, disks, W&B, data, weights. Shows no secrets."""
     settings = load_settings(profile=profile, root=root, experiments=experiments)
-    from rdc_sweeps.diagnosis.examination import examine
+    from rdc_sweeps.doctor.examination import examine
 
     findings = list(examine(settings))
     counts = Counter(finding.level for finding in findings)

@@ -8,8 +8,8 @@ import typer
 
 from rdc_sweeps.cli.console import data, messages
 from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.nodes import node_profile
 from rdc_sweeps.settings import Settings, read_settings
 
 Plan = Callable[[], list[Planned]]

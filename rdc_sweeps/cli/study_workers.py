@@ -8,8 +8,8 @@ import typer
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.progress import preparation_progress
 from rdc_sweeps.dispatch.lifecycle import FAILED, STOPPED
+from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.nodes import node_profile
 from rdc_sweeps.settings import Settings, read_settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.tuned import needed_runs

@@ -4,17 +4,15 @@ Imports no torch: what trains is passed in, and a simulation passes something el
 """
 
 import logging
-import signal
 import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Literal
 
 from rdc_sweeps.errors import InfrastructureError, LostRunError, RdcError, RunLockedError
+from rdc_sweeps.processes import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.ownership import own
 from rdc_sweeps.runs.recorder import Recorder
@@ -23,8 +21,6 @@ from rdc_sweeps.settings import Settings
 
 DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY = 0, 1, 6, 7, 8, 75
 """Exit codes of a worker. PREEMPTED and RETRY ask to be started again, and so does death by a signal."""
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 PATIENCE = 10.0
 """Seconds to wait for another owner, who may be about to end or may only have looked."""
@@ -112,7 +108,7 @@ class _Life:
         heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
         heart.start()
         try:
-            with _signals(self.stop):
+            with stop_signals_set(self.stop):
                 result = self.body(self.recorder, self._asked_to_stop)
             return self._conclude(result)
         except LostRunError:
@@ -192,21 +188,3 @@ class _Life:
         except Exception:
             # The run has ended and its directory says so; telling others is not worth more than a line.
             log.exception("after the end")
-
-
-@contextmanager
-def _signals(stop: threading.Event) -> Iterator[None]:
-    """Stop signals set `stop`; outside the main thread, which alone gets signals, nothing is changed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,26 +2,22 @@
 
 import multiprocessing
 import os
-import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from types import FrameType
 
 import psutil
 
 from rdc_sweeps.dispatch.devices import device_masks, processes, visible_gpus
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
+from rdc_sweeps.processes import stop_all, terminated_as_interrupted
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
 """What a small run needs at least; fewer run at once where memory is short."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-STOP_SECONDS = 60.0
-"""How long stopped runs may take to save their checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -91,37 +87,30 @@ def run_locally(
     waiting = list(run_ids)
     active: dict[int, tuple[str, ForkServerProcess]] = {}
     codes: dict[str, int] = {}
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        while waiting or active:
-            for slot in range(chosen.runs):
-                if waiting and slot not in active:
-                    run_id = waiting.pop(0)
-                    mask = masks[slot % len(masks)] if gpus else None
-                    process = context.Process(target=_enter, args=(run_id, worker_settings, mask), name=run_id)
-                    process.start()
-                    active[slot] = (run_id, process)
-            watch()
-            time.sleep(interval)
-            for slot, (run_id, process) in list(active.items()):
-                if process.exitcode is not None:
-                    codes[run_id] = process.exitcode
-                    del active[slot]
-                    # A stop that somebody asked this process for alone is not undone.
-                    if process.exitcode != PREEMPTED and to_be_repeated(process.exitcode):
-                        waiting.append(run_id)
-    except KeyboardInterrupt:
-        _stop([process for _, process in active.values()])
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with terminated_as_interrupted():
+        try:
+            while waiting or active:
+                for slot in range(chosen.runs):
+                    if waiting and slot not in active:
+                        run_id = waiting.pop(0)
+                        mask = masks[slot % len(masks)] if gpus else None
+                        process = context.Process(target=_enter, args=(run_id, worker_settings, mask), name=run_id)
+                        process.start()
+                        active[slot] = (run_id, process)
+                watch()
+                time.sleep(interval)
+                for slot, (run_id, process) in list(active.items()):
+                    if process.exitcode is not None:
+                        codes[run_id] = process.exitcode
+                        del active[slot]
+                        # A stop that somebody asked this process for alone is not undone.
+                        if process.exitcode != PREEMPTED and to_be_repeated(process.exitcode):
+                            waiting.append(run_id)
+        except KeyboardInterrupt:
+            stop_all([process for _, process in active.values()])
+            raise
     watch()
     return codes
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A sweep in the background is ended by SIGTERM and stops its runs like one that is interrupted."""
-    raise KeyboardInterrupt
 
 
 def _enter(run_id: str, settings: Settings, mask: str | None) -> None:
@@ -130,13 +119,3 @@ def _enter(run_id: str, settings: Settings, mask: str | None) -> None:
     from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)
-
-
-def _stop(processes: Sequence[ForkServerProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-        if process.exitcode is None:
-            process.kill()

@@ -16,7 +16,6 @@ runs/<id>/spec.yaml          the resolved spec
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -29,8 +28,8 @@ from typing import IO, Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rdc_sweeps.errors import LostRunError, RunLockedError, SpecError, UnavailableError
-from rdc_sweeps.files import json_bytes, write_atomically, write_json
+from rdc_sweeps.errors import LostRunError, RunLockedError, SpecError
+from rdc_sweeps.files import json_bytes, try_lock, unlock, write_atomically, write_json
 from rdc_sweeps.runs.records import Attempt, Failure, Origin, Result, Status, Stopped
 from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec
@@ -47,9 +46,6 @@ SILENCE = 3
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 """What a disk says of a file whose folder somebody removed."""
-
-WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
-"""What a disk says that does not lock."""
 
 
 class RunDirectory:
@@ -145,34 +141,14 @@ class RunDirectory:
         try:
             yield
         finally:
-            # Closing is not enough: forked children may have it open still.
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+            unlock(descriptor)
 
     def _try_lock(self) -> int | None:
-        path = self.folder / "lock"
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            return try_lock(self.folder / "lock")
         except FileNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True)
             return self._try_lock()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Somebody may have moved the directory away, and the lock with it.
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-        except (BlockingIOError, FileNotFoundError):
-            pass  # not now
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in WITHOUT_LOCKS:
-                raise UnavailableError(
-                    f"{path}: this disk does not lock files ({error.strerror}); mount it with flock, or choose another "
-                    "--root"
-                ) from error
-            raise
-        os.close(descriptor)
-        return None
 
     def _owner(self) -> str:
         status = self.status()

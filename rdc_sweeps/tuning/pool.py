@@ -1,19 +1,18 @@
 """Workers of a study on this machine, in processes that share imports."""
 
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from types import FrameType
 
 from rdc_sweeps.dispatch.devices import device_masks, visible_gpus
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
-from rdc_sweeps.dispatch.local import STOP_SECONDS, VISIBLE, warm_context
+from rdc_sweeps.dispatch.local import VISIBLE, warm_context
 from rdc_sweeps.dispatch.logs import log_to
+from rdc_sweeps.processes import stop_all, terminated_as_interrupted
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.reports import persistently
@@ -68,31 +67,29 @@ def work_in_pool(
         active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, mask))
         active[slot].start()
 
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        for slot in range(workers):
-            start(slot)
-        while active:
-            watch()
-            time.sleep(interval)
-            for slot, process in list(active.items()):
-                if (code := process.exitcode) is None:
-                    continue
-                codes[slot] = code
-                del active[slot]
-                # A worker that somebody stopped stays so; one that died is replaced, unless that never helps.
-                if code == PREEMPTED or not to_be_repeated(code):
-                    continue
-                if (now := persistently(lambda: study.finished)) > finished:
-                    left, finished = settings.retries + 1, now
-                if left > 0:
-                    left -= 1
-                    start(slot)
-    except BaseException:
-        _stop(list(active.values()))
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with terminated_as_interrupted():
+        try:
+            for slot in range(workers):
+                start(slot)
+            while active:
+                watch()
+                time.sleep(interval)
+                for slot, process in list(active.items()):
+                    if (code := process.exitcode) is None:
+                        continue
+                    codes[slot] = code
+                    del active[slot]
+                    # A worker that somebody stopped stays so; one that died is replaced, unless that never helps.
+                    if code == PREEMPTED or not to_be_repeated(code):
+                        continue
+                    if (now := persistently(lambda: study.finished)) > finished:
+                        left, finished = settings.retries + 1, now
+                    if left > 0:
+                        left -= 1
+                        start(slot)
+        except BaseException:
+            stop_all(list(active.values()))
+            raise
     watch()
     return [codes[slot] for slot in range(workers)]
 
@@ -111,17 +108,3 @@ def _enter(
     if mask is not None:
         os.environ[VISIBLE] = mask
     enter_worker(root, name, settings, trials, storage, work)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _stop(processes: list[ForkServerProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))
-        if process.exitcode is None:
-            process.kill()

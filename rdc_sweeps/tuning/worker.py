@@ -1,17 +1,14 @@
 """A worker of a study: claims trials and trains them until the study has as many as were asked for."""
 
 import logging
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOP_SIGNALS, STOPPED
+from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
+from rdc_sweeps.processes import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Metrics, Origin
 from rdc_sweeps.settings import Settings
@@ -56,7 +53,7 @@ def work_on_study(
         work = train
     settings = settings.model_copy(update={"root": root})
     stopping = threading.Event()
-    with _signals(stopping):
+    with stop_signals_set(stopping):
         try:
             study = persistently(lambda: load_study(root, name, storage))
             return _Worker(study, settings, trials, work, stopping).run()
@@ -134,21 +131,3 @@ class _Worker:
 def _last_validation(directory: RunDirectory) -> Metrics | None:
     result = directory.result()
     return EpochRecord.model_validate(result.history[-1]).validation if result and result.history else None
-
-
-@contextmanager
-def _signals(stopping: threading.Event) -> Iterator[None]:
-    """Stop signals set `stopping`; while a run is trained they stop that as well."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stopping.set()
-
-    before = {number: signal.signal(number, on_signal) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -19,9 +19,9 @@ import pytest
 import yaml
 
 from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
+from rdc_sweeps import files
 from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import conduct
-from rdc_sweeps.runs import directory as directories
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
@@ -52,7 +52,7 @@ class Workers:
             lifecycle.PATIENCE = 0.1
             if self.hosts > 1:
                 socket.gethostname = lambda: host
-                directories.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
+                files.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
             for run in order:
                 directory = RunDirectory(self.settings.root, run)
                 trainer = Trainer(directory, seconds=0.01, exclusive=self.hosts == 1)

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from benchmarks.dispatch.trainer import Trainer, problems
+from rdc_sweeps import files
 from rdc_sweeps.dispatch.lifecycle import DONE, LOCKED, PREEMPTED, Stop, conduct
 from rdc_sweeps.errors import InfrastructureError
-from rdc_sweeps.runs import directory as directories
 from rdc_sweeps.runs import ownership
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
@@ -31,7 +31,7 @@ ID = "0123456789abcdef"
 def on_host(name: str) -> None:
     """Make this process one of another host, on a disk that does not carry locks between hosts."""
     socket.gethostname = lambda: name
-    directories.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
+    files.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
     # Whoever owns the run counts as silent at once: these tests are about what follows.
     ownership.SILENCE = 0  # type: ignore[attr-defined]
 

@@ -9,7 +9,6 @@ runs/submissions/lock                    held while somebody submits
                       prepared           of a preparation: it has ended well
 """
 
-import fcntl
 import os
 import secrets
 import time
@@ -21,7 +20,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from rdc_sweeps.errors import SpecError, UnavailableError
-from rdc_sweeps.files import write_json
+from rdc_sweeps.files import try_lock, write_json
 from rdc_sweeps.runs.records import Record
 
 LOCK_SECONDS = 600.0
@@ -117,22 +116,23 @@ def submitting(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
     """
     path = root / "submissions" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    deadline = time.monotonic() + patience
+    while (descriptor := _try_lock(path)) is None:
+        if time.monotonic() > deadline:
+            raise UnavailableError(
+                f"{path}: another rdc-sweep has been submitting for {patience:.0f} s; look for it on the "
+                "login nodes and end it, or try again later"
+            )
+        time.sleep(0.1)
     try:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        f"{path}: another rdc-sweep has been submitting for {patience:.0f} s; look for it on the "
-                        "login nodes and end it, or try again later"
-                    ) from error
-                time.sleep(0.1)
-            except OSError as error:
-                raise UnavailableError(f"{path}: cannot be locked ({error}); put root on another disk") from error
         yield descriptor
     finally:
+        # Only closed: an sbatch that goes on keeps the lock.
         os.close(descriptor)
+
+
+def _try_lock(path: Path) -> int | None:
+    try:
+        return try_lock(path)
+    except OSError as error:
+        raise UnavailableError(f"{path}: cannot be locked ({error}); put root on another disk") from error

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from rdc_sweeps.dispatch.plan import Planned, enter
 from rdc_sweeps.dispatch.slurm.commands import call
+from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
 from rdc_sweeps.dispatch.slurm.queue import Job, Lost, alive, cancel, lost, queued
 from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, new_id, submissions, submitting
 from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
-from rdc_sweeps.nodes import NodeProfile, node_profile
 from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id

@@ -1,0 +1,28 @@
+"""The whole examination, in the order in which it is told."""
+
+from collections.abc import Iterator
+
+from rdc_sweeps.doctor.cluster import examine_slurm
+from rdc_sweeps.doctor.disk import examine_disk
+from rdc_sweeps.doctor.findings import Finding
+from rdc_sweeps.doctor.machine import examine_machine
+from rdc_sweeps.doctor.software import examine_software
+from rdc_sweeps.doctor.tracking import examine_tracking
+from rdc_sweeps.settings import Settings
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Everything that may keep a run from training here; each finding as soon as it is known."""
+    yield from examine_software()
+    yield from examine_machine()
+    yield from examine_slurm(settings)
+    yield from examine_disk("runs", settings.root)
+    yield from examine_disk("cache", settings.cache_root)
+    yield from examine_tracking(settings)
+    try:
+        from rdc_sweeps.doctor.requirements import examine_requirements
+    except (ImportError, OSError) as error:
+        # PyTorch or a package beside it is broken, which was said above.
+        yield Finding("tables", "problem", f"cannot be looked at: {' '.join(str(error).split())}")
+        return
+    yield from examine_requirements(settings)

@@ -1,0 +1,130 @@
+"""What the tables need under the chosen profile: data sets, label settings, weights; found, lacking or damaged."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rdc_sweeps.data.label_settings import label_mask
+from rdc_sweeps.data.splits import open_splits
+from rdc_sweeps.doctor.findings import Finding, Level
+from rdc_sweeps.errors import RdcError
+from rdc_sweeps.models.weights import check_weights
+from rdc_sweeps.regions.sources import region_generator
+from rdc_sweeps.settings import Settings, experiments_folder
+from rdc_sweeps.specs.catalogue import Catalogue
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.training.setup import dataset_root, stored_regions
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something that runs need.
+
+    Attributes:
+        topic: What it is.
+        look: Says what is there, or raises.
+        severity: What it is if it is not there.
+    """
+
+    topic: str
+    look: Callable[[], str]
+    severity: Level
+
+
+def examine_requirements(settings: Settings) -> Iterator[Finding]:
+    """One line for each thing that a table needs, with the tables that need it."""
+    try:
+        catalogue = Catalogue(experiments_folder(settings))
+        specs = {
+            table: [run.spec for run in catalogue.runs(table, settings.profile, seeds=[0])]
+            for table in catalogue.tables
+        }
+    except RdcError as error:
+        yield Finding("tables", "problem", " ".join(str(error).split()), "see rdc-sweep validate")
+        return
+    yield Finding("tables", "ok", f"{len(specs)} under profile {settings.profile}, in {catalogue.folder}")
+    for need, tables in _needs(specs, settings).items():
+        wanted_by = f"needed by {', '.join(tables)}"
+        try:
+            yield Finding(need.topic, "ok", f"{need.look()}; {wanted_by}")
+        except RdcError as error:
+            yield Finding(need.topic, need.severity, f"{' '.join(str(error).split()).rstrip('.')}; {wanted_by}")
+
+
+def _needs(specs: Mapping[str, list[RunSpec]], settings: Settings) -> dict[Need, list[str]]:
+    """Each need once, with its tables."""
+    found: dict[tuple[object, ...], Need] = {}
+    tables: dict[tuple[object, ...], list[str]] = {}
+    for table, of_table in specs.items():
+        for spec in of_table:
+            for key, need in _needs_of(spec, settings):
+                found.setdefault(key, need)
+                if table not in tables.setdefault(key, []):
+                    tables[key].append(table)
+    return {need: tables[key] for key, need in found.items()}
+
+
+def _needs_of(spec: RunSpec, settings: Settings) -> Iterator[tuple[tuple[object, ...], Need]]:
+    root = dataset_root(spec, settings)
+    height, width = spec.dataset.size
+    yield (
+        ("data", spec.dataset),
+        Need(
+            f"data {spec.dataset.name} {height}x{width}",
+            lambda: _images(spec, root, settings.cache_root),
+            _severity(root),
+        ),
+    )
+    if spec.labels.source == "published" and spec.labels.setting != "full":
+        folder = settings.label_settings_root
+        yield (
+            ("labels", spec.dataset, spec.labels),
+            Need(
+                f"labels {spec.dataset.name} {spec.labels.setting}",
+                lambda: _labels(spec, root, settings),
+                _severity(folder),
+            ),
+        )
+    pretrained = spec.backbone.pretrained
+    if pretrained.source != "none":
+        weights = settings.weights_root if pretrained.source == "file" else None
+        yield (
+            ("weights", spec.backbone),
+            Need(f"weights {spec.backbone.name}", lambda: _weights(spec, settings), _severity(weights)),
+        )
+    regions = stored_regions(spec)
+    if regions is not None and regions.source == "sam":
+
+        def checkpoint() -> str:
+            region_generator(regions, weights_root=settings.weights_root, device="cpu")
+            return f"{settings.weights_root}/{regions.checkpoint}"
+
+        yield ("sam", regions), Need("weights SAM", checkpoint, _severity(settings.weights_root))
+
+
+def _severity(folder: Path | None) -> Level:
+    """What was never set up is no damage."""
+    return "warning" if folder is None else "problem"
+
+
+def _images(spec: RunSpec, root: Path | None, cache: Path) -> str:
+    splits = open_splits(spec.dataset, root=root, cache=cache)
+    held_out = f", {len(splits.validation)} held out" if len(splits.validation) else ""
+    where = f"{root}: " if root is not None else ""
+    return f"{where}{len(splits.train)} training images{held_out}, {len(splits.test)} test images"
+
+
+def _labels(spec: RunSpec, root: Path | None, settings: Settings) -> str:
+    # Of a published data set it is known how many images it has, whether it is here or not.
+    published = getattr(spec.dataset, "published", None)
+    rows = published[0] if published else open_splits(spec.dataset, root=root, cache=settings.cache_root).rows
+    label_mask(spec.labels, spec.dataset, rows, root=settings.label_settings_root)
+    return f"{settings.label_settings_root}: for {rows} training images"
+
+
+def _weights(spec: RunSpec, settings: Settings) -> str:
+    check_weights(spec.backbone, settings.weights_root)
+    pretrained = spec.backbone.pretrained
+    return (
+        f"{settings.weights_root}/{pretrained.file}" if pretrained.source == "file" else "on timm's hub or in its cache"
+    )

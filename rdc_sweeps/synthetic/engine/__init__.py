@@ -1,0 +1,1 @@
+"""What draws a scene: `boxes` make things, `raster` sees them, `textures` colour them, `dataset` caches the picture."""

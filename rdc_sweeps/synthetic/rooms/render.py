@@ -1,0 +1,168 @@
+"""Rendering: a room to its picture, depth, normals and classes."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.specs.base import Size
+from rdc_sweeps.synthetic.engine.boxes import Box, Pattern, Quads, rotations
+from rdc_sweeps.synthetic.engine.dice import Dice
+from rdc_sweeps.synthetic.engine.raster import Camera, Hits, cast
+from rdc_sweeps.synthetic.engine.textures import Places, colour_of
+from rdc_sweeps.synthetic.rooms.floorplan import FurnishedRoom
+from rdc_sweeps.synthetic.rooms.layout import furnished
+
+GENERATOR_VERSION = 2
+"""Raised whenever the same seed and index give another scene."""
+
+Floats = NDArray[np.float32]
+
+
+def render(seed: int, index: int, size: Size) -> Scene:
+    """Scene `index` of the rooms that `seed` determines, with all labels; the scene is the same at every size."""
+    layout, look = (np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence((seed, index)).spawn(2))
+    room = furnished(Dice(layout))
+    hits = cast(room.quads, room.camera, size)
+    normals = (room.quads.normal @ room.camera.axes.T).astype(np.float32)
+    return Scene(
+        image=_picture(room, hits, Dice(look), look),
+        semantic=room.quads.label.astype(np.int16)[hits.quad],
+        depth=hits.depth,
+        normal=normals[hits.quad],
+    )
+
+
+def _picture(room: FurnishedRoom, hits: Hits, dice: Dice, generator: np.random.Generator) -> Floats:
+    """The picture (H, W, 3), in [0, 1]."""
+    light = albedo(room.quads, hits, colour_of)
+    light *= _light(room, hits, dice)
+    return developed(light, dice, generator)
+
+
+def developed(light: Floats, dice: Dice, generator: np.random.Generator) -> Floats:
+    """What a camera makes of light (3, H, W): exposure, white balance, blur, noise; (H, W, 3) in [0, 1]."""
+    tint = np.array([dice.between(0.95, 1.06), 1.0, dice.between(0.92, 1.05)], dtype=np.float32)
+    light *= (tint * np.float32(dice.between(0.2, 0.36) / max(float(light.mean()), 1e-3)))[:, None, None]
+    # A square root stands in for sRGB's transfer curve, and the shoulder keeps highlights from clipping hard.
+    image = _blurred(np.sqrt(light / (1 + np.float32(0.25) * light)))
+    image += np.float32(dice.between(0.005, 0.018)) * generator.standard_normal(image.shape, dtype=np.float32)
+    return np.ascontiguousarray(np.clip(image, 0, 1).transpose(1, 2, 0))
+
+
+def albedo(quads: Quads, hits: Hits, colours: Callable[[int, Places], Floats]) -> Floats:
+    """Colour (3, H, W) of the surface at every pixel; `colours` gives those of a pattern."""
+    across = np.linalg.norm(quads.across, axis=1).astype(np.float32)
+    down = np.linalg.norm(quads.down, axis=1).astype(np.float32)
+    pattern = np.array([m.pattern for m in quads.materials], dtype=np.int8)[quads.material]
+    colour = np.array([m.colour for m in quads.materials], dtype=np.float32)[quads.material].T
+    second = np.array([m.second for m in quads.materials], dtype=np.float32)[quads.material].T
+    period = np.array([m.period for m in quads.materials], dtype=np.float32)[quads.material]
+
+    flat, u, v = hits.quad.ravel(), hits.u.ravel(), hits.v.ravel()
+    found = np.empty((3, flat.size), dtype=np.float32)
+    seen = pattern[flat]
+    for kind in np.flatnonzero(np.bincount(seen)).tolist():
+        pixels = np.flatnonzero(seen == kind)
+        quad, at_u, at_v = flat[pixels], u[pixels], v[pixels]
+        places = Places(
+            u=at_u,
+            v=at_v,
+            s=at_u * across[quad],
+            t=at_v * down[quad],
+            colour=colour.take(quad, axis=1),
+            second=second.take(quad, axis=1),
+            period=period[quad],
+            offset=quad.astype(np.int64) * 37,
+        )
+        found[:, pixels] = colours(kind, places)
+    return found.reshape(3, *hits.quad.shape)
+
+
+def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
+    """Light (3, H, W) that falls on every pixel: ambient that fades in corners, a lamp with shadows, daylight."""
+    normals = room.quads.normal.astype(np.float32)
+    normal = normals.T.take(hits.quad, axis=1)
+    place = places_of(hits, room.camera)
+
+    corners = np.ones(hits.depth.shape, dtype=np.float32)
+    for axis, length in enumerate(room.extent):
+        from_wall = np.minimum(place[axis], np.float32(length) - place[axis])
+        facing = 1 - np.abs(normal[axis])
+        corners *= 1 - np.float32(0.4) * facing * np.exp(from_wall * np.float32(-4))
+    ambient = (np.float32(0.34) + np.float32(0.06) * normal[1]) * corners
+
+    to_lamp = room.lamp[:, None, None] - place
+    square = np.square(to_lamp).sum(axis=0)
+    incident = np.maximum((to_lamp * normal).sum(axis=0), 0) / np.sqrt(square)
+    strength = np.float32(dice.between(0.8, 1.5)) * lit(place, room.blockers, room.lamp, near=0.002, hardness=25)
+    lamp = strength * incident * corners / (1 + np.float32(0.2) * square)
+
+    facing_day = np.float32(dice.between(0.15, 0.45)) * np.maximum(normals @ room.daylight, 0)
+    ambient += facing_day[hits.quad]
+    # Windows shine by themselves.
+    outdoors = np.array([m.pattern is Pattern.OUTDOORS for m in room.quads.materials])[room.quads.material][hits.quad]
+    ambient[outdoors] = np.float32(dice.between(0.8, 1.4))
+    lamp[outdoors] = 0
+    warm = np.array([1.1, 1.0, dice.between(0.7, 0.95)], dtype=np.float32)
+    cool = np.array([0.95, 1.0, dice.between(1.0, 1.12)], dtype=np.float32)
+    light: Floats = warm[:, None, None] * lamp + cool[:, None, None] * ambient
+    return light
+
+
+def places_of(hits: Hits, camera: Camera) -> Floats:
+    """Where (3, H, W) the surface that a pixel sees is, in the world of the camera."""
+    place: Floats = np.tensordot(camera.axes.astype(np.float32).T, hits.rays * hits.depth, axes=1)
+    place += camera.position.astype(np.float32)[:, None, None]
+    return place
+
+
+def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardness: float) -> Floats:
+    """Share (H, W) of a lamp that boxes leave to every place, found for every other pixel.
+
+    Args:
+        place: (3, H, W).
+        blockers: Boxes, all lower than the lamp.
+        source: (3,) place of the lamp.
+        near: A box nearer to the place than this share of the way to the lamp casts no shadow on it.
+        hardness: A box that takes more than 1 / hardness of the way casts its full shadow.
+    """
+    grid = place[:, ::2, ::2]
+    # The lamp is above all boxes, so a box only shades what is lower than its top.
+    upwards = np.argsort(grid[1], axis=None)
+    points = grid.reshape(3, -1)[:, upwards]
+    tops = [box.centre[1] + (box.half[1] if box.tilt == 0 else max(box.half)) for box in blockers]
+    lower = np.searchsorted(points[1], np.array(tops, dtype=np.float32)).tolist()
+    share = np.ones(len(upwards), dtype=np.float32)
+    for box, rotation, count in zip(blockers, rotations(blockers), lower, strict=True):
+        to_box = (rotation.T / np.array(box.half)[:, None]).astype(np.float32)
+        centre = np.array(box.centre, dtype=np.float32)
+        # Along the way from the point (0) to the lamp (1), which part is inside of the box?
+        start = to_box @ points[:, :count]
+        start -= (to_box @ centre)[:, None]
+        way = (to_box @ (source - centre))[:, None] - start
+        scale = 1 / np.where(np.abs(way) < 1e-6, np.float32(1e-6), way)
+        middle, reach = start * scale, np.abs(scale)
+        enters = np.maximum(-(middle + reach).min(axis=0), np.float32(near))
+        leaves = np.minimum((reach - middle).min(axis=0), 1)
+        # A way that only grazes the box counts in part, which makes the shadow's edge soft.
+        share[:count] *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(hardness), 0, 1)
+    placed = np.empty_like(share)
+    placed[upwards] = share
+    whole = placed.reshape(grid.shape[1:]).repeat(2, axis=0).repeat(2, axis=1)
+    return whole[: place.shape[1], : place.shape[2]]
+
+
+def _blurred(image: Floats) -> Floats:
+    """The camera's point spread over three pixels each way; (3, H, W)."""
+    for axis in (1, 2):
+        along = image.swapaxes(0, axis)
+        side = np.float32(0.15) * along
+        spread = np.float32(0.7) * along
+        spread[1:] += side[:-1]
+        spread[:-1] += side[1:]
+        spread[0] += side[0]
+        spread[-1] += side[-1]
+        image = spread.swapaxes(0, axis)
+    return image

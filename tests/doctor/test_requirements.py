@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rdc_sweeps.doctor import requirements
+from rdc_sweeps.doctor.requirements import examine_requirements
+from rdc_sweeps.settings import Settings
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def told(**values: object) -> dict[str, tuple[str, str]]:
+    settings = Settings(experiments=EXPERIMENTS, **values)  # type: ignore[arg-type]
+    return {one.topic: (one.level, one.text) for one in examine_requirements(settings)}
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    found = told(profile="demo", cache_root=tmp_path)
+    assert {level for level, _ in found.values()} == {"ok"}
+    assert "needed by table3" in found["data rooms 96x128"][1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_never_set_up_is_a_warning_and_what_is_damaged_a_problem(tmp_path: Path) -> None:
+    found = told(profile="cpu", cache_root=tmp_path)
+    assert found["data nyuv2 96x128"][0] == "warning"
+    assert "RDC_SWEEP_NYUV2_ROOT" in found["data nyuv2 96x128"][1]
+    assert found["weights efficientnet_lite0"][0] == "warning"
+    found = told(profile="cpu", cache_root=tmp_path, nyuv2_root=tmp_path, weights_root=tmp_path)
+    assert found["data nyuv2 96x128"][0] == "problem"
+    assert "no such file" in found["weights efficientnet_lite0"][1]
+    assert found["weights efficientnet_lite0"][0] == "problem"
+
+
+def test_published_label_settings_are_checked_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # It would ask the hub.
+    monkeypatch.setattr(requirements, "check_weights", lambda spec, root: None)
+    folder = tmp_path / "nyuv2_settings"
+    folder.mkdir()
+    mask = torch.from_numpy(np.eye(3, dtype=np.float32)[np.arange(795) % 3])
+    torch.save({"labels_weights": mask}, folder / "onelabel.pth")
+    torch.save({"labels_weights": mask[:5]}, folder / "randomlabels.pth")
+    found = told(profile="paper", cache_root=tmp_path, label_settings_root=tmp_path)
+    assert found["labels nyuv2 onelabel"][0] == "ok"
+    assert found["labels nyuv2 randomlabels"][0] == "problem"
+
+
+def test_a_profile_that_does_not_exist_is_said() -> None:
+    assert told(profile="none")["tables"][0] == "problem"
