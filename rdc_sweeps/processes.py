@@ -1,5 +1,7 @@
-"""Asking processes to stop: by the signals that a scheduler or a person sends, and those that they have started."""
+"""Processes that end in order: stop signals, stopping children, and children that do not outlive their parent."""
 
+import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -12,6 +14,9 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 STOP_SECONDS = 60.0
 """How long stopped runs may take to save their checkpoints."""
+
+ORPHANED = 75
+"""Exit code of a process whose parent has ended."""
 
 
 @contextmanager
@@ -55,3 +60,20 @@ def stop_all(processes: Sequence[ForkServerProcess]) -> None:
         process.join(max(0.0, deadline - time.monotonic()))
         if process.exitcode is None:
             process.kill()
+
+
+def end_with_parent(worker: int = 0) -> None:
+    """End this process, started by `multiprocessing`, as soon as its parent has ended, however that happened.
+
+    Args:
+        worker: Unused; data loaders call this with the number of the worker process.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(ORPHANED)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()

@@ -29,9 +29,8 @@ from rdc_sweeps.dispatch.local import VISIBLE, warm_context
 from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.errors import InfrastructureError, UsageError
 from rdc_sweeps.files import Write, write_atomically
-from rdc_sweeps.parallel.orphans import end_with_parent
 from rdc_sweeps.parallel.place import Place
-from rdc_sweeps.processes import STOP_SIGNALS
+from rdc_sweeps.processes import STOP_SIGNALS, end_with_parent
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
