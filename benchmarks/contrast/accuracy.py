@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -11,9 +11,9 @@ from benchmarks.contrast.scenes import gaussians
 from rdc_sweeps.contrast import Gaussians, wasserstein2_squared
 from rdc_sweeps.contrast.factors import unit_factor
 from rdc_sweeps.contrast.polar import NuclearNorms
-from rdc_sweeps.contrast.wasserstein import RootMethod
+from rdc_sweeps.specs.contrast import Root
 
-METHODS: tuple[RootMethod, ...] = ("polar", "svdvals", "eigvalsh")
+ROOTS: tuple[Root, ...] = get_args(Root)
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
@@ -25,11 +25,11 @@ def run(quick: bool) -> list[dict[str, Any]]:
             double = Gaussians(mean=single.mean.double(), covariance=single.covariance.double())
             value, gradient = _both(double, "svdvals")
             row: dict[str, Any] = {"d": d, "shrinkage": shrinkage}
-            for method in METHODS:
-                found, found_gradient = _both(single, method)
+            for root in ROOTS:
+                found, found_gradient = _both(single, root)
                 scale = value.max()
-                row[f"{method} value"] = ((found - value).abs().max() / scale).item()
-                row[f"{method} gradient"] = ((found_gradient - gradient).norm() / gradient.norm()).item()
+                row[f"{root} value"] = ((found - value).abs().max() / scale).item()
+                row[f"{root} gradient"] = ((found_gradient - gradient).norm() / gradient.norm()).item()
             row["fixed schedule, root"] = _fixed_schedule(single)
             rows.append(row)
     return rows
@@ -45,8 +45,8 @@ def _fixed_schedule(g: Gaussians) -> float:
     return float(((found - exact).abs() / exact).max())
 
 
-def _both(g: Gaussians, method: RootMethod) -> tuple[Tensor, Tensor]:
+def _both(g: Gaussians, root: Root) -> tuple[Tensor, Tensor]:
     covariance = g.covariance.detach().requires_grad_()
-    distances = wasserstein2_squared(Gaussians(mean=g.mean, covariance=covariance), method=method)
+    distances = wasserstein2_squared(Gaussians(mean=g.mean, covariance=covariance), root=root)
     (gradient,) = torch.autograd.grad(distances.sum(), covariance)
     return distances.detach(), gradient

@@ -12,7 +12,7 @@ import torch
 from benchmarks.contrast.loss import step
 from benchmarks.contrast.scenes import features, voronoi
 from benchmarks.contrast.timing import peak_bytes, reset_peak, resident_bytes
-from rdc_sweeps.contrast import GaussianContrast
+from rdc_sweeps.specs.contrast import GaussianContrast
 
 BASE = {"images": 1, "channels": 32, "height": 144, "regions": 30}
 AXES: dict[str, list[int]] = {

@@ -12,14 +12,15 @@ from torch import Tensor
 from benchmarks.contrast import references
 from benchmarks.contrast.scenes import features, voronoi
 from benchmarks.contrast.timing import interleaved, medians, paired_ratio
-from rdc_sweeps.contrast import GaussianContrast, PixelContrast, Strategy, VectorContrast, region_contrast
+from rdc_sweeps.contrast import region_contrast
+from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianContrast, PixelContrast, VectorContrast
 
-STRATEGIES: dict[str, Strategy] = {
+SPECS: dict[str, ContrastSpec] = {
     "gaussian wasserstein": GaussianContrast(),
-    "gaussian wasserstein oas": GaussianContrast(shrinkage="oas"),
-    "gaussian kl": GaussianContrast(distance="kl"),
+    "gaussian wasserstein oas": GaussianContrast(covariance=CovarianceSpec(shrinkage="oas")),
+    "gaussian kl": GaussianContrast(distance="kl", direction="a_to_b"),
     "vector": VectorContrast(),
-    "pixel, 16 per region": PixelContrast(pixels_per_region=16),
+    "pixel, 16 per region": PixelContrast(distance="cosine", temperature=0.1, pixels_per_region=16),
 }
 
 
@@ -51,11 +52,11 @@ def _row(regions: int, repeats: int) -> dict[str, Any]:
         label[0].double().numpy(),
         maps[0].numpy(),
         gaussian.temperature,
-        float(gaussian.shrinkage),
-        gaussian.ridge,
+        float(gaussian.covariance.shrinkage),
+        gaussian.covariance.ridge,
     )
     candidates: dict[str, Callable[[], object]] = {
-        name: partial(step, prediction, label, maps, strategy) for name, strategy in STRATEGIES.items()
+        name: partial(step, prediction, label, maps, spec) for name, spec in SPECS.items()
     }
     seconds = interleaved({**candidates, "loops, no gradient": loops}, repeats)
     expected, found = loops(), step(prediction, label, maps, gaussian).item()
@@ -67,9 +68,9 @@ def _row(regions: int, repeats: int) -> dict[str, Any]:
     }
 
 
-def step(prediction: Tensor, label: Tensor, maps: Tensor, strategy: Strategy) -> Tensor:
+def step(prediction: Tensor, label: Tensor, maps: Tensor, spec: ContrastSpec) -> Tensor:
     """Loss and gradients of both sides, from the region map on."""
     sides = [side.detach().requires_grad_() for side in (prediction, label)]
-    loss = region_contrast(sides[0], sides[1], maps, strategy).loss
+    loss = region_contrast(sides[0], sides[1], maps, spec, min_pixels=2).loss
     torch.autograd.backward(loss)
     return loss.detach()

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from benchmarks.contrast.scenes import voronoi
 from benchmarks.contrast.timing import interleaved, medians, paired_ratio
-from rdc_sweeps.contrast import GaussianContrast, index_regions, region_contrast
+from rdc_sweeps.contrast import index_regions, region_contrast
 from rdc_sweeps.models.hrnet import HRNet18
 from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, pair_index
 from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
 from rdc_sweeps.models.pyramid import PyramidNetwork
 from rdc_sweeps.models.tasks import task_channels
 from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.contrast import GaussianContrast
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 13
@@ -51,7 +52,7 @@ class TrainingStep:
         """L_RC of every image and pair, from the region maps on."""
         images = torch.arange(BATCH).repeat(len(prediction) // BATCH)
         index = index_regions(self.regions).select(images)
-        return region_contrast(prediction, label, index, GaussianContrast()).loss
+        return region_contrast(prediction, label, index, GaussianContrast(), min_pixels=2).loss
 
     def contrast_alone(self, pairs: int) -> None:
         """L_RC forward and backward on features of the same shape, with `pairs` task pairs per image."""

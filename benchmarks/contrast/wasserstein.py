@@ -26,7 +26,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
 def _row(d: int, r: int, repeats: int) -> dict[str, Any]:
     a, b = gaussians(r, d, seed=1), gaussians(r, d, seed=2)
     ways: dict[str, Callable[[Gaussians, Gaussians], Tensor]] = {
-        "ours": wasserstein2_squared,
+        "ours": partial(wasserstein2_squared, root="polar"),
         "pot": references.pot,
         "eigh": references.eigh_root,
     }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
+from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.moments import check_features, region_moments
-from rdc_sweeps.contrast.precision import full_precision, promote
-from rdc_sweeps.contrast.regions import RegionIndex, as_index
 from rdc_sweeps.errors import UsageError
-
-Shrinkage = float | Literal["oas"]
+from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,27 +59,12 @@ def check_pair(a: Gaussians, b: Gaussians) -> None:
         )
 
 
-def check_regularisation(shrinkage: Shrinkage, ridge: float, min_pixels: int, pooled_ridge: float = 0.0) -> None:
-    """Raise UsageError for regularisation fields out of range."""
-    if isinstance(shrinkage, str) and shrinkage != "oas":
-        raise UsageError(f'shrinkage must be a number in [0, 1] or "oas", not {shrinkage!r}')
-    if not isinstance(shrinkage, str) and not 0 <= shrinkage <= 1:
-        raise UsageError(f'shrinkage must be in [0, 1] or "oas", not {shrinkage}')
-    for name, value in (("ridge", ridge), ("pooled_ridge", pooled_ridge)):
-        if not 0 <= value < float("inf"):
-            raise UsageError(f"{name} must be a finite number of at least 0, not {value}")
-    if min_pixels < 1:
-        raise UsageError(f"min_pixels must be at least 1, not {min_pixels}")
-
-
 def region_gaussians(
     features: Tensor,
     regions: Tensor | RegionIndex,
+    spec: CovarianceSpec,
     *,
-    shrinkage: Shrinkage = 0.1,
-    ridge: float = 1e-3,
-    pooled_ridge: float = 0.0,
-    min_pixels: int = 2,
+    min_pixels: int,
     max_regions: int | None = None,
 ) -> Gaussians:
     """Model the features of every region as a Gaussian (eq. 2), without a loop over regions.
@@ -92,10 +75,9 @@ def region_gaussians(
     Args:
         features: Tensor (B, d, h, w), floating. A map coarser than the regions is resampled bilinearly to their size.
         regions: Tensor (B, H, W) of region ids, negative for no region; or a RegionIndex, to index an image once.
-        shrinkage: alpha in [0, 1], or "oas" for the closed form of Chen et al. 2010 (oracle approximating shrinkage).
-        ridge: Added to the diagonal, relative to the mean variance tr S / d.
-        pooled_ridge: Added to the diagonal, relative to the mean variance of all valid regions of the image. The KL
-            divergence needs it where regions are constant: relative to their own variance there is nothing to add.
+        spec: Shrinkage alpha, and what is added to the diagonal: `ridge` relative to the region's own mean variance,
+            `pooled_ridge` relative to the mean variance of all valid regions of the image. The KL divergence needs the
+            latter where regions are constant: relative to their own variance there is nothing to add.
         min_pixels: Regions with fewer pixels are not valid.
         max_regions: See `index_regions`; ignored for a RegionIndex.
 
@@ -104,21 +86,20 @@ def region_gaussians(
         Rows that are not valid hold the standard normal and pass no gradient.
 
     Raises:
-        UsageError: A shape does not fit or a field is out of range.
+        UsageError: A shape does not fit or `min_pixels` is below 1.
     """
-    check_regularisation(shrinkage, ridge, min_pixels, pooled_ridge)
     index = as_index(regions, features, max_regions)
     check_features(features, index)
     with full_precision(features):
         (features,) = promote(features)
         mean, moments = region_moments(features, index)
-        covariance = regularise(mean, moments, index.counts, shrinkage, ridge)
-        valid = index.counts >= min_pixels
+        covariance = regularise(mean, moments, index.counts, spec.shrinkage, spec.ridge)
+        valid = index.valid(min_pixels)
         identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
-        if pooled_ridge:
+        if spec.pooled_ridge:
             variance = torch.where(valid, moments.diagonal(dim1=-2, dim2=-1).mean(-1), 0.0)
             pooled = variance.sum(1) / valid.sum(1).clamp_min(1)
-            covariance = covariance + pooled_ridge * pooled[:, None, None, None] * identity
+            covariance = covariance + spec.pooled_ridge * pooled[:, None, None, None] * identity
         return Gaussians(
             mean=torch.where(valid[..., None], mean, 0.0),
             covariance=torch.where(valid[..., None, None], covariance, identity),

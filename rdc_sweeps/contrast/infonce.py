@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdc_sweeps.contrast.precision import full_precision, promote
-from rdc_sweeps.errors import UsageError
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 
 
 def info_nce(distances: Tensor, positives: Tensor, negatives: Tensor, temperature: float) -> Tensor:
@@ -22,11 +21,7 @@ def info_nce(distances: Tensor, positives: Tensor, negatives: Tensor, temperatur
     Returns:
         Tensor (..., A), eq. 3. An anchor without positives or without negatives has loss 0 and no gradient.
         Eq. 6 is its mean over the anchors of both tasks.
-
-    Raises:
-        UsageError: The temperature is not above 0.
     """
-    check_temperature(temperature)
     with full_precision(distances):
         (logits,) = promote(distances)
         logits = -logits / temperature
@@ -48,9 +43,3 @@ def masked_logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
     total = torch.where(mask, (logits - top).exp(), 0.0).sum(-1)
     none = total == 0  # NaN is not: a network that diverges must show in its loss
     return torch.where(none, lowest, torch.where(none, 1.0, total).log() + top[..., 0])
-
-
-def check_temperature(temperature: float) -> None:
-    """Raise UsageError unless the temperature is a finite number above 0."""
-    if not 0 < temperature < float("inf"):
-        raise UsageError(f"temperature must be a finite number above 0, not {temperature}")

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.contrast.factors import unit_factor
 from rdc_sweeps.contrast.gaussians import Gaussians, check_pair
-from rdc_sweeps.contrast.precision import full_precision, promote
-from rdc_sweeps.errors import UsageError
-
-Direction = Literal["a_to_b", "b_to_a", "symmetric"]
+from rdc_sweeps.specs.contrast import Direction
 
 
-def kl_divergence(a: Gaussians, b: Gaussians, *, direction: Direction = "a_to_b", diagonal: bool = False) -> Tensor:
+def kl_divergence(a: Gaussians, b: Gaussians, *, direction: Direction, diagonal: bool = False) -> Tensor:
     """Kullback-Leibler divergence of all pairs of Gaussians in closed form.
 
     Args:
@@ -28,18 +24,18 @@ def kl_divergence(a: Gaussians, b: Gaussians, *, direction: Direction = "a_to_b"
         Tensor (..., Ra, Rb).
 
     Raises:
-        UsageError: The dimensions differ or the direction is unknown.
+        UsageError: The dimensions differ.
     """
     check_pair(a, b)
-    if direction not in ("a_to_b", "b_to_a", "symmetric"):
-        raise UsageError(f'direction must be "a_to_b", "b_to_a" or "symmetric", not {direction!r}')
     with full_precision(a.mean):
         divergence = _diagonal_kl if diagonal else _full_kl
-        if direction == "a_to_b":
-            return divergence(a, b)
-        if direction == "b_to_a":
-            return divergence(b, a).mT
-        return divergence(a, b) + divergence(b, a).mT
+        match direction:
+            case "a_to_b":
+                return divergence(a, b)
+            case "b_to_a":
+                return divergence(b, a).mT
+            case "symmetric":
+                return divergence(a, b) + divergence(b, a).mT
 
 
 def _full_kl(a: Gaussians, b: Gaussians) -> Tensor:

@@ -5,27 +5,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.arithmetic import full_precision
 from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
+from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.infonce import info_nce
 from rdc_sweeps.contrast.kl import kl_divergence
 from rdc_sweeps.contrast.moments import check_features, region_means
 from rdc_sweeps.contrast.outcome import ContrastOutcome
 from rdc_sweeps.contrast.pixels import pixel_contrast
-from rdc_sweeps.contrast.precision import full_precision
-from rdc_sweeps.contrast.regions import RegionIndex, as_index
-from rdc_sweeps.contrast.strategies import GaussianContrast, PixelContrast, Strategy, VectorContrast
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.parallel.draws import Share, drawn
+from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
 
 
 def region_contrast(
     prediction_features: Tensor,
     label_features: Tensor,
     regions: Tensor | RegionIndex,
-    strategy: Strategy,
+    spec: ContrastSpec,
     *,
+    min_pixels: int,
     max_regions: int | None = None,
     generator: torch.Generator | None = None,
     share: Share | None = None,
@@ -41,14 +42,15 @@ def region_contrast(
         label_features: Tensor (N, d, h, w), of the labelled task. Detach either side to keep its gradient out.
         regions: Tensor (N, H, W) of region ids, or a RegionIndex of N items: with several task pairs per image, index
             the images once and `select` the image of each item.
-        strategy: A GaussianContrast, VectorContrast or PixelContrast.
+        spec: A GaussianContrast, VectorContrast or PixelContrast.
+        min_pixels: Regions with fewer pixels are left out.
         max_regions: See `index_regions`; ignored for a RegionIndex.
         generator: Draws the pixels of a sampled PixelContrast, or negatives if their number is limited; the default
             generator if not given.
         share: Which items these are of those that several processes have; None: all.
 
     Raises:
-        UsageError: A shape does not fit.
+        UsageError: A shape does not fit or `min_pixels` is below 1.
     """
     if prediction_features.shape != label_features.shape:
         raise UsageError(
@@ -58,50 +60,41 @@ def region_contrast(
     index = as_index(regions, prediction_features, max_regions)
     check_features(prediction_features, index)
     check_features(label_features, index)
+    valid = index.valid(min_pixels)
+    sides = (prediction_features, label_features)
     with full_precision(prediction_features):
-        if isinstance(strategy, PixelContrast):
-            return pixel_contrast(prediction_features, label_features, index, strategy, generator, share)
-        valid = index.counts >= strategy.min_pixels
-        sides = (prediction_features, label_features)
-        if isinstance(strategy, VectorContrast):
-            distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), strategy)
-        else:
-            distances = _gaussian_distances([_gaussians(side, index, strategy) for side in sides], strategy)
-        return _contrast(distances, valid, strategy, generator, share)
+        match spec:
+            case PixelContrast():
+                return pixel_contrast(*sides, index, valid, spec, generator, share)
+            case VectorContrast():
+                distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), spec)
+            case GaussianContrast():
+                gaussians = [region_gaussians(side, index, spec.covariance, min_pixels=min_pixels) for side in sides]
+                distances = _gaussian_distances(gaussians, spec)
+        return _contrast(distances, valid, spec, generator, share)
 
 
-def _vector_distances(vectors: Tensor, strategy: VectorContrast) -> Tensor:
-    distance = cosine_distance if strategy.distance == "cosine" else squared_euclidean
+def _vector_distances(vectors: Tensor, spec: VectorContrast) -> Tensor:
+    distance = cosine_distance if spec.distance == "cosine" else squared_euclidean
     return distance(vectors, vectors)
 
 
-def _gaussians(features: Tensor, index: RegionIndex, strategy: GaussianContrast) -> Gaussians:
-    return region_gaussians(
-        features,
-        index,
-        shrinkage=strategy.shrinkage,
-        ridge=strategy.ridge,
-        pooled_ridge=strategy.pooled_ridge,
-        min_pixels=strategy.min_pixels,
-    )
-
-
-def _gaussian_distances(sides: list[Gaussians], strategy: GaussianContrast) -> Tensor:
+def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast) -> Tensor:
     both = Gaussians(
         mean=torch.cat([side.mean for side in sides], 1),
         covariance=torch.cat([side.covariance for side in sides], 1),
         counts=torch.cat([side.counts for side in sides], 1),
         valid=torch.cat([side.valid for side in sides], 1),
     )
-    if strategy.distance == "wasserstein":
-        return wasserstein2_squared(both, method=strategy.method)
-    return kl_divergence(both, both, direction=strategy.direction, diagonal=strategy.diagonal)
+    if spec.distance == "wasserstein":
+        return wasserstein2_squared(both, root=spec.root)
+    return kl_divergence(both, both, direction=spec.direction, diagonal=spec.diagonal)
 
 
 def _contrast(
     distances: Tensor,
     valid: Tensor,
-    strategy: GaussianContrast | VectorContrast,
+    spec: GaussianContrast | VectorContrast,
     generator: torch.Generator | None,
     share: Share | None,
 ) -> ContrastOutcome:
@@ -113,10 +106,10 @@ def _contrast(
     usable = valid.repeat(1, 2)
     pairs = usable[:, :, None] & usable[:, None, :]
     positive_pairs = pairs & (same_region & other_task)
-    negative_pairs = pairs & ~same_region & (other_task if strategy.negatives == "other" else True)
-    if strategy.negative_count is not None:
-        negative_pairs = _drawn(negative_pairs, strategy.negative_count, generator, share)
-    per_anchor = info_nce(distances, positive_pairs, negative_pairs, strategy.temperature)
+    negative_pairs = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
+    if spec.negative_count is not None:
+        negative_pairs = _drawn(negative_pairs, spec.negative_count, generator, share)
+    per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature)
 
     regions = valid.sum(1)
     anchors = (2 * regions).clamp_min(1)

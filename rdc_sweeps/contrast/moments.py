@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.contrast.blocks import of_rows, sum_blocks
 from rdc_sweeps.contrast.cells import RegionCells
-from rdc_sweeps.contrast.precision import full_precision, promote
-from rdc_sweeps.contrast.regions import RegionIndex
+from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.errors import UsageError
 
 

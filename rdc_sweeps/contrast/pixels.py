@@ -8,15 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.compilation import runs_eagerly
+from rdc_sweeps.contrast.arithmetic import promote, runs_eagerly
+from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.contrast.infonce import contrast_terms
 from rdc_sweeps.contrast.moments import at_region_size
 from rdc_sweeps.contrast.outcome import ContrastOutcome
-from rdc_sweeps.contrast.precision import promote
-from rdc_sweeps.contrast.regions import RegionIndex
-from rdc_sweeps.contrast.strategies import PixelContrast
 from rdc_sweeps.contrast.vectors import unit_vectors
 from rdc_sweeps.parallel.draws import Share, drawn
+from rdc_sweeps.specs.contrast import PixelContrast
 
 TILE_BYTES = {"cpu": 2**22}
 """Bytes of one tile of similarities, and about what the pixel contrast needs beyond its inputs and their gradients."""
@@ -37,7 +36,8 @@ def pixel_contrast(
     prediction_features: Tensor,
     label_features: Tensor,
     index: RegionIndex,
-    strategy: PixelContrast,
+    valid: Tensor,
+    spec: PixelContrast,
     generator: torch.Generator | None = None,
     share: Share | None = None,
 ) -> ContrastOutcome:
@@ -48,11 +48,10 @@ def pixel_contrast(
     negative. The average over anchors and the sum over negatives of eq. 3 are then unbiased, while the loss, a concave
     function of that sum, is in expectation at most the exact one, and equal in the limit of a large sample.
     """
-    valid = index.counts >= strategy.min_pixels
-    number = strategy.pixels_per_region
+    number = spec.pixels_per_region
     pixels = _all(index, valid) if number is None else _draw(index, valid, number, generator, share)
     first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
-    distance, factors = _similarity(first, second, strategy)
+    distance, factors = _similarity(first, second, spec)
     log_weights = None if number is None else pixels.weights.log()
     taking_part = pixels.rows >= 0
     anchor_weights = taking_part * pixels.weights
@@ -60,13 +59,13 @@ def pixel_contrast(
     per_anchor, nearest, totals = [], [], []
     positive = torch.where(taking_part, distance, 0.0)
     for own, other in ((0, 1), (1, 0)):
-        against = (0, 1) if strategy.negatives == "both" else (other,)
+        against = (0, 1) if spec.negatives == "both" else (other,)
         queries, keys = factors[own][0], torch.cat([factors[side][1] for side in against], 1)
         key_rows, key_weights = (t.repeat(1, len(against)) for t in (pixels.rows, anchor_weights))
         biases = None if log_weights is None else log_weights.repeat(1, len(against))
         competition, top = OtherRegions.apply(queries, keys, pixels.rows, key_rows, biases)
-        per_anchor.append(contrast_terms(-positive / strategy.temperature, competition))
-        nearest.append(-positive.detach() / strategy.temperature > top)
+        per_anchor.append(contrast_terms(-positive / spec.temperature, competition))
+        nearest.append(-positive.detach() / spec.temperature > top)
         with torch.no_grad():
             totals.append(_negative_logits(queries, keys, pixels.rows, key_rows, anchor_weights, key_weights))
 
@@ -76,7 +75,7 @@ def pixel_contrast(
         losses=(torch.stack(per_anchor).mean(0) * portion).sum(1),
         regions=valid.sum(1),
         positive=(positive * portion).sum(1),
-        negative=-strategy.temperature * total / negatives.clamp_min(1),
+        negative=-spec.temperature * total / negatives.clamp_min(1),
         nearest=(torch.stack(nearest).to(portion.dtype).mean(0) * portion).sum(1),
     )
 
@@ -119,13 +118,13 @@ def _at(features: Tensor, index: RegionIndex, places: Tensor) -> Tensor:
     return fine.gather(1, places[..., None].expand(-1, -1, fine.shape[-1]))
 
 
-def _similarity(first: Tensor, second: Tensor, strategy: PixelContrast) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+def _similarity(first: Tensor, second: Tensor, spec: PixelContrast) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """Distances (N, P) of equal places, and per side queries and keys (N, P, k) whose products are -D / tau."""
-    tau = strategy.temperature
-    if strategy.distance == "dot":
+    tau = spec.temperature
+    if spec.distance == "dot":
         return -(first * second).sum(-1), [(side / tau, side) for side in (first, second)]
     one = torch.ones_like(first[..., :1])
-    if strategy.distance == "cosine":
+    if spec.distance == "cosine":
         units = [unit_vectors(side) for side in (first, second)]
         return 1 - (units[0] * units[1]).sum(-1), [
             (torch.cat([unit, -one], -1) / tau, torch.cat([unit, one], -1)) for unit in units

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.precision import full_precision, promote
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 
 
 def squared_euclidean(a: Tensor, b: Tensor) -> Tensor:

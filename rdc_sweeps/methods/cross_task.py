@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast.precision import full_precision, promote
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.base import Losses, Method, ramped
 from rdc_sweeps.methods.encoder import encoder_feature, encoder_maps

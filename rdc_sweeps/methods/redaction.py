@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.precision import full_precision
+from rdc_sweeps.contrast.arithmetic import full_precision
 from rdc_sweeps.specs.method import CheckerboardRedaction, RedactionSpec
 
 

@@ -6,14 +6,13 @@ from dataclasses import fields
 import torch
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast import Diagnostics, PixelContrast, RegionIndex, Strategy, region_contrast
-from rdc_sweeps.contrast.regions import as_index
+from rdc_sweeps.contrast import Diagnostics, RegionIndex, region_contrast
+from rdc_sweeps.contrast.index import as_index
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.base import Losses, Method, ramped
 from rdc_sweeps.methods.losses import supervised_losses
 from rdc_sweeps.methods.mapped import map_pairs
 from rdc_sweeps.methods.pairs import Pairs, batch_pairs
-from rdc_sweeps.methods.strategies import contrast_strategy
 from rdc_sweeps.methods.supervised import supervision
 from rdc_sweeps.methods.views import predictions_of_views
 from rdc_sweeps.models.mapping import build_mapping
@@ -38,7 +37,6 @@ class RegionContrastMethod(Method):
         self.tasks = tasks
         self.classes = classes
         self.mapping = build_mapping(spec.mapping, tasks, classes)
-        self.strategy: Strategy = contrast_strategy(spec)
 
     def film_parameters(self) -> list[nn.Parameter]:
         """FiLM scales and shifts of a_theta."""
@@ -76,7 +74,9 @@ class RegionContrastMethod(Method):
             # A zero with a gradient: the other processes' batch norms wait for this one's share of it.
             return predicted.sum() + labelled.sum(), zeros, zeros
         index = index.select(pairs.image).to(predicted.device)
-        outcome = region_contrast(predicted, labelled, index, self.strategy, share=pairs.share())
+        outcome = region_contrast(
+            predicted, labelled, index, self.spec.contrast, min_pixels=self.spec.min_pixels, share=pairs.share()
+        )
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
@@ -88,7 +88,7 @@ class RegionContrastMethod(Method):
         """The regions of a view's images, for features (N, d, h, w)."""
         regions = self.regions(view)
         index = as_index(regions, features, None)
-        if isinstance(self.strategy, PixelContrast) or self.strategy.negative_count is None:
+        if self.spec.contrast.name == "pixel" or self.spec.contrast.negative_count is None:
             return index
         # Negatives are drawn among the rows of the index: all processes need as many as one process would have.
         rows = world().largest(index.counts.shape[1])

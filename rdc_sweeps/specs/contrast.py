@@ -6,6 +6,15 @@ from pydantic import Field
 
 from rdc_sweeps.specs.base import Spec
 
+Shrinkage = Annotated[float, Field(ge=0, le=1)] | Literal["oas"]
+"""alpha of the covariance's shrinkage, or the closed-form choice of Chen et al. 2010."""
+
+Root = Literal["polar", "svdvals", "eigvalsh"]
+"""Ways to the trace of the square root in the Wasserstein distance."""
+
+Direction = Literal["a_to_b", "b_to_a", "symmetric"]
+"""Directions of the KL divergence."""
+
 
 class ContrastBase(Spec):
     """What all strategies share."""
@@ -46,7 +55,7 @@ class PixelContrast(ContrastBase):
 class CovarianceSpec(Spec):
     """Regularisation of a region's covariance."""
 
-    shrinkage: Annotated[float, Field(ge=0, le=1)] | Literal["oas"] = Field(
+    shrinkage: Shrinkage = Field(
         0.1, description="alpha towards (tr Sigma / d) I, or 'oas' for the closed-form choice of Chen et al. 2010."
     )
     ridge: float = Field(1e-3, ge=0, description="Added to the diagonal, relative to tr Sigma / d.")
@@ -62,10 +71,10 @@ class GaussianContrast(RegionNegatives):
     distance: Literal["wasserstein", "kl"] = "wasserstein"
     temperature: float = Field(5.4, gt=0)
     covariance: CovarianceSpec = CovarianceSpec()
-    root: Literal["polar", "svdvals", "eigvalsh"] = Field(
+    root: Root = Field(
         "polar", description="How tr (Sigma_a Sigma_b)^(1/2) is found: a Newton-Schulz iteration or a decomposition."
     )
-    direction: Literal["a_to_b", "b_to_a", "symmetric"] = Field(
+    direction: Direction = Field(
         "symmetric", description="Of the KL divergence: from anchor to candidate, the reverse, or their sum."
     )
     diagonal: bool = Field(False, description="KL of per-channel variances only.")

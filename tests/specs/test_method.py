@@ -20,6 +20,7 @@ def run(method: dict[str, Any], size: tuple[int, int] = (64, 96)) -> RunSpec:
         ({"name": "dejavu", "redaction": {"name": "checkerboard", "block": 96}}, "method.redaction.block"),
         ({"name": "dejavu", "redaction": {"name": "spectral", "lower": 0.5, "upper": 0.5}}, "upper 0.5 must be larger"),
         ({"name": "single_task", "weight": 1.0}, "Extra inputs"),
+        ({"name": "region_contrast", "min_pixels": 1}, "min_pixels"),
     ],
 )
 def test_what_cannot_be_trained_is_an_error(method: dict[str, Any], message: str) -> None:
@@ -38,3 +39,29 @@ def test_the_defaults_are_those_of_nyuv2() -> None:
 def test_redactions_survive_a_round_trip(redaction: dict[str, Any]) -> None:
     spec = run({"name": "dejavu", "redaction": redaction})
     assert RunSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+@pytest.mark.parametrize(
+    ("contrast", "message"),
+    [
+        ({"name": "gaussian", "temperature": 0}, "temperature"),
+        ({"name": "vector", "temperature": float("nan")}, "temperature"),
+        ({"name": "pixel", "temperature": float("inf")}, "temperature"),
+        ({"name": "gaussian", "distance": "cosine"}, "'wasserstein' or 'kl'"),
+        ({"name": "vector", "distance": "kl"}, "'cosine' or 'squared_euclidean'"),
+        ({"name": "gaussian", "negatives": "none"}, "'both' or 'other'"),
+        ({"name": "gaussian", "negative_count": 0}, "negative_count"),
+        ({"name": "gaussian", "root": "qr"}, "'polar', 'svdvals' or 'eigvalsh'"),
+        ({"name": "gaussian", "direction": "ab"}, "'a_to_b', 'b_to_a' or 'symmetric'"),
+        ({"name": "gaussian", "covariance": {"shrinkage": -0.1}}, "shrinkage"),
+        ({"name": "gaussian", "covariance": {"shrinkage": 1.5}}, "shrinkage"),
+        ({"name": "gaussian", "covariance": {"shrinkage": "ledoit"}}, "shrinkage"),
+        ({"name": "gaussian", "covariance": {"ridge": -1.0}}, "ridge"),
+        ({"name": "gaussian", "covariance": {"ridge": float("nan")}}, "ridge"),
+        ({"name": "gaussian", "covariance": {"pooled_ridge": -1.0}}, "pooled_ridge"),
+        ({"name": "pixel", "pixels_per_region": 0}, "pixels_per_region"),
+    ],
+)
+def test_values_of_a_contrast_out_of_range_are_errors(contrast: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        run({"name": "region_contrast", "contrast": contrast})

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,11 @@ from torch import Tensor
 
 from rdc_sweeps.contrast import index_regions, region_gaussians, region_means
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
 from tests.contrast import oracle
+
+DEFAULT = CovarianceSpec()
+gaussians = partial(region_gaussians, min_pixels=2)
 
 
 def random_regions(seed: int, batch: int = 2, height: int = 9, width: int = 11, number: int = 6) -> Tensor:
@@ -45,7 +51,7 @@ def test_rows_follow_the_order_of_the_ids(seed: int, batch: int, number: int) ->
 def test_gaussians_agree_with_loops(seed: int, batch: int, number: int, d: int) -> None:
     regions = random_regions(seed, batch, number=number)
     features = 3 + torch.randn(batch, d, 9, 11, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    found = region_gaussians(features, regions, shrinkage=0.2, ridge=0.01, min_pixels=3)
+    found = region_gaussians(features, regions, CovarianceSpec(shrinkage=0.2, ridge=0.01), min_pixels=3)
     for image in range(batch):
         expected = oracle.gaussians(features[image].numpy(), regions[image].numpy(), 0.2, 0.01, 3)
         valid = found.valid[image]
@@ -61,7 +67,7 @@ def test_moments_of_a_coarse_map_are_those_of_its_bilinear_resampling() -> None:
     regions = random_regions(1, height=24, width=40)
     coarse = torch.randn(2, 5, 3, 5, dtype=torch.float64)
     fine = F.interpolate(coarse, size=(24, 40), mode="bilinear", align_corners=False)
-    one, other = region_gaussians(coarse, regions), region_gaussians(fine, regions)
+    one, other = (gaussians(features, regions, DEFAULT) for features in (coarse, fine))
     torch.testing.assert_close(one.mean, other.mean)
     torch.testing.assert_close(one.covariance, other.covariance)
     torch.testing.assert_close(region_means(coarse, index_regions(regions)), region_means(fine, index_regions(regions)))
@@ -81,7 +87,7 @@ def test_weights_on_cells_are_exact(seed: int, number: int, size: tuple[int, int
     results = []
     for feature_size in (None, size):
         index = index_regions(regions, number + 2, feature_size=feature_size).select(torch.tensor([2, 0, 1, 0]))
-        g = region_gaussians(coarse[[2, 0, 1, 0]], index, ridge=0.0)
+        g = gaussians(coarse[[2, 0, 1, 0]], index, CovarianceSpec(ridge=0.0))
         means = region_means(coarse[[2, 0, 1, 0]], index)
         weights = torch.linspace(1, 2, g.covariance.numel(), dtype=torch.float64).reshape(g.covariance.shape)
         weights = weights + weights.mT
@@ -92,12 +98,12 @@ def test_weights_on_cells_are_exact(seed: int, number: int, size: tuple[int, int
 
 @pytest.mark.parametrize("shrinkage", [0.0, 0.3, "oas"])
 @pytest.mark.parametrize("size", [(6, 7), (3, 4)])
-def test_gaussians_gradcheck(shrinkage: float, size: tuple[int, int]) -> None:
+def test_gaussians_gradcheck(shrinkage: Shrinkage, size: tuple[int, int]) -> None:
     regions = random_regions(4, height=6, width=7, number=4)
     features = torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
 
     def moments(features: Tensor) -> tuple[Tensor, Tensor]:
-        g = region_gaussians(features, regions, shrinkage=shrinkage)
+        g = gaussians(features, regions, CovarianceSpec(shrinkage=shrinkage))
         return g.mean, g.covariance
 
     assert torch.autograd.gradcheck(moments, (features,))
@@ -109,7 +115,7 @@ def test_oas_is_the_closed_form_of_chen() -> None:
     p, n, trace, square = 6, 40, np.trace(s), np.sum(s * s)
     alpha = ((1 - 2 / p) * square + trace**2) / ((n + 1 - 2 / p) * (square - trace**2 / p))
     features = torch.tensor(samples.T.reshape(1, 6, 8, 5))
-    found = region_gaussians(features, torch.zeros(1, 8, 5, dtype=torch.int32), shrinkage="oas", ridge=0.0)
+    found = gaussians(features, torch.zeros(1, 8, 5, dtype=torch.int32), CovarianceSpec(shrinkage="oas", ridge=0.0))
     assert 0 < alpha < 1
     np.testing.assert_allclose(found.covariance[0, 0], (1 - alpha) * s + alpha * trace / p * np.eye(6), rtol=1e-9)
 
@@ -118,8 +124,9 @@ def test_far_regions_keep_their_covariance_in_single_precision() -> None:
     regions = torch.arange(4)[None, :, None].expand(1, 4, 400)
     noise = torch.randn(1, 3, 4, 400, dtype=torch.float64) * 0.01
     far = (noise + 100 * torch.arange(1, 5, dtype=torch.float64)[None, None, :, None]).float()
-    exact = region_gaussians(far.double(), regions, shrinkage=0, ridge=0).covariance
-    found = region_gaussians(far, regions, shrinkage=0, ridge=0).covariance
+    bare = CovarianceSpec(shrinkage=0, ridge=0)
+    exact = gaussians(far.double(), regions, bare).covariance
+    found = gaussians(far, regions, bare).covariance
     assert (found - exact).abs().max() < 1e-2 * exact.abs().max()
 
 
@@ -128,13 +135,11 @@ def test_max_regions_pads_or_drops() -> None:
     padded = index_regions(regions, max_regions=6)
     assert padded.counts.tolist() == [[2, 1, 1, 0, 0, 0], [3, 0, 0, 0, 0, 0]]
     assert padded.ids[0].tolist() == [5, 9, 70000, -1, -1, -1]
-    assert padded.dropped.tolist() == [0, 0]
     cut = index_regions(regions, max_regions=2)
     assert cut.counts.tolist() == [[2, 1], [3, 0]]
     assert cut.rows.tolist() == [[[0, 0, 1, -1]], [[0, 0, 0, -1]]]
-    assert cut.dropped.tolist() == [1, 0]
     features = torch.randn(2, 3, 1, 4)
-    full, small = region_gaussians(features, regions), region_gaussians(features, cut)
+    full, small = gaussians(features, regions, DEFAULT), gaussians(features, cut, DEFAULT)
     torch.testing.assert_close(full.covariance[:, :2], small.covariance)
 
 
@@ -142,8 +147,8 @@ def test_an_index_serves_several_items_of_one_image() -> None:
     regions = random_regions(3)
     images = torch.tensor([1, 0, 1])
     features = torch.randn(3, 4, 9, 11)
-    one = region_gaussians(features, index_regions(regions).select(images))
-    other = region_gaussians(features, regions[images])
+    one = gaussians(features, index_regions(regions).select(images), DEFAULT)
+    other = gaussians(features, regions[images], DEFAULT)
     torch.testing.assert_close(one.covariance, other.covariance)
 
 
@@ -162,15 +167,8 @@ def test_errors_name_the_remedy() -> None:
     with pytest.raises(UsageError, match="max_regions"):
         index_regions(regions, 0)
     with pytest.raises(UsageError, match="select"):
-        region_gaussians(features[:1], regions)
+        gaussians(features[:1], regions, DEFAULT)
     with pytest.raises(UsageError, match="floating"):
-        region_gaussians(features.long(), regions)
-    for wrong in (
-        {"shrinkage": 1.5},
-        {"shrinkage": "ledoit"},
-        {"ridge": -1.0},
-        {"ridge": float("nan")},
-        {"min_pixels": 0},
-    ):
-        with pytest.raises(UsageError, match=next(iter(wrong))):
-            region_gaussians(features, regions, **wrong)
+        gaussians(features.long(), regions, DEFAULT)
+    with pytest.raises(UsageError, match="min_pixels"):
+        region_gaussians(features, regions, DEFAULT, min_pixels=0)

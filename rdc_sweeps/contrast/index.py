@@ -30,7 +30,6 @@ class RegionIndex:
         rows: Tensor (B, H, W) int64, the row of each pixel, -1 for no region.
         slots: Tensor (B, K, 32) int64, pixels sorted by region in blocks of one region each; H * W marks an empty slot.
         block_rows: Tensor (B, K) int64, the row of each block, R for an unused block.
-        dropped: Tensor (B,) int64, regions without a row because `max_regions` was smaller than their number.
         cells: The same regions as weights on a coarser feature map, if its size was given.
     """
 
@@ -39,8 +38,17 @@ class RegionIndex:
     rows: Tensor
     slots: Tensor
     block_rows: Tensor
-    dropped: Tensor
     cells: RegionCells | None = None
+
+    def valid(self, min_pixels: int) -> Tensor:
+        """Tensor (B, R) bool, the rows of regions with at least `min_pixels` pixels.
+
+        Raises:
+            UsageError: `min_pixels` is below 1, so that padding would count.
+        """
+        if min_pixels < 1:
+            raise UsageError(f"min_pixels must be at least 1, not {min_pixels}")
+        return self.counts >= min_pixels
 
     def select(self, images: Tensor) -> RegionIndex:
         """The index of a batch of items, `images` (N,) int64 naming the image of each (an image may occur often)."""
@@ -78,7 +86,7 @@ def index_regions(
             marks a pixel without region.
         max_regions: The number of rows R. Without it R is the largest number of regions in the batch, which on a GPU
             costs one host synchronisation; pass it (or index on the CPU in a data worker) to have none. Regions beyond
-            it, those with the largest ids, are left out and counted in `dropped`.
+            it, those with the largest ids, are left out.
         feature_size: Height and width of the features, if they are much coarser than the regions: their moments are
             then taken from the coarse map, exactly and faster. Building the weights reads the data: index on the CPU.
 
@@ -100,8 +108,7 @@ def index_regions(
     first = ids >= 0
     first[:, 1:] &= ids[:, 1:] != ids[:, :-1]
     sorted_rows = first.cumsum(1) - 1  # negative ids sort to the front and so keep row -1
-    found = first.sum(1)
-    capacity = max_regions if max_regions is not None else max(int(found.max()) if batch else 0, 1)
+    capacity = max_regions if max_regions is not None else max(int(first.sum(1).max()) if batch else 0, 1)
     kept = (sorted_rows >= 0) & (sorted_rows < capacity)
     sink = torch.where(kept, sorted_rows, capacity)  # one extra row takes every pixel without region
 
@@ -117,7 +124,6 @@ def index_regions(
         rows=rows.reshape(batch, height, width),
         slots=slots.reshape(members.shape),
         block_rows=block_rows,
-        dropped=(found - capacity).clamp_min(0),
         cells=None if feature_size is None else region_cells(rows.reshape(regions.shape), capacity, feature_size),
     )
 

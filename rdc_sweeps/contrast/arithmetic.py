@@ -1,11 +1,16 @@
-"""The contrast's arithmetic: float32 or better, whatever surrounds it."""
+"""How the contrast computes: in float32 or better whatever surrounds it, and partly outside compiled graphs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[object]:
@@ -18,3 +23,9 @@ def promote(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors in one common type, which is float64 if any of them is and float32 otherwise."""
     double = any(tensor.dtype == torch.float64 for tensor in tensors)
     return tuple(tensor.to(torch.float64 if double else torch.float32) for tensor in tensors)
+
+
+def runs_eagerly(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep a function out of compiled graphs: its time is spent in library calls whose sequence depends on the data."""
+    eager: Callable[P, T] = torch.compiler.disable(function)
+    return eager
