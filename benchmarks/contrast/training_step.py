@@ -12,11 +12,9 @@ from torch import Tensor
 from benchmarks.contrast.scenes import voronoi
 from benchmarks.contrast.timing import interleaved, medians, paired_ratio
 from rdc_sweeps.contrast import index_regions, region_contrast
-from rdc_sweeps.models.hrnet import HRNet18
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, pair_index
-from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
-from rdc_sweeps.models.pyramid import PyramidNetwork
-from rdc_sweeps.models.tasks import task_channels
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, label_input, pair_index, prediction_input
+from rdc_sweeps.models.network import task_channels
+from rdc_sweeps.models.pyramid import HRNet18, PyramidNetwork
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import GaussianContrast
 

@@ -12,8 +12,8 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from rdc_sweeps.models.base import MultiTaskNetwork
-from rdc_sweeps.models.network import build_network
+from rdc_sweeps.models.network import MultiTaskNetwork
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import NoWeights, TaskExpertSpec
 from rdc_sweeps.specs.base import Task
 

@@ -1,17 +1,26 @@
 """DejaVu: conditional regeneration of the image as a second supervision (Borse et al., CVPR 2023, arXiv 2303.01573)."""
 
+import math
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdc_sweeps.contrast.arithmetic import full_precision
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.base import Losses, Method, ramped
-from rdc_sweeps.methods.losses import supervised_losses
-from rdc_sweeps.methods.redaction import redact
-from rdc_sweeps.methods.regeneration import RegenerationModule
-from rdc_sweeps.methods.supervised import supervision
-from rdc_sweeps.methods.views import Predictions
+from rdc_sweeps.methods.method import Losses, Method, Predictions, ramped
+from rdc_sweeps.methods.supervised import supervised_losses, supervision
+from rdc_sweeps.models.mapping import prediction_input
+from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import DejaVu
+from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, RedactionSpec
+
+IMAGE_CHANNELS = 3
+
+DILATIONS = (1, 2, 4)
+"""Of the hidden convolutions; with the last one a pixel sees 17x17 pixels, more than a block and its neighbours."""
 
 
 class DejaVuMethod(Method):
@@ -54,3 +63,109 @@ class DejaVuMethod(Method):
         """Mean squared error of the regenerated images of a view."""
         regenerated = self.regeneration(redact(view.image, self.spec.redaction), predictions)
         return F.mse_loss(regenerated.to(view.image.dtype), view.image)
+
+
+def condition(task: Task, prediction: Tensor) -> Tensor:
+    """A prediction as the regeneration module sees it, differentiable; both Tensor (B, C, H, W).
+
+    Semantic logits become probabilities, depth is divided by its maximum, a normal is brought to unit length and to
+    [0, 1]. So nothing is left whose size the supervised losses do not care about, and in which a network could hide
+    the image from them: the offset of logits and the length of normals.
+    """
+    prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
+    match task:
+        case "semantic":
+            return prediction.softmax(dim=1)
+        case "normal":
+            return prediction_input(task, F.normalize(prediction, dim=1, eps=1e-6))
+        case "depth":
+            return prediction_input(task, prediction)
+
+
+class RegenerationModule(nn.Module):
+    """Three dilated 3x3 convolutions with BN and ReLU, and a 3x3 convolution to the image, at full resolution.
+
+    Args:
+        tasks: Whose predictions condition the regeneration.
+        classes: Number of semantic classes.
+        channels: Channels of the hidden layers.
+    """
+
+    def __init__(self, tasks: tuple[Task, ...], classes: int, channels: int) -> None:
+        super().__init__()
+        self.tasks = tasks
+        widths = (IMAGE_CHANNELS + sum(task_channels(tasks, classes).values()), *(channels for _ in DILATIONS))
+        layers: list[nn.Module] = []
+        for number, dilation in enumerate(DILATIONS):
+            layers += [
+                nn.Conv2d(widths[number], channels, 3, padding=dilation, dilation=dilation, bias=False),
+                nn.BatchNorm2d(channels),
+                nn.ReLU(inplace=True),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, IMAGE_CHANNELS, 3, padding=1))
+
+    def forward(self, redacted: Tensor, predictions: Mapping[Task, Tensor]) -> Tensor:
+        """Regenerated images.
+
+        Args:
+            redacted: Tensor (B, 3, H, W).
+            predictions: Of each task, Tensor (B, C, H, W) as the network gives them.
+
+        Returns:
+            Tensor (B, 3, H, W), not clamped.
+        """
+        conditions = [condition(task, predictions[task]) for task in self.tasks]
+        image: Tensor = self.layers(torch.cat([redacted, *conditions], dim=1))
+        return image
+
+
+def redact(image: Tensor, spec: RedactionSpec) -> Tensor:
+    """An image without what the spec removes; both Tensor (B, C, H, W)."""
+    if isinstance(spec, CheckerboardRedaction):
+        return checkerboard(image, spec.block)
+    return without_band(image, spec.lower, spec.upper)
+
+
+def checkerboard(image: Tensor, block: int) -> Tensor:
+    """Every other block zero, like the black fields of a board; the block at the top left stays.
+
+    Args:
+        image: Tensor (B, C, H, W); blocks at the right and bottom edge may be cut.
+        block: Side of a block, pixels.
+    """
+    rows, columns = (torch.arange(length, device=image.device) // block for length in image.shape[-2:])
+    kept = (rows[:, None] + columns) % 2 == 0
+    return image * kept
+
+
+def without_band(image: Tensor, lower: float, upper: float | None) -> Tensor:
+    """A band of frequencies removed: the orthogonal projection of each channel onto the other cosines.
+
+    The frequency of the coefficient (u, v) of the orthonormal discrete cosine transform (DCT-II) is the length of
+    (u / H, v / W): 1 is half a cycle per pixel along an axis, 0 the mean.
+
+    Args:
+        image: Tensor (B, C, H, W).
+        lower: Frequencies from this on are removed,
+        upper: up to this one, exclusively; None: all.
+    """
+    height, width = image.shape[-2:]
+    with full_precision(image):
+        over_rows, over_columns = (_cosines(length).to(image) for length in (height, width))
+        frequency = torch.hypot(
+            (torch.arange(height, device=image.device) / height)[:, None],
+            torch.arange(width, device=image.device) / width,
+        )
+        kept = (frequency < lower) | (frequency >= (math.inf if upper is None else upper))
+        spectrum = over_rows @ image @ over_columns.T
+        return over_rows.T @ (spectrum * kept) @ over_columns
+
+
+@lru_cache
+def _cosines(length: int) -> Tensor:
+    """The orthonormal DCT-II as a matrix (frequency, place), float64."""
+    frequency = torch.arange(length, dtype=torch.float64)[:, None]
+    place = torch.arange(length, dtype=torch.float64) + 0.5
+    matrix = torch.cos(math.pi / length * frequency * place) * math.sqrt(2 / length)
+    matrix[0] /= math.sqrt(2)
+    return matrix

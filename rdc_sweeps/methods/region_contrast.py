@@ -9,12 +9,9 @@ from torch import Tensor, nn
 from rdc_sweeps.contrast import Diagnostics, RegionIndex, region_contrast
 from rdc_sweeps.contrast.index import as_index
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.base import Losses, Method, ramped
-from rdc_sweeps.methods.losses import supervised_losses
-from rdc_sweeps.methods.mapped import map_pairs
-from rdc_sweeps.methods.pairs import Pairs, batch_pairs
-from rdc_sweeps.methods.supervised import supervision
-from rdc_sweeps.methods.views import predictions_of_views
+from rdc_sweeps.methods.method import Losses, Method, predictions_of_views, ramped
+from rdc_sweeps.methods.pairs import Pairs, batch_pairs, map_pairs
+from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.regions.patches import patch_regions

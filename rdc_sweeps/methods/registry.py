@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from rdc_sweeps.methods.base import Method
 from rdc_sweeps.methods.cross_task import CrossTaskMethod
 from rdc_sweeps.methods.dejavu import DejaVuMethod
+from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.region_contrast import RegionContrastMethod
 from rdc_sweeps.methods.supervised import SupervisedMethod
 from rdc_sweeps.specs.base import Spec, Task

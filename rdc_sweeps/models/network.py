@@ -1,38 +1,67 @@
-"""From a spec to a network with its weights."""
+"""The interfaces of networks and backbones, and the channels of each task."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 
-import torch
+from torch import Tensor, nn
 
-from rdc_sweeps.models.base import MultiTaskNetwork
-from rdc_sweeps.models.registry import new_network
-from rdc_sweeps.models.tasks import task_channels
-from rdc_sweeps.models.weights import load_weights
-from rdc_sweeps.specs.backbone import BackboneSpec
 from rdc_sweeps.specs.base import Task
 
-__all__ = ["MultiTaskNetwork", "build_network"]
+
+def task_channels(tasks: Sequence[Task], classes: int) -> dict[Task, int]:
+    """Channels per task: `classes` logits, one depth, three components of a normal; in the order of `tasks`."""
+    channels: dict[Task, int] = {"semantic": classes, "depth": 1, "normal": 3}
+    return {task: channels[task] for task in tasks}
 
 
-def build_network(
-    spec: BackboneSpec, tasks: Sequence[Task], classes: int, *, weights_root: Path | None
-) -> MultiTaskNetwork:
-    """The network of a spec, with its pretrained weights.
+class Backbone(nn.Module, ABC):
+    """An image to feature maps at several scales.
 
-    What is not pretrained is drawn from torch's global generator, so the caller's seed determines it.
+    A new backbone is a subclass in a file of its own, and a line for its network in `registry.NETWORKS`.
+
+    Attributes:
+        architecture: The timm model whose weights fit `body`.
+        body: The part that pretrained weights are loaded into.
+        channels: Channels of each map that `forward` returns.
+    """
+
+    architecture: str
+    body: nn.Module
+    channels: tuple[int, ...]
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Feature maps of a batch.
+
+        Args:
+            image: Tensor (B, 3, H, W), RGB in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            One Tensor (B, channels[i], H / s_i, W / s_i) per scale, the finest first.
+        """
+
+
+class MultiTaskNetwork(nn.Module, ABC):
+    """An image to a dense prediction of every task.
+
+    A new network is a subclass in a file of its own, and a line for its spec in `registry.NETWORKS`.
 
     Args:
-        spec: The backbone and where its weights come from.
-        tasks: Tasks to predict.
-        classes: Number of semantic classes.
-        weights_root: Folder of weight files; only needed for weights from a file.
-
-    Raises:
-        WeightsError: The weights are missing, damaged, unreachable or of another architecture.
+        backbone: The part that may have pretrained weights; None if nothing has.
     """
-    network = new_network(spec, task_channels(tasks, classes))
-    if network.backbone is not None:
-        load_weights(network.backbone, spec.pretrained, weights_root)
-    # A quarter to a third faster on CPUs, and what tensor cores want.
-    return network.to(memory_format=torch.channels_last)
+
+    def __init__(self, backbone: Backbone | None) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    @abstractmethod
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """Predictions of all tasks.
+
+        Args:
+            image: Tensor (B, 3, H, W), RGB in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            Per task a Tensor (B, C, H, W): semantic logits, depth in the data set's unit, normals. Their length is
+            free unless the network says otherwise.
+        """

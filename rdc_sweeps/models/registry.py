@@ -1,14 +1,16 @@
-"""Which network implements which spec."""
+"""Networks by the type of their spec, built with their weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from rdc_sweeps.models.base import MultiTaskNetwork
-from rdc_sweeps.models.efficientnet import EfficientNetLite0
-from rdc_sweeps.models.hrnet import HRNet18
-from rdc_sweeps.models.pyramid import PyramidNetwork
+import torch
+
+from rdc_sweeps.models.network import MultiTaskNetwork, task_channels
+from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork
 from rdc_sweeps.models.segnet import SegNet
 from rdc_sweeps.models.taskexpert import build_taskexpert
+from rdc_sweeps.models.weights import load_weights
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     EfficientNetLite0Spec,
@@ -34,3 +36,26 @@ NETWORKS: dict[type[Spec], NetworkBuilder] = {
 def new_network(spec: BackboneSpec, out_channels: Mapping[Task, int]) -> MultiTaskNetwork:
     """The network of `spec`, without pretrained weights; no tasks leave it without heads."""
     return implementation("rdc_sweeps.backbones", spec, NETWORKS)(spec, out_channels)
+
+
+def build_network(
+    spec: BackboneSpec, tasks: Sequence[Task], classes: int, *, weights_root: Path | None
+) -> MultiTaskNetwork:
+    """The network of a spec, with its pretrained weights.
+
+    What is not pretrained is drawn from torch's global generator, so the caller's seed determines it.
+
+    Args:
+        spec: The backbone and where its weights come from.
+        tasks: Tasks to predict.
+        classes: Number of semantic classes.
+        weights_root: Folder of weight files; only needed for weights from a file.
+
+    Raises:
+        WeightsError: The weights are missing, damaged, unreachable or of another architecture.
+    """
+    network = new_network(spec, task_channels(tasks, classes))
+    if network.backbone is not None:
+        load_weights(network.backbone, spec.pretrained, weights_root)
+    # A quarter to a third faster on CPUs, and what tensor cores want.
+    return network.to(memory_format=torch.channels_last)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.models.base import MultiTaskNetwork
+from rdc_sweeps.models.network import MultiTaskNetwork
 from rdc_sweeps.specs.base import Task
 
 MULTIPLES = (1, 2, 4, 8, 8)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
-from rdc_sweeps.models.backbones import Backbone
+from rdc_sweeps.models.network import Backbone
 from rdc_sweeps.models.registry import new_network
 from rdc_sweeps.specs.backbone import BackboneSpec, FileWeights, Pretrained
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.data.label_settings import label_mask
 from rdc_sweeps.data.splits import Splits, open_splits
-from rdc_sweeps.methods.base import Method
+from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
-from rdc_sweeps.methods.single_task import SingleTaskNetworks
-from rdc_sweeps.models.network import build_network
+from rdc_sweeps.methods.supervised import SingleTaskNetworks
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore

@@ -3,11 +3,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdc_sweeps.methods.cross_task import CrossTaskMethod
-from rdc_sweeps.methods.encoder import encoder_feature, encoder_maps
-from rdc_sweeps.models.mapping import TaskMaps, build_mapping
-from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
-from rdc_sweeps.models.network import build_network
+from rdc_sweeps.methods.cross_task import CrossTaskMethod, encoder_feature, encoder_maps
+from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, prediction_input
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CrossTask, MappingSpec

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.base import Method
+from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
-from rdc_sweeps.models.tasks import task_channels
+from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MethodSpec
 

@@ -2,9 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, pair_index
-from rdc_sweeps.models.mapping_inputs import label_input, prediction_input
-from rdc_sweeps.models.tasks import task_channels
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, label_input, pair_index, prediction_input
+from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
@@ -43,14 +42,14 @@ def test_levels_are_the_specs() -> None:
     assert (network.out_channels, network.stride) == (16, 4)
 
 
-def test_both_optimiser_groups_together_are_all_parameters() -> None:
+def test_the_film_parameters_are_the_scales_and_shifts_of_all_pairs() -> None:
     network = build()
-    film, shared = network.film_parameters(), network.shared_parameters()
+    film = network.film_parameters()
     assert sum(parameter.numel() for parameter in film) == 6 * 2 * (2 * 16 + 2 * 24 + 6 * 32)
-    assert {id(parameter) for parameter in film} | {id(parameter) for parameter in shared} == {
-        id(parameter) for parameter in network.parameters()
+    named = dict(network.named_parameters())
+    assert {id(parameter) for parameter in film} == {
+        id(named[name]) for name in named if name.rsplit(".", 1)[1] in ("gamma", "beta")
     }
-    assert len(film) + len(shared) == len(list(network.parameters()))
 
 
 def test_film_starts_as_the_identity() -> None:

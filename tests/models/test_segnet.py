@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import MultiTaskNetwork, build_network
+from rdc_sweeps.models.network import MultiTaskNetwork
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import SegNetSpec
 from rdc_sweeps.specs.base import Task
 

@@ -10,9 +10,9 @@ from timm.layers import resample_abs_pos_embed
 from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
-from rdc_sweeps.models.network import MultiTaskNetwork, build_network
-from rdc_sweeps.models.taskexpert import MemorialMixture
-from rdc_sweeps.models.vit import VisionTransformer
+from rdc_sweeps.models.network import MultiTaskNetwork
+from rdc_sweeps.models.registry import build_network
+from rdc_sweeps.models.taskexpert import MemorialMixture, VisionTransformer
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.specs.backbone import FileWeights, NoWeights, TaskExpertSpec
 from rdc_sweeps.specs.base import Task

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models import weights
-from rdc_sweeps.models.network import build_network
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,

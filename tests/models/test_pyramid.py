@@ -1,11 +1,9 @@
 import pytest
 import torch
 
-from rdc_sweeps.models.backbones import Backbone
-from rdc_sweeps.models.efficientnet import EfficientNetLite0
-from rdc_sweeps.models.hrnet import HRNet18
-from rdc_sweeps.models.network import MultiTaskNetwork, build_network
-from rdc_sweeps.models.tasks import task_channels
+from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, task_channels
+from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18
+from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import BackboneSpec, EfficientNetLite0Spec, Hrnet18Spec, NoWeights
 from rdc_sweeps.specs.base import Task
 

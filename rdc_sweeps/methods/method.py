@@ -1,12 +1,17 @@
-"""What a method is to the training loop."""
+"""The interface of a method to the training loop, and what several methods share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.specs.base import Task
+
+Predictions = dict[Task, Tensor]
+"""Per task (B, C, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,17 @@ class Method(nn.Module, ABC):
 def ramped(weight: float, ramp_epochs: float, epoch: float) -> float:
     """A weight at a time: linear from 0 to `weight` over the first `ramp_epochs`, then `weight`."""
     return weight * min(1.0, epoch / ramp_epochs) if ramp_epochs else weight
+
+
+def predictions_of_views(network: nn.Module, batch: Batch) -> tuple[Predictions, Predictions]:
+    """Predictions of the first and of the last view; the same ones twice if there is one view.
+
+    Both views pass the network together, so its BatchNorm sees them as one batch.
+    """
+    first, last = batch.views[0], batch.views[-1]
+    if first is last:
+        predictions = network(first.image)
+        return predictions, predictions
+    both = network(torch.cat([first.image, last.image]))
+    count = len(batch)
+    return {task: maps[:count] for task, maps in both.items()}, {task: maps[count:] for task, maps in both.items()}
