@@ -7,7 +7,7 @@ from rdc_sweeps.dispatch.devices import processes
 from rdc_sweeps.dispatch.preparation import Progress
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.models.weights import check_weights
+from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.image import image_digest
 from rdc_sweeps.regions.sources import region_generator
@@ -36,7 +36,7 @@ def check(runs: Iterable[Run], settings: Settings) -> None:
         runs,
         lambda spec: [
             *_region_checks(spec, settings),
-            lambda: check_weights(spec.backbone, settings.weights_root),
+            lambda: check_pretrained(spec.backbone, settings.weights_root),
             lambda: check_batch(spec, processes(settings.gpus_per_run)),
         ],
     )

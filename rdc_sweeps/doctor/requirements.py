@@ -8,7 +8,7 @@ from rdc_sweeps.data.label_settings import label_mask
 from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.doctor.findings import Finding, Level
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.models.weights import check_weights
+from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
@@ -123,7 +123,7 @@ def _labels(spec: RunSpec, root: Path | None, settings: Settings) -> str:
 
 
 def _weights(spec: RunSpec, settings: Settings) -> str:
-    check_weights(spec.backbone, settings.weights_root)
+    check_pretrained(spec.backbone, settings.weights_root)
     pretrained = spec.backbone.pretrained
     return (
         f"{settings.weights_root}/{pretrained.file}" if pretrained.source == "file" else "on timm's hub or in its cache"

@@ -10,7 +10,7 @@ from rdc_sweeps.models.network import MultiTaskNetwork, task_channels
 from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork
 from rdc_sweeps.models.segnet import SegNet
 from rdc_sweeps.models.taskexpert import build_taskexpert
-from rdc_sweeps.models.weights import load_weights
+from rdc_sweeps.models.weights import check_weights, load_weights
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     EfficientNetLite0Spec,
@@ -59,3 +59,17 @@ def build_network(
         load_weights(network.backbone, spec.pretrained, weights_root)
     # A quarter to a third faster on CPUs, and what tensor cores want.
     return network.to(memory_format=torch.channels_last)
+
+
+def check_pretrained(spec: BackboneSpec, weights_root: Path | None) -> None:
+    """Check that `build_network` will find its pretrained weights, without building the network or downloading.
+
+    Raises:
+        WeightsError: The weights are missing, damaged, unreachable or of another architecture.
+    """
+    if spec.pretrained.source == "none":
+        return
+    with torch.device("meta"):
+        backbone = new_network(spec, {}).backbone
+    if backbone is not None:
+        check_weights(backbone, spec.pretrained, weights_root)

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models.network import Backbone
-from rdc_sweeps.models.registry import new_network
-from rdc_sweeps.specs.backbone import BackboneSpec, FileWeights, Pretrained
+from rdc_sweeps.specs.backbone import FileWeights, Pretrained
 
 logger = logging.getLogger(__name__)
 
@@ -49,28 +48,22 @@ def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path 
     backbone.body.load_state_dict(chosen, strict=False)
 
 
-def check_weights(spec: BackboneSpec, weights_root: Path | None) -> None:
-    """Whether `load_weights` can work, without reading values or downloading.
+def check_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path | None) -> None:
+    """Raise what `load_weights` would raise, without reading values or downloading.
 
     Args:
-        spec: The backbone and where its weights come from.
+        backbone: The network; its parameters may be on the meta device.
+        pretrained: None, timm's hub, or a file in timm's naming.
         weights_root: Folder of weight files; only needed for files.
 
     Raises:
         WeightsError: As `load_weights` would.
     """
-    pretrained = spec.pretrained
-    if pretrained.source == "none":
-        return
-    path = _file(pretrained, weights_root) if pretrained.source == "file" else None
-    with torch.device("meta"):
-        backbone = new_network(spec, {}).backbone
-    if backbone is None:
-        return
-    if path is None:
-        _find_on_hub(backbone.architecture)
-    else:
+    if pretrained.source == "file":
+        path = _file(pretrained, weights_root)
         _check_fit(_read(path), backbone, path)
+    elif pretrained.source == "timm":
+        _find_on_hub(backbone.architecture)
 
 
 def _file(pretrained: FileWeights, weights_root: Path | None) -> Path:

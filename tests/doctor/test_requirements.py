@@ -36,7 +36,7 @@ def test_what_was_never_set_up_is_a_warning_and_what_is_damaged_a_problem(tmp_pa
 
 def test_published_label_settings_are_checked_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # It would ask the hub.
-    monkeypatch.setattr(requirements, "check_weights", lambda spec, root: None)
+    monkeypatch.setattr(requirements, "check_pretrained", lambda spec, root: None)
     folder = tmp_path / "nyuv2_settings"
     folder.mkdir()
     mask = torch.from_numpy(np.eye(3, dtype=np.float32)[np.arange(795) % 3])

@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models.network import MultiTaskNetwork
-from rdc_sweeps.models.registry import build_network
+from rdc_sweeps.models.registry import build_network, check_pretrained
 from rdc_sweeps.models.taskexpert import MemorialMixture, VisionTransformer
-from rdc_sweeps.models.weights import check_weights
 from rdc_sweeps.specs.backbone import FileWeights, NoWeights, TaskExpertSpec
 from rdc_sweeps.specs.base import Task
 
@@ -194,7 +193,7 @@ def test_weights_of_timms_model_fit_as_they_are(tmp_path: Path, caplog: pytest.L
     whole = timm.create_model("vit_tiny_patch16_384").state_dict()
     save_file(whole, tmp_path / "w.safetensors")
     spec = TINY.model_copy(update={"pretrained": FileWeights(file="w.safetensors")})
-    check_weights(spec, tmp_path)
+    check_pretrained(spec, tmp_path)
     with caplog.at_level(logging.WARNING):
         network = build_network(spec, ("depth",), 13, weights_root=tmp_path)
     assert caplog.text == ""
@@ -207,7 +206,7 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     save_file(timm.create_model("vit_tiny_patch16_384").state_dict(), tmp_path / "w.safetensors")
     spec = LARGE.model_copy(update={"pretrained": FileWeights(file="w.safetensors")})
     with pytest.raises(WeightsError, match="not weights of vit_large_patch16_384"):
-        check_weights(spec, tmp_path)
+        check_pretrained(spec, tmp_path)
 
 
 @pytest.mark.slow

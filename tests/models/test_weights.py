@@ -15,8 +15,7 @@ from torch import Tensor
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models import weights
-from rdc_sweeps.models.registry import build_network
-from rdc_sweeps.models.weights import check_weights
+from rdc_sweeps.models.registry import build_network, check_pretrained
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     EfficientNetLite0Spec,
@@ -44,7 +43,7 @@ def from_file(name: str) -> BackboneSpec:
 
 def load(spec: BackboneSpec, root: Path | None) -> dict[str, Tensor]:
     """The backbone's values after building; checking beforehand must agree with it."""
-    check_weights(spec, root)
+    check_pretrained(spec, root)
     torch.manual_seed(0)
     network = build_network(spec, ("depth",), 13, weights_root=root)
     return {} if network.backbone is None else dict(network.backbone.body.state_dict())
@@ -52,7 +51,7 @@ def load(spec: BackboneSpec, root: Path | None) -> dict[str, Tensor]:
 
 def failure(spec: BackboneSpec, root: Path | None) -> str:
     with pytest.raises(WeightsError) as checked:
-        check_weights(spec, root)
+        check_pretrained(spec, root)
     with pytest.raises(WeightsError) as built:
         build_network(spec, ("depth",), 13, weights_root=root)
     assert str(checked.value) == str(built.value)
@@ -171,7 +170,7 @@ def test_checking_leaves_the_random_state_alone(tmp_path: Path, lite: dict[str, 
     save_file(lite, tmp_path / "w.safetensors")
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    check_weights(from_file("w.safetensors"), tmp_path)
+    check_pretrained(from_file("w.safetensors"), tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
