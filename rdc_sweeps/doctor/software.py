@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import rdc_sweeps
 from rdc_sweeps.doctor.findings import Finding
 
-NEEDED = ("torch", "torchvision", "timm", "accelerate", "wandb", "numpy", "pydantic", "filelock", "scikit-image")
+NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "pydantic", "filelock", "scikit-image")
 OPTIONAL = {
     "optuna": "tune",
     "submitit": "slurm",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("rdc-sweeps", "torch", "torchvision", "timm", "accelerate", "numpy", "scikit-image", "wandb")
+PACKAGES = ("rdc-sweeps", "torch", "torchvision", "timm", "numpy", "scikit-image", "wandb")
 
 
 def describe_environment() -> dict[str, Any]:

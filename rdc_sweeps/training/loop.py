@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
@@ -29,8 +28,8 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import Observer, Panel
+from rdc_sweeps.training.optimizer import build_optimizer, set_learning_rates
 from rdc_sweeps.training.records import EpochRecord, Metrics
-from rdc_sweeps.training.schedules import learning_rate
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
@@ -84,14 +83,9 @@ class _Loop:
     ) -> None:
         self.spec, self.checkpoint, self.observers, self.write = spec, checkpoint, observers, write
         self.id = run_id(spec)
-        self.accelerator = Accelerator(
-            cpu=settings.device == "cpu",
-            mixed_precision="bf16" if spec.training.precision == "bfloat16" else "no",
-        )
         self.world = world()
-        self.device = self.accelerator.device
-        if self.world.size > 1 and self.device.type == "cuda":
-            self.device = torch.device("cuda", self.world.rank)
+        on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+        self.device = torch.device("cuda", self.world.rank) if on_gpu else torch.device("cpu")
         data = open_data(spec, settings)
         self.batches = TrainingBatches(
             data.splits.train,
@@ -117,12 +111,9 @@ class _Loop:
         self.validation = evaluated(data.splits.validation, data.validation_mask)
         self.meter = partial(MultiTaskMeter, spec.dataset.tasks, len(spec.dataset.classes))
         self.learner: Learner = build_learner(spec, settings)
-        networks, film = self.learner.parameter_groups()
-        groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
         self.learner.to(self.device)
         share_batch_norms(self.learner, self.world)
-        self.optimizer = torch.optim.Adam(groups, lr=spec.training.network.learning_rate)
-        self.wrapped = self.accelerator.prepare_model(self.learner)
+        self.optimizer = build_optimizer(self.learner, spec.training)
         self.epoch, self.step = 0, 0
         self.history: list[EpochRecord] = []
         self.sums: dict[str, float] = {}
@@ -154,19 +145,20 @@ class _Loop:
 
     def _train_epoch(self, stop: Callable[[], bool]) -> bool:
         """Train the rest of the epoch; False if it was stopped before its end."""
-        self.wrapped.train()
-        rates = self._set_learning_rates()
+        self.learner.train()
+        rates = set_learning_rates(self.optimizer, self.spec.training, self.epoch)
         per_epoch = self.batches.steps_per_epoch
+        half = self.spec.training.precision == "bfloat16"
         with closing(self.batches.epoch(self.epoch, start_step=self.step)) as batches:
             for batch in batches:
                 if self.world.agreed(stop()):
                     return False
                 # Noise (Gumbel, drop-out) is a function of the seed and the step alone.
                 torch.manual_seed(_noise_seed(self.spec.seed, self.epoch, self.step))
-                with self.accelerator.autocast():
-                    losses = self.wrapped(batch.to(self.device), self.epoch + self.step / per_epoch)
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+                    losses = self.learner(batch.to(self.device), self.epoch + self.step / per_epoch)
                 self.optimizer.zero_grad(set_to_none=True)
-                self.accelerator.backward(losses.total if self.world.size == 1 else losses.total * batch.fraction)
+                (losses.total if self.world.size == 1 else losses.total * batch.fraction).backward()
                 parameters = list(self.learner.parameters())
                 self.world.sum_gradients(parameters)
                 norm = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
@@ -186,14 +178,6 @@ class _Loop:
                     observer.stepped(self.epoch, self.epoch * per_epoch + self.step, {**values, **rates})
                 self.step += 1
         return True
-
-    def _set_learning_rates(self) -> dict[str, float]:
-        rates = {}
-        for group in self.optimizer.param_groups:
-            chosen = getattr(self.spec.training, group["name"])
-            group["lr"] = learning_rate(chosen.learning_rate, chosen.schedule, self.epoch, self.spec.training.epochs)
-            rates[f"learning_rate/{group['name']}"] = group["lr"]
-        return rates
 
     def _check_finite(self, values: Mapping[str, float]) -> None:
         watched = ("loss", "gradient_norm")

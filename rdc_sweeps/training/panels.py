@@ -31,7 +31,7 @@ SMALLEST = 144
 """Height in pixels below which pictures are magnified, by a whole number."""
 
 
-class Cell(NamedTuple):
+class Captioned(NamedTuple):
     """A picture and the line above it."""
 
     caption: str
@@ -62,16 +62,16 @@ def prediction_panel(
     height, width = picture.shape[:2]
     zoom = -(-SMALLEST // height)
     size = (width * zoom, height * zoom)
-    columns = [[Cell("input", _fit(picture, size))]]
+    columns = [[Captioned("input", _fit(picture, size))]]
     for task, predicted in prediction.items():
         known = _task_map(task, truth.get(task), (height, width))
         guess = _task_map(task, predicted, (height, width))
         remark, drawn = _colour(task, known, guess)
         pictures = [_fit(hatching(size[1], size[0]) if one is None else one, size) for one in drawn]
         upper = f"{task}: {'no truth' if known is None else 'truth'}{remark}"
-        columns.append([Cell(upper, pictures[0]), Cell(f"{task}: prediction", pictures[1])])
+        columns.append([Captioned(upper, pictures[0]), Captioned(f"{task}: prediction", pictures[1])])
         if task == "semantic":
-            columns[0].append(Cell("", _legend([one for one in (known, guess) if one is not None], classes, size)))
+            columns[0].append(Captioned("", _legend([one for one in (known, guess) if one is not None], classes, size)))
     return _arrange(columns, size)
 
 
@@ -139,16 +139,16 @@ def _class_name(index: int, classes: Sequence[str]) -> str:
     return classes[index] if index < len(classes) else f"class {index}"
 
 
-def _arrange(columns: Sequence[Sequence[Cell]], size: tuple[int, int]) -> Picture:
+def _arrange(columns: Sequence[Sequence[Captioned]], size: tuple[int, int]) -> Picture:
     rows = max(len(column) for column in columns)
     across, down = size[0] + GAP, size[1] + CAPTION
     canvas = Image.new("RGB", (len(columns) * across + GAP, rows * down + GAP), PAPER)
     draw = ImageDraw.Draw(canvas)
     for x, column in enumerate(columns):
-        for y, cell in enumerate(column):
+        for y, one in enumerate(column):
             corner = (GAP + x * across, y * down)
-            draw.text((corner[0], corner[1] + 2), cell.caption, fill=INK, font=_font())
-            canvas.paste(cell.picture, (corner[0], corner[1] + CAPTION))
+            draw.text((corner[0], corner[1] + 2), one.caption, fill=INK, font=_font())
+            canvas.paste(one.picture, (corner[0], corner[1] + CAPTION))
     return np.asarray(canvas)
 
 

@@ -8,7 +8,7 @@ from rdc_sweeps.specs.training import (
     ScheduleSpec,
     StepSchedule,
 )
-from rdc_sweeps.training.schedules import learning_rate
+from rdc_sweeps.training.optimizer import learning_rate
 
 EPOCHS = 20
 

@@ -1,0 +1,42 @@
+"""Adam's two parameter groups, and their learning rates as pure functions of the epoch: no schedule state to resume."""
+
+import math
+
+import torch
+
+from rdc_sweeps.specs.training import FilmGroup, NetworkGroup, ScheduleSpec, TrainingSpec
+from rdc_sweeps.training.setup import Learner
+
+
+def build_optimizer(learner: Learner, spec: TrainingSpec) -> torch.optim.Adam:
+    """Adam over the groups "network" and, if the method has FiLM parameters, "film"."""
+    networks, film = learner.parameter_groups()
+    groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
+    return torch.optim.Adam(groups, lr=spec.network.learning_rate)
+
+
+def set_learning_rates(optimizer: torch.optim.Optimizer, spec: TrainingSpec, epoch: int) -> dict[str, float]:
+    """Give every group its rate during `epoch`; returns the rates as they are reported."""
+    rates = {}
+    for group in optimizer.param_groups:
+        chosen: NetworkGroup | FilmGroup = getattr(spec, group["name"])
+        group["lr"] = learning_rate(chosen.learning_rate, chosen.schedule, epoch, spec.epochs)
+        rates[f"learning_rate/{group['name']}"] = group["lr"]
+    return rates
+
+
+def learning_rate(base: float, schedule: ScheduleSpec, epoch: int, epochs: int) -> float:
+    """Learning rate during `epoch` (counted from 0) of `epochs`."""
+    match schedule.name:
+        case "constant":
+            return base
+        case "step":
+            return base * float(schedule.factor ** (epoch // schedule.period))
+        case "cosine_restarts":
+            return _cosine(base, schedule.minimum, epoch % schedule.period / schedule.period)
+        case "cosine":
+            return _cosine(base, schedule.minimum, epoch / epochs)
+
+
+def _cosine(base: float, minimum: float, progress: float) -> float:
+    return minimum + (base - minimum) * (1 + math.cos(math.pi * progress)) / 2
