@@ -13,7 +13,7 @@ from rdc_sweeps.regions.semantic import semantic_regions
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
 from rdc_sweeps.specs.dataset import RoomsSpec
 from rdc_sweeps.specs.regions import SuperpixelRegions
-from rdc_sweeps.synthetic.rooms.dataset import open_rooms
+from rdc_sweeps.synthetic.rooms.scenes import open_rooms
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from rdc_sweeps.synthetic.rooms.render import render
+from rdc_sweeps.synthetic.rooms.scenes import render
 from rdc_sweeps.training.colours import depth_colours, normal_colours, semantic_colours
 
 INDICES = (57, 64, 74, 56)

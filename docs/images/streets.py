@@ -4,7 +4,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from rdc_sweeps.synthetic.streets.render import render
+from rdc_sweeps.synthetic.streets.scenes import render
 from rdc_sweeps.training.colours import depth_colours, semantic_colours
 
 INDICES = (37, 40, 41, 39)

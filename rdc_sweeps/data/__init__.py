@@ -1,1 +1,1 @@
-"""Data sets to samples: readers, the procedural `rooms` and `streets`, label settings, augmentation, batches."""
+"""Data sets to samples: readers, label settings, augmentation, batches, loading."""

@@ -1,6 +1,6 @@
-"""The `.npy` layout of MTAN: `<split>/<folder>/<index>.npy`, one folder for images and one for each task."""
+"""NYU-V2 and Cityscapes in MTAN's `.npy` layout: `<split>/<folder>/<index>.npy`, one folder per task."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,7 @@ from rdc_sweeps.data.arrays import Stored, open_array
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size, Task
-
-Progress = Callable[[int, int], None]
-"""Called with how many of how many images are done."""
+from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, NYU_CLASSES, CityscapesSpec, NyuV2Spec
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,13 @@ class MtanLayout:
     def folders(self) -> tuple[str, ...]:
         """All folders of a split."""
         return (self.image, *self.labels.values())
+
+
+NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"})
+"""NYU-V2 (Silberman et al. 2012) as published with MTAN."""
+
+CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "depth": "depth"})
+"""Cityscapes (Cordts et al. 2016) as published with MTAN: 7 classes, and disparity in place of depth."""
 
 
 class MtanFolder:
@@ -80,24 +85,6 @@ class MtanFolder:
             depth=arrays.depth_of(depth, self._size) if depth else None,
             normal=arrays.normal_of(normal, self._size) if normal else None,
         )
-
-    def check(self, progress: Progress | None = None) -> list[str]:
-        """Read every file whole; all problems, each with its file and remedy."""
-        problems = []
-        for index in range(self._count):
-            wanted: list[tuple[Task, ...]] = [(), *((task,) for task in self.tasks)]
-            for tasks in wanted:
-                try:
-                    if tasks:
-                        self.scene(index, tasks)
-                    else:
-                        self.image(index)
-                except DataError as error:
-                    if str(error) not in problems:
-                        problems.append(str(error))
-            if progress is not None:
-                progress(index + 1, self._count)
-        return problems
 
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
@@ -166,6 +153,32 @@ def open_mtan_splits(
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; set {setting} to the folder that holds train/ and val/")
     return open_mtan(root / "train", layout, size, setting), open_mtan(root / "val", layout, size, setting)
+
+
+def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
+    """The training split and the test split of NYU-V2.
+
+    Raises:
+        DataError: `root` is not set, or does not hold the data set.
+    """
+    return open_mtan_splits(
+        "NYU-V2", NYUV2_LAYOUT, spec.size, root, "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)"
+    )
+
+
+def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
+    """The training split and the test split of Cityscapes.
+
+    Raises:
+        DataError: `root` is not set, or does not hold the data set.
+    """
+    return open_mtan_splits(
+        "Cityscapes",
+        CITYSCAPES_LAYOUT,
+        spec.size,
+        root,
+        "RDC_SWEEP_CITYSCAPES_ROOT (cityscapes_root in rdc-sweep.toml)",
+    )
 
 
 def _difference(expected: set[str], found: set[str]) -> str:

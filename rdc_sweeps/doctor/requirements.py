@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdc_sweeps.data.label_settings import label_mask
-from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.doctor.findings import Finding, Level
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.registry import check_pretrained
@@ -14,6 +13,7 @@ from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import dataset_root, stored_regions
+from rdc_sweeps.training.splits import open_splits
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class Extension:
     Attributes:
         spec: What a table file may write; its `name` is a literal, the name of the entry point.
         implementation: `module:object`, imported only to train, so that specs need no heavy packages. Called like
-            the values of `methods.registry.METHODS`, `models.registry.NETWORKS` or `data.splits.OPENERS`.
+            the values of `methods.registry.METHODS`, `models.registry.NETWORKS` or `training.splits.OPENERS`.
     """
 
     spec: type[Spec]

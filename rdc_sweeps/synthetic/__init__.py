@@ -1,1 +1,1 @@
-"""Procedural data sets with exact labels: `rooms` and `streets`, drawn by one `engine`."""
+"""Procedural data sets with exact labels: `rooms` and `streets`, rendered by one `engine`."""

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.label_settings import label_mask
-from rdc_sweeps.data.splits import Splits, open_splits
 from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.methods.supervised import SingleTaskNetworks
@@ -23,6 +22,7 @@ from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, SingleTask
 from rdc_sweeps.specs.regions import RegionExtraction, RegionSource
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.training.splits import Splits, open_splits
 
 
 @dataclass(frozen=True)

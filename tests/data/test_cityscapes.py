@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rdc_sweeps.data.label_settings import label_mask
-from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, CityscapesSpec, LabelSpec, StreetsSpec
+from rdc_sweeps.training.splits import open_splits
 from tests.data.street_images import write_streets
 
 SIZE = (32, 64)

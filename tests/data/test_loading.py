@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
-from rdc_sweeps.data.mtan import MtanFolder, open_mtan
-from rdc_sweeps.data.nyuv2 import LAYOUT
+from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, open_mtan
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError, UsageError
 from rdc_sweeps.specs.base import Size, Task
@@ -56,7 +55,7 @@ def rows_of(batches: TrainingBatches, epoch: int, start_step: int = 0) -> list[l
 
 
 def opened(root: Path) -> MtanFolder:
-    return open_mtan(root / "train", LAYOUT, SIZE, "SETTING")
+    return open_mtan(root / "train", NYUV2_LAYOUT, SIZE, "SETTING")
 
 
 def the_same(first: Batch, second: Batch) -> bool:

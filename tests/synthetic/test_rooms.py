@@ -9,8 +9,8 @@ import pytest
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NYU_CLASSES
-from rdc_sweeps.synthetic.rooms.dataset import Rooms
-from rdc_sweeps.synthetic.rooms.render import GENERATOR_VERSION, render
+from rdc_sweeps.synthetic.engine.rendered import RenderedScenes
+from rdc_sweeps.synthetic.rooms.scenes import GENERATOR_VERSION, ROOMS, render
 
 SIZE = (96, 128)
 
@@ -60,7 +60,7 @@ def test_the_generator_has_the_version_of_its_scenes() -> None:
 def test_another_process_renders_the_same() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from rdc_sweeps.synthetic.rooms.render import render\n"
+        "from rdc_sweeps.synthetic.rooms.scenes import render\n"
         "render(9, 9, (32, 32))\n"
         "scene = render(3, 17, (96, 128))\n"
         "content = hashlib.sha256()\n"
@@ -146,7 +146,7 @@ def test_the_scene_is_the_same_at_every_size() -> None:
 
 
 def test_a_cached_scene_is_the_rendered_one(tmp_path: Path) -> None:
-    rooms = Rooms(7, 3, 4, SIZE, tmp_path)
+    rooms = RenderedScenes(ROOMS, 7, 3, 4, SIZE, tmp_path)
     assert len(rooms) == 4
     rendered, first, again = render(7, 4, SIZE), rooms.scene(1, rooms.tasks), rooms.scene(1, rooms.tasks)
     assert digest(first) == digest(again)
@@ -160,7 +160,7 @@ def test_a_cached_scene_is_the_rendered_one(tmp_path: Path) -> None:
 
 
 def test_withheld_labels_are_not_opened(tmp_path: Path) -> None:
-    rooms = Rooms(7, 0, 4, SIZE, tmp_path)
+    rooms = RenderedScenes(ROOMS, 7, 0, 4, SIZE, tmp_path)
     before = rooms.scene(2, ["depth"])
     for path in tmp_path.rglob("2.npy"):
         if path.parent.name in ("label", "normal"):
@@ -174,7 +174,7 @@ def test_withheld_labels_are_not_opened(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["image", "label", "depth", "normal"])
 def test_damaged_files_are_rendered_again(tmp_path: Path, name: str) -> None:
-    rooms = Rooms(7, 0, 4, SIZE, tmp_path)
+    rooms = RenderedScenes(ROOMS, 7, 0, 4, SIZE, tmp_path)
     before = rooms.scene(0, rooms.tasks)
     (damaged,) = (path for path in tmp_path.rglob("0.npy") if path.parent.name == name)
     damaged.write_bytes(damaged.read_bytes()[:200])
@@ -182,20 +182,24 @@ def test_damaged_files_are_rendered_again(tmp_path: Path, name: str) -> None:
 
 
 def test_the_cache_holds_each_seed_and_size_apart(tmp_path: Path) -> None:
-    scenes = [Rooms(seed, 0, 1, size, tmp_path).image(0) for seed, size in ((0, SIZE), (1, SIZE), (0, (32, 64)))]
+    scenes = [
+        RenderedScenes(ROOMS, seed, 0, 1, size, tmp_path).image(0)
+        for seed, size in ((0, SIZE), (1, SIZE), (0, (32, 64)))
+    ]
     assert [image.shape for image in scenes] == [(96, 128, 3), (96, 128, 3), (32, 64, 3)]
     assert (scenes[0] != scenes[1]).any()
 
 
 def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom rdc_sweeps.synthetic.rooms.dataset import Rooms\n"
-        "rooms = Rooms(7, 0, 20, (32, 64), Path(sys.argv[1]))\n"
+        "import sys\nfrom pathlib import Path\nfrom rdc_sweeps.synthetic.engine.rendered import RenderedScenes\n"
+        "from rdc_sweeps.synthetic.rooms.scenes import ROOMS\n"
+        "rooms = RenderedScenes(ROOMS, 7, 0, 20, (32, 64), Path(sys.argv[1]))\n"
         "for index in range(20): rooms.scene(index, rooms.tasks)"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
     assert [process.wait() for process in running] == [0, 0]
-    rooms = Rooms(7, 0, 20, (32, 64), tmp_path)
+    rooms = RenderedScenes(ROOMS, 7, 0, 20, (32, 64), tmp_path)
     for index in range(20):
         np.testing.assert_array_equal(rooms.scene(index, ["depth"]).depth, render(7, index, (32, 64)).depth)
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".npy"}
@@ -204,9 +208,9 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_text("a file where a folder should be")
     with pytest.raises(DataError, match=r"cannot be written .*RDC_SWEEP_CACHE_ROOT"):
-        Rooms(7, 0, 1, (32, 64), tmp_path).image(0)
+        RenderedScenes(ROOMS, 7, 0, 1, (32, 64), tmp_path).image(0)
 
 
 def test_indices_out_of_range_are_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexError, match="no image 3, there are 3"):
-        Rooms(7, 0, 3, SIZE, tmp_path).image(3)
+        RenderedScenes(ROOMS, 7, 0, 3, SIZE, tmp_path).image(3)

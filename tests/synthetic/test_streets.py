@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from rdc_sweeps.data.scene import Scene
-from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, StreetsSpec
-from rdc_sweeps.synthetic.engine.dataset import FIRST_TEST_INDEX
-from rdc_sweeps.synthetic.streets.dataset import Streets
-from rdc_sweeps.synthetic.streets.render import DISPARITY_AT_1_METRE, GENERATOR_VERSION, render
+from rdc_sweeps.synthetic.engine.rendered import FIRST_TEST_INDEX, RenderedScenes
+from rdc_sweeps.synthetic.streets.scenes import DISPARITY_AT_1_METRE, GENERATOR_VERSION, STREETS, render
+from rdc_sweeps.training.splits import open_splits
 
 SIZE = (64, 128)
 FLAT, SKY, VEHICLE = (CITYSCAPES_CLASSES.index(name) for name in ("flat", "sky", "vehicle"))
@@ -51,7 +50,7 @@ def test_the_generator_has_the_version_of_its_scenes() -> None:
 def test_another_process_renders_the_same() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from rdc_sweeps.synthetic.streets.render import render\n"
+        "from rdc_sweeps.synthetic.streets.scenes import render\n"
         "render(9, 9, (32, 32))\n"
         "scene = render(3, 17, (64, 128))\n"
         "content = hashlib.sha256()\n"
@@ -125,7 +124,7 @@ def test_the_scene_is_the_same_at_every_size() -> None:
 
 
 def test_cached_scenes_are_the_rendered_ones(tmp_path: Path) -> None:
-    streets = Streets(7, 3, 4, SIZE, tmp_path)
+    streets = RenderedScenes(STREETS, 7, 3, 4, SIZE, tmp_path)
     rendered, first, again = render(7, 4, SIZE), streets.scene(1, streets.tasks), streets.scene(1, streets.tasks)
     assert digest(first) == digest(again)
     np.testing.assert_array_equal(first.semantic, rendered.semantic)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.dispatch.requirements import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
@@ -17,6 +16,7 @@ from rdc_sweeps.training.loop import Training, train
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
 from rdc_sweeps.training.setup import open_data
+from rdc_sweeps.training.splits import open_splits
 
 from .small import small_run
 

@@ -1,1 +1,1 @@
-"""What draws a scene: `boxes` make things, `raster` sees them, `textures` colour them, `dataset` caches the picture."""
+"""The renderer: `boxes` model things, `raster` finds what each pixel sees, `textures` and `shading` colour it."""

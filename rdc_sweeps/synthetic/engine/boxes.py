@@ -76,6 +76,14 @@ _DOWN = np.array([[0, -2, 0], [0, -2, 0], [0, 0, 2], [0, 0, 2], [0, -2, 0], [0, 
 _NORMAL = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float)
 
 
+def block(
+    label: int, material: Material, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float]
+) -> Box:
+    """A box from its extent along each axis."""
+    centre = ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2)
+    return Box(label, material, centre, ((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2))
+
+
 def quads_of(boxes: list[Box]) -> Quads:
     """The six outer faces of every box."""
     centre = np.array([box.centre for box in boxes])

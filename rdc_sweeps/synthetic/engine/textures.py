@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.synthetic.engine.boxes import Pattern
 
-Floats = NDArray[np.float32]
 _SIDE = 512
 _TEXELS_PER_METRE = 160.0
 

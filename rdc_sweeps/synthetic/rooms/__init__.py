@@ -1,4 +1,4 @@
 """`rooms`: a procedural indoor data set with exact labels.
 
-`furniture` builds pieces out of boxes, `layout` furnishes a room with them, `render` colours what is seen.
+`furniture` builds pieces out of boxes, `layout` furnishes a room with them, `scenes` renders it.
 """

@@ -6,7 +6,7 @@ A piece stands on y = 0 with its back at z = 0 and reaches to z = depth; x = 0 i
 from typing import NamedTuple
 
 from rdc_sweeps.specs.dataset import NYU_CLASSES
-from rdc_sweeps.synthetic.engine.boxes import Box, Material, Pattern
+from rdc_sweeps.synthetic.engine.boxes import Box, Material, Pattern, block
 from rdc_sweeps.synthetic.engine.dice import Dice
 from rdc_sweeps.synthetic.rooms import materials
 
@@ -20,14 +20,6 @@ class Piece(NamedTuple):
     depth: float
     height: float
     boxes: list[Box]
-
-
-def block(
-    label: int, material: Material, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float]
-) -> Box:
-    """A box from its extent along each axis."""
-    centre = ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2)
-    return Box(label, material, centre, ((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2))
 
 
 def _legs(label: int, material: Material, half: float, depth: float, top: float, thick: float) -> list[Box]:

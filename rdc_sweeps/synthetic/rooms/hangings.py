@@ -1,6 +1,6 @@
 """What hangs on walls, built of boxes: the back is at z = 0, the lower edge at y = 0."""
 
-from rdc_sweeps.synthetic.engine.boxes import Material, Pattern
+from rdc_sweeps.synthetic.engine.boxes import Material, Pattern, block
 from rdc_sweeps.synthetic.engine.dice import Dice
 from rdc_sweeps.synthetic.rooms import materials
 from rdc_sweeps.synthetic.rooms.furniture import (
@@ -12,7 +12,6 @@ from rdc_sweeps.synthetic.rooms.furniture import (
     WALL,
     WINDOW,
     Piece,
-    block,
     thing,
 )
 

@@ -1,4 +1,4 @@
 """`streets`: a procedural street data set with exact labels.
 
-`traffic` and `roadside` build things out of boxes, `layout` puts them along a street, `render` colours what is seen.
+`traffic` and `roadside` build things out of boxes, `layout` puts them along a street, `scenes` renders it.
 """

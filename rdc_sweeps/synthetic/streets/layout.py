@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rdc_sweeps.synthetic.engine.boxes import Box, Material, Pattern, Quads, inner_quads, joined, moved, quads_of
+from rdc_sweeps.synthetic.engine.boxes import Box, Material, Pattern, Quads, block, inner_quads, joined, moved, quads_of
 from rdc_sweeps.synthetic.engine.dice import Dice
 from rdc_sweeps.synthetic.engine.raster import Camera, looking
-from rdc_sweeps.synthetic.rooms.furniture import block
 from rdc_sweeps.synthetic.streets import materials, roadside, traffic
 from rdc_sweeps.synthetic.streets.textures import StreetPattern
 from rdc_sweeps.synthetic.streets.traffic import FLAT, SKY

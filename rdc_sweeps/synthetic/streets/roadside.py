@@ -2,9 +2,8 @@
 
 import math
 
-from rdc_sweeps.synthetic.engine.boxes import Box, Material
+from rdc_sweeps.synthetic.engine.boxes import Box, Material, block
 from rdc_sweeps.synthetic.engine.dice import Dice
-from rdc_sweeps.synthetic.rooms.furniture import block
 from rdc_sweeps.synthetic.streets import materials
 from rdc_sweeps.synthetic.streets.textures import STOREY
 from rdc_sweeps.synthetic.streets.traffic import CONSTRUCTION, NATURE, OBJECT

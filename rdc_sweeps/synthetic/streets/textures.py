@@ -5,8 +5,9 @@ from enum import IntEnum
 
 import numpy as np
 
+from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.synthetic.engine import textures
-from rdc_sweeps.synthetic.engine.textures import Floats, Places, scattered
+from rdc_sweeps.synthetic.engine.textures import Places, scattered
 
 STOREY = 3.2
 """Metres from window to window up a facade."""

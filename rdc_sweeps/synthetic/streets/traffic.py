@@ -1,9 +1,8 @@
 """Cars, vans, buses and people, each built of boxes around x = z = 0 on y = 0; they face z."""
 
 from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES
-from rdc_sweeps.synthetic.engine.boxes import Box, Colour, Material
+from rdc_sweeps.synthetic.engine.boxes import Box, Colour, Material, block
 from rdc_sweeps.synthetic.engine.dice import Dice
-from rdc_sweeps.synthetic.rooms.furniture import block
 from rdc_sweeps.synthetic.streets import materials
 from rdc_sweeps.synthetic.streets.textures import StreetPattern
 

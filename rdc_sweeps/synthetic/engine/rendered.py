@@ -1,31 +1,32 @@
-"""Data sets that are drawn here: scenes are rendered when first asked for, and kept on disk in MTAN's layout."""
+"""Rendered data sets: a scene is rendered when it is first asked for, and cached on disk in MTAN's layout."""
 
-import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rdc_sweeps.data.mtan import MtanFolder, MtanLayout
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.errors import DataError
+from rdc_sweeps.files import write_atomically
 from rdc_sweeps.specs.base import Size, Task
+from rdc_sweeps.specs.dataset import DrawnImagesSpec
 
 FIRST_TEST_INDEX = 2**32
-"""Scenes from here on are test images, so that a larger training split leaves the test images as they are."""
+"""Index of the first test scene: far beyond any training split, so that enlarging it leaves the test scenes alone."""
 
 
 @dataclass(frozen=True)
 class Renderer:
-    """How the scenes of a data set are made.
+    """How the scenes of a data set are rendered.
 
     Attributes:
         name: The data set.
         version: Raised whenever the same seed and index give another scene.
         layout: Folders and classes of its files.
-        render: Seed, index and size to a scene with all labels.
+        render: (seed, index, size) to a scene with all labels.
     """
 
     name: str
@@ -33,11 +34,19 @@ class Renderer:
     layout: MtanLayout
     render: Callable[[int, int, Size], Scene]
 
+    def splits(self, spec: DrawnImagesSpec, cache: Path) -> "tuple[RenderedScenes, RenderedScenes]":
+        """The training split, including the images held out at its end, and the test split."""
+        training = spec.train_images + spec.validation_images
+        return (
+            RenderedScenes(self, spec.seed, 0, training, spec.size, cache),
+            RenderedScenes(self, spec.seed, FIRST_TEST_INDEX, spec.test_images, spec.size, cache),
+        )
+
 
 class RenderedScenes:
-    """Scenes `first` to `first + count - 1` of those that `seed` determines.
+    """Scenes `first` to `first + count - 1` of the sequence that `seed` determines.
 
-    Any number of processes may share a cache: files appear whole or not at all, and all write the same.
+    Any number of processes may share a cache: files are written atomically, and every process writes the same bytes.
     """
 
     def __init__(self, renderer: Renderer, seed: int, first: int, count: int, size: Size, cache: Path) -> None:
@@ -50,7 +59,7 @@ class RenderedScenes:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Tasks that scenes have labels for."""
+        """Tasks that the scenes have labels for."""
         return self._stored.tasks
 
     @property
@@ -78,7 +87,7 @@ class RenderedScenes:
         try:
             return self._stored.scene(number, tasks)
         except DataError:
-            # Not there yet, or damaged: either way the scene is rendered (again).
+            # Missing or damaged: render it (again).
             self._store(number)
         return self._stored.scene(number, tasks)
 
@@ -89,26 +98,11 @@ class RenderedScenes:
         for name, array in {layout.image: np.round(scene.image * 255).astype(np.uint8), **labels}.items():
             target = self._stored.folder / name / f"{number}.npy"
             try:
-                _write(target, array)
+                # Not forced to disk, which would take a quarter of the time: a file that a crash cuts short is damaged,
+                # and rendered again.
+                write_atomically(target, partial(np.save, arr=array), durable=False)
             except OSError as error:
                 raise DataError(
                     f"{target}: cannot be written ({error}); free space or allow writing there, "
                     "or set RDC_SWEEP_CACHE_ROOT to another folder"
                 ) from error
-
-
-def _write(target: Path, array: NDArray[np.generic]) -> None:
-    """Write an array whole or not at all.
-
-    Unlike a run's files it is not forced to disk, which would take a quarter of the time: what a crash of the machine
-    cuts short is rendered again.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with part.open("xb") as file:
-            np.save(file, array)
-        part.replace(target)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

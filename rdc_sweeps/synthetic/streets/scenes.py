@@ -1,15 +1,19 @@
-"""Rendering: a street to its picture, classes and disparity."""
+"""The `streets` data set: a street to its image, classes and disparity."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 
-from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.data.mtan import CITYSCAPES_LAYOUT
+from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.specs.base import Size
+from rdc_sweeps.specs.dataset import StreetsSpec
 from rdc_sweeps.synthetic.engine.dice import Dice
 from rdc_sweeps.synthetic.engine.raster import Hits, cast
+from rdc_sweeps.synthetic.engine.rendered import RenderedScenes, Renderer
+from rdc_sweeps.synthetic.engine.shading import albedo, developed, lit, places_of
 from rdc_sweeps.synthetic.engine.textures import Places
-from rdc_sweeps.synthetic.rooms.render import Floats, albedo, developed, lit, places_of
 from rdc_sweeps.synthetic.streets.layout import Street, street
 from rdc_sweeps.synthetic.streets.textures import StreetPattern, colour_of
 from rdc_sweeps.synthetic.streets.traffic import SKY
@@ -92,3 +96,11 @@ def _sky(
         offset=np.full(count, dice.whole(0, 511)),
     )
     return colour_of(StreetPattern.SKY, places)
+
+
+STREETS = Renderer("streets", GENERATOR_VERSION, CITYSCAPES_LAYOUT, render)
+
+
+def open_streets(spec: StreetsSpec, root: Path | None, cache: Path) -> tuple[RenderedScenes, RenderedScenes]:
+    """The training split, including the images held out at its end, and the test split; nothing is rendered yet."""
+    return STREETS.splits(spec, cache)

@@ -4,9 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rdc_sweeps.data.splits import open_splits
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NyuV2Spec, RoomsSpec
+from rdc_sweeps.training.splits import open_splits
+from tests.data.conftest import write_mtan
+
+__all__ = ["write_mtan"]
 
 WriteMtan = Callable[..., Path]
 SIZE = (32, 64)

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.cityscapes import open_cityscapes
-from rdc_sweeps.data.nyuv2 import open_nyuv2
+from rdc_sweeps.data.mtan import open_cityscapes, open_nyuv2
 from rdc_sweeps.data.scene import Dataset, Subset
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, NyuV2Spec, RoomsSpec, StreetsSpec
 from rdc_sweeps.specs.extensions import implementation
-from rdc_sweeps.synthetic.rooms.dataset import open_rooms
-from rdc_sweeps.synthetic.streets.dataset import open_streets
+from rdc_sweeps.synthetic.rooms.scenes import open_rooms
+from rdc_sweeps.synthetic.streets.scenes import open_streets
 
 OPENERS: dict[type[Spec], Callable[[Any, Path | None, Path], tuple[Dataset, Dataset]]] = {
     NyuV2Spec: open_nyuv2,
