@@ -9,12 +9,12 @@ from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.regions.build import BuildReport, build_regions
-from rdc_sweeps.regions.image import image_digest
+from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.dataset import DatasetSpec
-from rdc_sweeps.specs.regions import RegionSource
+from rdc_sweeps.specs.extraction import RegionSource
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 

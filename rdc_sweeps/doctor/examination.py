@@ -7,7 +7,7 @@ from rdc_sweeps.doctor.disk import examine_disk
 from rdc_sweeps.doctor.findings import Finding
 from rdc_sweeps.doctor.machine import examine_machine
 from rdc_sweeps.doctor.software import examine_software
-from rdc_sweeps.doctor.tracking import examine_tracking
+from rdc_sweeps.doctor.wandb_access import examine_wandb
 from rdc_sweeps.settings import Settings
 
 
@@ -18,11 +18,11 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from examine_slurm(settings)
     yield from examine_disk("runs", settings.root)
     yield from examine_disk("cache", settings.cache_root)
-    yield from examine_tracking(settings)
+    yield from examine_wandb(settings)
     try:
-        from rdc_sweeps.doctor.requirements import examine_requirements
+        from rdc_sweeps.doctor.tables import examine_tables
     except (ImportError, OSError) as error:
         # PyTorch or a package beside it is broken, which was said above.
         yield Finding("tables", "problem", f"cannot be looked at: {' '.join(str(error).split())}")
         return
-    yield from examine_requirements(settings)
+    yield from examine_tables(settings)

@@ -14,8 +14,7 @@ from rdc_sweeps.methods.pairs import Pairs, batch_pairs, map_pairs
 from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.parallel.world import world
-from rdc_sweeps.regions.patches import patch_regions
-from rdc_sweeps.regions.semantic import semantic_regions
+from rdc_sweeps.regions.maps import patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import find_boundaries
 
-from rdc_sweeps.regions.generator import IdMap
-from rdc_sweeps.regions.image import eight_bit
+from rdc_sweeps.regions.generator import eight_bit
+from rdc_sweeps.regions.maps import IdMap
 
 
 def draw_regions(image: NDArray[np.floating[Any]], regions: IdMap) -> NDArray[np.uint8]:

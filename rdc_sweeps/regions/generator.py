@@ -1,5 +1,6 @@
-"""What a region generator is, and the conventions of an id map."""
+"""Region generators: what one is, the 8-bit images it sees, and what identifies its maps."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,11 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-NO_REGION = -1
-"""Id of the pixels that belong to no region."""
-
-IdMap = NDArray[np.int32]
-"""Region ids (H, W): 0..n-1, or `NO_REGION`."""
+from rdc_sweeps.errors import DataError
+from rdc_sweeps.regions.maps import IdMap
 
 
 class RegionGenerator(Protocol):
@@ -19,22 +17,36 @@ class RegionGenerator(Protocol):
 
     @property
     def key(self) -> str:
-        """Identity of everything besides the image that the map depends on, see `generator_key`."""
+        """Identity of everything besides the image that the map depends on; see `generator_key`."""
 
     def __call__(self, image: NDArray[np.floating[Any]]) -> IdMap:
-        """Id map (H, W) of an image (H, W, 3) in [0, 1]; every image of the same `image_digest` gets the same map."""
+        """Id map (H, W) of an image (H, W, 3) in [0, 1]; images of the same `image_digest` get the same map."""
 
 
 def generator_key(settings: Mapping[str, Any]) -> str:
-    """Canonical JSON of a generator's settings."""
+    """Canonical JSON of a generator's settings; `source` among them names the folder of its maps."""
     return json.dumps(dict(settings), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def contiguous(ids: NDArray[np.integer[Any]]) -> IdMap:
-    """Renumber an id map (H, W) to 0..n-1 in the order in which ids first appear, row by row; negative ids are none."""
-    values, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
-    regions = values >= 0
-    numbers = np.full(values.shape, NO_REGION, np.int32)
-    order = np.argsort(np.where(regions, first, ids.size), kind="stable")[: regions.sum()]
-    numbers[order] = np.arange(order.size, dtype=np.int32)
-    return numbers[inverse].reshape(ids.shape)
+def eight_bit(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Round an image (H, W, 3) from [0, 1] to 0..255.
+
+    Raises:
+        DataError: It is not a finite floating-point image of that shape.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or not np.issubdtype(image.dtype, np.floating):
+        raise DataError(
+            f"regions need a floating-point image (H, W, 3) in [0, 1], found {image.dtype} of shape {image.shape}"
+        )
+    if not np.isfinite(image).all():
+        raise DataError("regions need a finite image, found NaN or infinity; check the image file")
+    pixels: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+def image_digest(image: NDArray[np.floating[Any]]) -> str:
+    """BLAKE2b digest of an image (H, W, 3) in [0, 1], by its size and 8-bit pixels; 32 hex digits."""
+    pixels = np.ascontiguousarray(eight_bit(image))
+    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest.update(pixels.data)
+    return digest.hexdigest()

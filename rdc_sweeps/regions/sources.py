@@ -9,7 +9,7 @@ from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sam import SamGenerator
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
 from rdc_sweeps.specs.base import Spec
-from rdc_sweeps.specs.regions import RegionSource, SamRegions, SuperpixelRegions
+from rdc_sweeps.specs.extraction import RegionSource, SamRegions, SuperpixelRegions
 
 GENERATORS: dict[type[Spec], Callable[[Any, Path | None, str], RegionGenerator]] = {
     SamRegions: SamGenerator.from_checkpoint,

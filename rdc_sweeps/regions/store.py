@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.files import write_atomically
-from rdc_sweeps.regions.generator import NO_REGION, IdMap
-from rdc_sweeps.regions.image import image_digest
+from rdc_sweeps.regions.generator import image_digest
+from rdc_sweeps.regions.maps import NO_REGION, IdMap
 
 MAX_REGIONS = np.iinfo(np.uint16).max
 """Regions that a stored map can hold: the last 16-bit value stands for `NO_REGION`."""

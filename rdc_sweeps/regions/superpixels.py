@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import slic
 
-from rdc_sweeps.regions.generator import IdMap, contiguous, generator_key
-from rdc_sweeps.regions.image import eight_bit
-from rdc_sweeps.specs.regions import SuperpixelRegions
+from rdc_sweeps.regions.generator import eight_bit, generator_key
+from rdc_sweeps.regions.maps import IdMap, contiguous
+from rdc_sweeps.specs.extraction import SuperpixelRegions
 
 
 class SuperpixelGenerator:

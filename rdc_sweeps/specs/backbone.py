@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from pydantic import Field
 
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.base import RelativeFile, Spec
 from rdc_sweeps.specs.extensions import union_of
-from rdc_sweeps.specs.paths import RelativeFile
 
 
 class NoWeights(Spec):

@@ -1,8 +1,9 @@
-"""What all specs share: frozen, no unknown fields, no NaN."""
+"""The base of all specs, and the types that their fields share."""
 
-from typing import Literal
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 Task = Literal["semantic", "depth", "normal"]
 """A dense prediction task."""
@@ -12,6 +13,17 @@ Size = tuple[int, int]
 
 
 class Spec(BaseModel):
-    """Base of all specs."""
+    """Base of all specs: frozen, without unknown fields, without NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _stays_inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        raise ValueError(f"must be a file name relative to its folder, without '..', found {name!r}")
+    return name
+
+
+RelativeFile = Annotated[str, AfterValidator(_stays_inside)]
+"""A POSIX path relative to a folder that a setting names, which it must not leave."""

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rdc_sweeps.errors import SpecError, UsageError
-from rdc_sweeps.specs.document import Document, assignment, lookup, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
+from rdc_sweeps.specs.fields import at_path
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, RowSpec, TableSpec
 from rdc_sweeps.specs.validation import build, suggestion
@@ -223,7 +224,7 @@ def _matches(document: Document, when: Any) -> bool:
     def fits(found: Any, wanted: Any) -> bool:
         return found in wanted if isinstance(wanted, list) else found == wanted
 
-    written = {path: lookup(document.data, path) for path in when}
+    written = {path: at_path(document.data, path, None) for path in when}
     if any(found is not None and not fits(found, when[path]) for path, found in written.items()):
         return False
     if None not in written.values():
@@ -233,7 +234,7 @@ def _matches(document: Document, when: Any) -> bool:
         data = RunSpec.model_validate(document.data).model_dump(mode="json")
     except ValidationError:
         return False
-    return all(fits(lookup(data, path), wanted) for path, wanted in when.items())
+    return all(fits(at_path(data, path, None), wanted) for path, wanted in when.items())
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -165,16 +165,6 @@ def _changes_variant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return any(name in new and name in old and new[name] != old[name] for name in DISCRIMINATORS)
 
 
-def lookup(data: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path of a tree, or None."""
-    node: Any = data
-    for key in path.split("."):
-        if not isinstance(node, Mapping) or key not in node:
-            return None
-        node = node[key]
-    return node
-
-
 def assignment(text: str) -> Document:
     """`a.b=c` as a document; the value is read as YAML.
 

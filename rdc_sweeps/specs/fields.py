@@ -1,6 +1,6 @@
-"""Finding one's way in specs by their annotations: which fields there are, and where a validation error points."""
+"""Paths into specs: which fields there are, their values, and where a validation error points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,6 +11,9 @@ Location = tuple[str | int, ...]
 
 DISCRIMINATORS = ("name", "source")
 """Fields that choose a variant of a union."""
+
+MISSING = object()
+"""Returned for a path that does not exist."""
 
 
 def variants(annotation: Any) -> tuple[type[BaseModel], ...]:
@@ -79,3 +82,22 @@ def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:
         if not nodes:
             return index == len(keys) - 1
     return True
+
+
+def at_path(data: Mapping[str, Any], path: str, default: Any = MISSING) -> Any:
+    """The value at a dotted path of a tree, or `default`."""
+    node: Any = data
+    for key in path.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return default
+        node = node[key]
+    return node
+
+
+def with_values(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a tree in which these dotted paths have these values; their parents must exist."""
+    copy = dict(data)
+    for path, value in values.items():
+        key, dot, rest = path.partition(".")
+        copy[key] = with_values(copy[key], {rest: value}) if dot else value
+    return copy

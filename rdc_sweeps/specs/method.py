@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
 from rdc_sweeps.specs.extensions import union_of
-from rdc_sweeps.specs.regions import ExtractionSpec, RegionExtraction
+from rdc_sweeps.specs.extraction import ExtractionSpec, RegionExtraction
 
 
 class Supervised(Spec):

@@ -7,12 +7,11 @@ from typing import Any
 
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.specs.document import Document
-from rdc_sweeps.specs.fields import DISCRIMINATORS, has_path
+from rdc_sweeps.specs.fields import DISCRIMINATORS, MISSING, at_path, has_path, with_values
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import GridSampler, StudySpec
 from rdc_sweeps.specs.validation import build, suggestion
-from rdc_sweeps.specs.values import MISSING, at_path, with_values
 
 Place = Callable[..., str]
 """Where a location of the study's file was written."""

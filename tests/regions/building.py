@@ -1,11 +1,9 @@
-"""A build in a process of its own: `python building.py STORE IMAGES WORKERS SECONDS` prints what was built and reused.
+"""A build in a process of its own: `python building.py STORE IMAGES SECONDS` prints what was built and reused.
 
-Each map takes SECONDS, so that a test can kill or outrun the build.
+Each map takes SECONDS, so that a test can kill the build or run beside it.
 """
 
 import json
-import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -14,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.regions.build import build_regions
-from rdc_sweeps.regions.generator import generator_key
-from rdc_sweeps.regions.image import eight_bit
+from rdc_sweeps.regions.generator import eight_bit, generator_key
 from rdc_sweeps.regions.store import RegionStore
 
 KEY = generator_key({"source": "brightness"})
@@ -47,26 +44,16 @@ class Brightness:
         return (eight_bit(image)[..., 0] > 127).astype(np.int32)
 
 
-class Crash(Brightness):
-    """Ends its process."""
-
-    def __call__(self, image: NDArray[np.floating]) -> NDArray[np.int32]:
-        os._exit(1)
-
-
 def main() -> None:
     """Build, with a line on stdout after each image."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # Which a background job has not.
-    root, count, workers, seconds = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    generator = Brightness(seconds) if seconds >= 0 else Crash()
+    root, count, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     report = build_regions(
         Pictures(count),
-        generator,
+        Brightness(seconds),
         RegionStore(root, KEY),
         lambda done, total: print(done, total, flush=True),
-        workers=workers,
     )
-    print(json.dumps({"built": report.built, "reused": report.reused, "pid": os.getpid()}), flush=True)
+    print(json.dumps({"built": report.built, "reused": report.reused}), flush=True)
 
 
 if __name__ == "__main__":

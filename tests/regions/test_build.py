@@ -1,6 +1,5 @@
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -12,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rdc_sweeps.regions.build import BuildReport, build_regions
-from rdc_sweeps.regions.generator import generator_key
-from rdc_sweeps.regions.image import image_digest
+from rdc_sweeps.regions.generator import generator_key, image_digest
 from rdc_sweeps.regions.store import RegionStore
 
 SCRIPT = Path(__file__).with_name("building.py")
@@ -47,8 +45,8 @@ def build(root: Path, images: Pictures, generator: Brightness) -> BuildReport:
     return build_regions(images, generator, RegionStore(root, generator.key))
 
 
-def start(root: Path, images: int, *, workers: int = 0, seconds: float = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(root), str(images), str(workers), str(seconds)]
+def start(root: Path, images: int, *, seconds: float = 0) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(root), str(images), str(seconds)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -168,40 +166,3 @@ def test_two_builders_share_the_work(tmp_path: Path) -> None:
     assert all(report["built"] + report["reused"] == 60 for report in reports)
     assert sum(report["built"] for report in reports) >= 60
     assert_complete(tmp_path, 60)
-
-
-def test_worker_processes_build_all_maps(tmp_path: Path) -> None:
-    first = finish(start(tmp_path, 30, workers=2))
-    assert (first["built"], first["reused"]) == (30, 0)
-    assert_complete(tmp_path, 30)
-    again = finish(start(tmp_path, 31, workers=1))
-    assert (again["built"], again["reused"]) == (1, 30)
-
-
-def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
-    process = start(tmp_path, 400, workers=2, seconds=0.05)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.kill()
-    # The workers hold the other ends of these pipes, which close when the last of them has ended.
-    process.communicate(timeout=60)
-    assert not list(tmp_path.rglob("*/.*"))[2:], "each worker leaves at most the file it was writing"
-    assert finish(start(tmp_path, 400))["reused"] > 0
-
-
-def test_a_worker_that_dies_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
-    process = start(tmp_path, 10, workers=1, seconds=-1)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "rdc_sweeps.errors.RdcError: a process that computed regions died" in err
-    assert "fewer workers" in err
-
-
-def test_interrupting_workers_ends_the_build(tmp_path: Path) -> None:
-    process = start(tmp_path, 400, workers=2, seconds=0.05)
-    assert process.stdout is not None
-    process.stdout.readline()
-    os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert err.rstrip().endswith("KeyboardInterrupt")
-    assert finish(start(tmp_path, 400))["reused"] < 400

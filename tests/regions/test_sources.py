@@ -6,7 +6,7 @@ import pytest
 
 from rdc_sweeps.errors import UsageError, WeightsError
 from rdc_sweeps.regions.sources import GENERATORS, is_stored, region_generator
-from rdc_sweeps.specs.regions import RegionSource, SamRegions, SemanticRegions, SuperpixelRegions
+from rdc_sweeps.specs.extraction import RegionSource, SamRegions, SemanticRegions, SuperpixelRegions
 
 
 def test_every_source_but_the_semantic_label_is_stored() -> None:

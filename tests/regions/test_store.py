@@ -13,8 +13,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.regions.generator import generator_key
-from rdc_sweeps.regions.image import image_digest
+from rdc_sweeps.regions.generator import generator_key, image_digest
 from rdc_sweeps.regions.store import MAX_REGIONS, RegionStore
 
 KEY = generator_key({"source": "test"})

@@ -3,9 +3,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.measure import label
 
-from rdc_sweeps.regions.image import eight_bit, image_digest
+from rdc_sweeps.regions.generator import eight_bit, image_digest
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
-from rdc_sweeps.specs.regions import SuperpixelRegions
+from rdc_sweeps.specs.extraction import SuperpixelRegions
 
 
 @settings(max_examples=15, deadline=None)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import SpecError
-from rdc_sweeps.specs.document import Document, assignment, dotted, lookup, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, dotted, overlay, read_document
 
 KEYS = st.sampled_from(["a", "b", "name"])
 TREES = st.recursive(
@@ -161,12 +161,6 @@ def test_assigned_values_are_yaml(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         assignment(text)
     assert str(caught.value).startswith(f"--set {text}: ")
-
-
-def test_lookup() -> None:
-    assert lookup({"a": {"b": 3}}, "a.b") == 3
-    assert lookup({"a": 3}, "a.b") is None
-    assert lookup({}, "a") is None
 
 
 def test_dotted() -> None:

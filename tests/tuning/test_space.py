@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.document import Document
+from rdc_sweeps.specs.fields import at_path
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import GridSampler, StudySpec
 from rdc_sweeps.specs.tuned import StudyFile, TunedRow, read_study, resolve_study
-from rdc_sweeps.specs.values import at_path
 from rdc_sweeps.tuning.distributions import suggest, to_parameters, to_values
 from rdc_sweeps.tuning.samplers import grid
 

@@ -14,7 +14,7 @@ from rdc_sweeps.tracking.mode import PUBLIC_URL, has_key, resolve_mode
 SERVER_SECONDS = 4.0
 
 
-def examine_tracking(settings: Settings) -> Iterator[Finding]:
+def examine_wandb(settings: Settings) -> Iterator[Finding]:
     """The mode, whether there is a key, and whether the server answers."""
     try:
         mode = resolve_mode(settings.wandb)

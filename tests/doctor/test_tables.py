@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rdc_sweeps.doctor import requirements
-from rdc_sweeps.doctor.requirements import examine_requirements
+from rdc_sweeps.doctor import tables
+from rdc_sweeps.doctor.tables import examine_tables
 from rdc_sweeps.settings import Settings
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -13,7 +13,7 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 def told(**values: object) -> dict[str, tuple[str, str]]:
     settings = Settings(experiments=EXPERIMENTS, **values)  # type: ignore[arg-type]
-    return {one.topic: (one.level, one.text) for one in examine_requirements(settings)}
+    return {one.topic: (one.level, one.text) for one in examine_tables(settings)}
 
 
 def test_the_demo_needs_nothing(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_what_was_never_set_up_is_a_warning_and_what_is_damaged_a_problem(tmp_pa
 
 def test_published_label_settings_are_checked_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # It would ask the hub.
-    monkeypatch.setattr(requirements, "check_pretrained", lambda spec, root: None)
+    monkeypatch.setattr(tables, "check_pretrained", lambda spec, root: None)
     folder = tmp_path / "nyuv2_settings"
     folder.mkdir()
     mask = torch.from_numpy(np.eye(3, dtype=np.float32)[np.arange(795) % 3])

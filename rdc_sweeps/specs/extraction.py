@@ -4,8 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rdc_sweeps.specs.base import Spec
-from rdc_sweeps.specs.paths import RelativeFile
+from rdc_sweeps.specs.base import RelativeFile, Spec
 
 
 class SamRegions(Spec):

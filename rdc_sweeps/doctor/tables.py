@@ -31,7 +31,7 @@ class Need:
     severity: Level
 
 
-def examine_requirements(settings: Settings) -> Iterator[Finding]:
+def examine_tables(settings: Settings) -> Iterator[Finding]:
     """One line for each thing that a table needs, with the tables that need it."""
     try:
         catalogue = Catalogue(experiments_folder(settings))

@@ -1,6 +1,6 @@
 import pytest
 
-from rdc_sweeps.doctor.tracking import examine_tracking
+from rdc_sweeps.doctor.wandb_access import examine_wandb
 from rdc_sweeps.settings import Settings
 from tests.tracking.backend import Backend
 
@@ -17,7 +17,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFac
 
 
 def test_without_a_key_runs_are_tracked_offline_and_that_is_all_right() -> None:
-    findings = list(examine_tracking(Settings()))
+    findings = list(examine_wandb(Settings()))
     assert [one.level for one in findings] == ["ok", "ok"]
     assert findings[0].text == "offline, no key"
 
@@ -26,23 +26,23 @@ def test_a_server_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", SECRET)
     with Backend() as backend:
         monkeypatch.setenv("WANDB_BASE_URL", backend.url)
-        findings = list(examine_tracking(Settings()))
+        findings = list(examine_wandb(Settings()))
     assert [one.level for one in findings] == ["ok", "ok"]
     assert SECRET not in str(findings)
 
 
 def test_online_without_key_or_server_is_a_warning_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", f"http://ada:{SECRET}@127.0.0.1:9")
-    findings = list(examine_tracking(Settings(wandb="online")))
+    findings = list(examine_wandb(Settings(wandb="online")))
     assert [one.level for one in findings] == ["warning", "warning"]
     assert all(one.remedy for one in findings)
     assert SECRET not in str(findings)
 
 
 def test_disabled_asks_nobody() -> None:
-    assert [one.text for one in examine_tracking(Settings(wandb="disabled"))] == ["disabled, no key"]
+    assert [one.text for one in examine_wandb(Settings(wandb="disabled"))] == ["disabled, no key"]
 
 
 def test_a_mode_that_does_not_exist_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "sometimes")
-    assert [one.level for one in examine_tracking(Settings())] == ["problem"]
+    assert [one.level for one in examine_wandb(Settings())] == ["problem"]
