@@ -8,7 +8,7 @@ from typing import Any
 
 from rdc_sweeps.runs.records import Metrics
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.specs.tuned import TunedRow
+from rdc_sweeps.tuning.tuned_row import TunedRow
 from tests.tuning.simulation import quality
 
 NOISE = 0.01

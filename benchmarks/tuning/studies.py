@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.specs.tuned import TunedRow, read_study, resolve_study
 from rdc_sweeps.tuning.study import Study, open_study
+from rdc_sweeps.tuning.tuned_row import TunedRow, read_study, resolve_study
 
 ROOT = Path(__file__).parents[2]
 EPOCHS = 27

@@ -12,7 +12,7 @@ from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.settings import Settings, read_settings
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.specs.tuned import needed_runs
+from rdc_sweeps.tuning.tuned_row import needed_runs
 
 if TYPE_CHECKING:
     from rdc_sweeps.tuning.study import Study

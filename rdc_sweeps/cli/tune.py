@@ -26,8 +26,8 @@ from rdc_sweeps.settings import Settings, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.document import Document
 from rdc_sweeps.specs.study import StudySpec
-from rdc_sweeps.specs.tuned import StudyFile, TunedRow, confirmation_runs, find_study, needed_runs, resolve_study
 from rdc_sweeps.specs.validation import build
+from rdc_sweeps.tuning.tuned_row import StudyFile, TunedRow, confirmation_runs, find_study, needed_runs, resolve_study
 
 if TYPE_CHECKING:
     from rdc_sweeps.tuning.study import Study

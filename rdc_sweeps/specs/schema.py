@@ -4,9 +4,8 @@ from typing import Any, Literal
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.fields import leaf_paths
-from rdc_sweeps.specs.probing import why_fixed
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.study import StudySpec
+from rdc_sweeps.specs.study import StudySpec, why_fixed
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, TableSpec
 
 SchemaName = Literal["table", "profile", "compat", "study", "run"]

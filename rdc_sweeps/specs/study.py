@@ -10,6 +10,24 @@ from rdc_sweeps.specs.table import Slug
 
 Seed = Annotated[int, Field(ge=0)]
 
+FIXED_FIELDS = {
+    "seed": "the study's `seeds` say with which seeds a trial is trained",
+    "dataset": "what is trained on and measured must be the same for all trials",
+    "labels": "what is trained on must be the same for all trials",
+    "training.epochs": "the study's `epochs` says how long a trial is trained",
+    "training.precision": "a worker trains all of its trials in one; make one study for each",
+    "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
+    "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
+}
+"""Fields that no study may tune, and the reason."""
+
+
+def why_fixed(path: str) -> str | None:
+    """Why no study may tune a field; None if one may."""
+    return next(
+        (reason for field, reason in FIXED_FIELDS.items() if path == field or path.startswith(f"{field}.")), None
+    )
+
 
 class DeltaObjective(Spec):
     """delta-m: the mean improvement over a baseline row, in percent, over the metrics of the table."""

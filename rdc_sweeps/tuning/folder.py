@@ -23,8 +23,8 @@ from rdc_sweeps.specs.document import Document, read_document
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import RowSpec
-from rdc_sweeps.specs.tuned import TunedRow
 from rdc_sweeps.specs.validation import build
+from rdc_sweeps.tuning.tuned_row import TunedRow
 
 STUDIES = "studies"
 

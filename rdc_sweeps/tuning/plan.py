@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdc_sweeps.specs.run import run_id
-from rdc_sweeps.specs.tuned import TunedRow
+from rdc_sweeps.tuning.tuned_row import TunedRow
 
 
 @dataclass(frozen=True)

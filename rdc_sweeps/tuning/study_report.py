@@ -6,9 +6,9 @@ from typing import Any
 
 from rdc_sweeps.reporting.report import Report, build_report
 from rdc_sweeps.specs.catalogue import Catalogue, Run
-from rdc_sweeps.specs.tuned import TunedRow, confirmation_runs
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import StudySummary, TrialSummary, summarise
+from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.specs.tuned import TunedRow, read_study, resolve_study
 from rdc_sweeps.tuning.study import Study, open_study
+from rdc_sweeps.tuning.tuned_row import TunedRow, read_study, resolve_study
 from tests.tuning.databases import PASSWORD, postgresql
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"

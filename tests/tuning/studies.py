@@ -10,9 +10,9 @@ from rdc_sweeps.reporting.report import build_report
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Result, Selected
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.specs.tuned import TunedRow, confirmation_runs, read_study, resolve_study
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
+from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs, read_study, resolve_study
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 """As shipped once: goldens are not to change with a profile's numbers."""

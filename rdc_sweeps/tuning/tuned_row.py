@@ -10,11 +10,11 @@ from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.catalogue import Catalogue, Run, unknown
 from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
 from rdc_sweeps.specs.fields import MISSING, at_path, with_values
-from rdc_sweeps.specs.probing import space_problems
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import DeltaObjective, HyperbandPruner, StudySpec
 from rdc_sweeps.specs.table import RowSpec
 from rdc_sweeps.specs.validation import build
+from rdc_sweeps.tuning.space_check import space_problems
 
 VALIDATION = "dataset.validation_images"
 

@@ -1,4 +1,4 @@
-"""Whether every configuration of a study's space is a run: looked at before anything is trained."""
+"""Checks, before anything is trained, that every configuration of a study's search space is a valid run."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import combinations, product
@@ -10,47 +10,31 @@ from rdc_sweeps.specs.document import Document
 from rdc_sweeps.specs.fields import DISCRIMINATORS, MISSING, at_path, has_path, with_values
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.study import GridSampler, StudySpec
+from rdc_sweeps.specs.study import GridSampler, StudySpec, why_fixed
 from rdc_sweeps.specs.validation import build, suggestion
 
 Place = Callable[..., str]
-"""Where a location of the study's file was written."""
-
-FIXED = {
-    "seed": "the study's `seeds` say with which seeds a trial is trained",
-    "dataset": "what is trained on and measured must be the same for all trials",
-    "labels": "what is trained on must be the same for all trials",
-    "training.epochs": "the study's `epochs` says how long a trial is trained",
-    "training.precision": "a worker trains all of its trials in one; make one study for each",
-    "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
-    "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
-}
-"""Fields that no study tunes, and why."""
+"""Maps a location in the study's data to its place in the file."""
 
 NO_EFFECT: dict[str, tuple[str, str]] = {
     "method.contrast.direction": ("kl", "direction is of the KL divergence"),
     "method.contrast.diagonal": ("kl", "diagonal is of the KL divergence"),
     "method.contrast.root": ("wasserstein", "root is of the Wasserstein distance"),
 }
-"""Fields that count for one distance only."""
+"""Fields that only one distance reads: that distance, and the reason."""
 
-COMBINATIONS = 1024
-"""So many are looked at at most for all fields together, and as many for each pair of fields."""
+MAX_COMBINATIONS = 1024
+"""Combinations checked at most: for all fields together, and for each pair of fields."""
 
-GRID = 10_000
-"""So many combinations a grid may have: all of them are lined up."""
+MAX_GRID_SIZE = 10_000
+"""Combinations that a grid may have: all of them are enqueued when the study begins."""
 
-SAID = 5
-"""So many rejected combinations are said."""
-
-
-def why_fixed(path: str) -> str | None:
-    """Why no study tunes a field; None if one may."""
-    return next((reason for field, reason in FIXED.items() if path == field or path.startswith(f"{field}.")), None)
+MAX_REPORTED = 5
+"""Rejected values reported for each range, and rejected combinations reported for the space."""
 
 
 def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
-    """All problems of a space over a run: paths, ranges, combinations, and what is to be tried first."""
+    """All problems of a search space for a run: its paths, ranges, combinations and enqueued configurations."""
     data = run.model_dump(mode="json")
     problems = [
         f"{place('space', path)}: space.{path}: {problem}"
@@ -58,7 +42,7 @@ def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
         for problem in _path_problems(path, spec, data)
     ]
     if problems:
-        # What is drawn for a path that is not there says nothing.
+        # Checking values for a path that does not exist would only add noise.
         return problems
     problems += list(_range_problems(spec, data, place))
     if not problems:
@@ -66,8 +50,10 @@ def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
     problems += list(_enqueue_problems(spec, place))
     if isinstance(spec.sampler, GridSampler):
         size = prod(len(drawn.grid(spec.sampler.points)) for drawn in spec.space.values())
-        if size > GRID:
-            problems.append(f"{place('sampler')}: sampler: a grid of {size} combinations is too large; at most {GRID}")
+        if size > MAX_GRID_SIZE:
+            problems.append(
+                f"{place('sampler')}: sampler: a grid of {size} combinations is too large; at most {MAX_GRID_SIZE}"
+            )
     return problems
 
 
@@ -87,7 +73,7 @@ def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Itera
         yield f"is a group of fields; tune one of them, such as {path}.{next(iter(value), 'x')}"
     elif path in NO_EFFECT:
         distance, reason = NO_EFFECT[path]
-        if distance not in _possible("method.contrast.distance", spec, data):
+        if distance not in _possible_values("method.contrast.distance", spec, data):
             yield f"has no effect on {spec.table}/{spec.row}: {reason}, and the row's distance is another"
 
 
@@ -98,7 +84,7 @@ def _absent(path: str, keys: list[str], data: Mapping[str, Any]) -> str:
 
 
 def _nearest(keys: list[str], data: Mapping[str, Any]) -> str:
-    """What there is where the path leaves the run."""
+    """The valid field names at the point where the path leaves the run."""
     node: Any = data
     for key in keys:
         if not isinstance(node, Mapping) or key not in node:
@@ -110,54 +96,54 @@ def _nearest(keys: list[str], data: Mapping[str, Any]) -> str:
     return (f" ({variant})" if variant else "") + suggestion(key, [name for name in node if name not in DISCRIMINATORS])
 
 
-def _possible(path: str, spec: StudySpec, data: Mapping[str, Any]) -> list[Any]:
+def _possible_values(path: str, spec: StudySpec, data: Mapping[str, Any]) -> list[Any]:
     return spec.space[path].probes() if path in spec.space else [at_path(data, path)]
 
 
 def _range_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
-    """Values of one field that are rejected while the others have a value of their ranges."""
+    """Values of one field that are rejected while all others have a valid value."""
     base = _base(spec, data)
     for path, drawn in spec.space.items():
         kind = next(iter(type(drawn).model_fields))
-        said: set[str] = set()
+        reported: set[str] = set()
         for value in drawn.probes():
             for problem in _rejections(data, {**base, path: value}, path, value):
-                if len(said) < SAID and problem not in said:
-                    said.add(problem)
+                if len(reported) < MAX_REPORTED and problem not in reported:
+                    reported.add(problem)
                     yield f"{place('space', path, kind)}: space.{path}: {value!r} of this range: {problem}"
 
 
 def _base(spec: StudySpec, data: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration of the space, as near to the row's own as may be."""
+    """A configuration inside the space: the row's own values, or the first of a range that does not contain them."""
     own = {path: at_path(data, path) for path in spec.space}
     return {path: own[path] if drawn.contains(own[path]) else drawn.probes()[0] for path, drawn in spec.space.items()}
 
 
 def _combination_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
-    said: set[str] = set()
+    reported: set[str] = set()
     for values in _combinations(spec, _base(spec, data)):
         for problem in _rejections(data, values):
-            if problem not in said and len(said) < SAID:
-                said.add(problem)
+            if problem not in reported and len(reported) < MAX_REPORTED:
+                reported.add(problem)
                 chosen = ", ".join(f"{path} = {value!r}" for path, value in values.items())
                 yield f"{place('space')}: space: a combination that cannot be trained: {problem} ({chosen})"
 
 
 def _combinations(spec: StudySpec, base: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The corners of the space, and all that two fields can do to each other."""
+    """The corners of the space, and for each pair of fields the combinations of their values."""
     paths = list(spec.space)
     ends = [drawn.probes() if isinstance(drawn, ChoiceRange) else drawn.probes()[:2] for drawn in spec.space.values()]
-    if prod(map(len, ends)) <= COMBINATIONS:
+    if prod(map(len, ends)) <= MAX_COMBINATIONS:
         for corner in product(*ends):
             yield dict(zip(paths, corner, strict=True))
     for one, other in combinations(paths, 2):
-        side = int(COMBINATIONS**0.5)
-        for pair in product(_some(spec.space[one].probes(), side), _some(spec.space[other].probes(), side)):
+        side = int(MAX_COMBINATIONS**0.5)
+        for pair in product(_subset(spec.space[one].probes(), side), _subset(spec.space[other].probes(), side)):
             yield {**base, one: pair[0], other: pair[1]}
 
 
-def _some(values: list[Any], count: int) -> Iterable[Any]:
-    """The ends and some of the rest, spread evenly."""
+def _subset(values: list[Any], count: int) -> Iterable[Any]:
+    """The ends and evenly spaced values between them, about `count` in all."""
     return values if len(values) <= count else [*values[:2], *values[2 :: -(-(len(values) - 2) // (count - 2))]]
 
 
