@@ -34,7 +34,7 @@ def build(
     import torch
 
     from rdc_sweeps.cli.progress import preparation_progress
-    from rdc_sweeps.dispatch.requirements import build_missing_regions, check_regions
+    from rdc_sweeps.dispatch.inputs import build_missing_regions, check_regions
 
     on = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
     check_regions(runs, settings)

@@ -19,7 +19,7 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
     """Submit what is missing and say what; returns the ids of runs that failed before and are left alone."""
     from rdc_sweeps.cli.progress import preparation_progress
     from rdc_sweeps.dispatch.preparation import needs_building
-    from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, largest_array, submit
+    from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it, largest_array, submit
 
     profile = node_profile(settings.node, settings.nodes)
     todo = [one for one in as_slurm_has_it(plan(), settings.root) if one.action != "skip"]
@@ -55,7 +55,7 @@ def submit_missing(plan: Plan, settings: Settings, *, rerun: bool) -> list[str]:
 
 def seen_in_slurm(planned: list[Planned], settings: Settings) -> list[Planned]:
     """The plan with what Slurm knows of it; says so where Slurm does not answer."""
-    from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it
+    from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it
 
     try:
         return as_slurm_has_it(planned, settings.root)
@@ -67,7 +67,7 @@ def seen_in_slurm(planned: list[Planned], settings: Settings) -> list[Planned]:
 def print_job_files(planned: list[Planned], settings: Settings) -> None:
     """The job files that would be submitted; nothing is written anywhere."""
     from rdc_sweeps.dispatch.slurm.sbatch import Batch, batch_text
-    from rdc_sweeps.dispatch.slurm.submission import drafts, worker_settings
+    from rdc_sweeps.dispatch.slurm.submitter import drafts, worker_settings
 
     profile = node_profile(settings.node, settings.nodes)
     todo = [one for one in planned if one.action != "skip"]
@@ -84,7 +84,7 @@ def prepare(
     import torch
 
     from rdc_sweeps.cli.progress import preparation_progress
-    from rdc_sweeps.dispatch.requirements import build_missing_regions
+    from rdc_sweeps.dispatch.inputs import build_missing_regions
     from rdc_sweeps.runs.directory import RunDirectory
 
     specs = [RunDirectory(settings.root, run_id).read_spec() for run_id in runs.read_text(encoding="utf-8").split()]

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 def submit_workers(study: "Study", catalogue: Catalogue, settings: Settings, missing: int, workers: int | None) -> None:
     """Submit workers for the trials that are missing, unless there are some in Slurm, and say so."""
     from rdc_sweeps.dispatch.preparation import needs_building
-    from rdc_sweeps.dispatch.slurm.submission import submit_command, workers_of
+    from rdc_sweeps.dispatch.slurm.submitter import submit_command, workers_of
 
     if study.url.password:
         raise UsageError(

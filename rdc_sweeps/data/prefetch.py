@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rdc_sweeps.processes import end_with_parent
+from rdc_sweeps.processes.children import end_with_parent
 
 T = TypeVar("T")
 _AHEAD = 2

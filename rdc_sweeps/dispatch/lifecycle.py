@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from rdc_sweeps.errors import InfrastructureError, LostRunError, RdcError, RunLockedError
-from rdc_sweeps.processes import stop_signals_set
+from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.ownership import own
 from rdc_sweeps.runs.recorder import Recorder

@@ -1,23 +1,22 @@
 """The local executor: a pool of processes over the cores or GPUs of this machine."""
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 
 import psutil
 
-from rdc_sweeps.dispatch.devices import device_masks, processes, visible_gpus
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
-from rdc_sweeps.processes import stop_all, terminated_as_interrupted
+from rdc_sweeps.dispatch.preparation import PRELOADED
+from rdc_sweeps.processes.children import fork_server, stop_all
+from rdc_sweeps.processes.devices import device_masks, processes_per_run, restrict_to, slot_masks, visible_gpus
+from rdc_sweeps.processes.signals import sigterm_interrupts
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
 """What a small run needs at least; fewer run at once where memory is short."""
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,11 @@ def slots(count: int, settings: Settings, gpus: int) -> Slots:
         fitting = len(device_masks(visible_gpus(gpus, None), settings.gpus_per_run))
         runs = min(count, settings.max_parallel or fitting, fitting)
     else:
-        each = processes(settings.gpus_per_run)
+        each = processes_per_run(settings.gpus_per_run)
         fitting = min(cores, psutil.virtual_memory().available // MEMORY_PER_RUN) // each
         runs = min(count, settings.max_parallel or fitting)
     runs = max(1, runs)
     return Slots(runs, settings.threads or max(1, cores // runs))
-
-
-def warm_context() -> ForkServerContext:
-    """Makes processes that are forked from one server, which imports torch and all else once."""
-    # Read when a library starts its thread pool; workers set their own number afterwards.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["rdc_sweeps.dispatch.steady_server", "rdc_sweeps.dispatch.worker", "rdc_sweeps.dispatch.requirements"]
-    )
-    return context
 
 
 def run_locally(
@@ -81,20 +69,21 @@ def run_locally(
     Returns:
         Exit code of each run's last process (see `dispatch.lifecycle`); negative is the signal that killed it.
     """
-    context = warm_context()
+    context = fork_server(*PRELOADED)
     worker_settings = settings.model_copy(update={"threads": chosen.threads})
-    masks = device_masks(visible_gpus(gpus, os.environ.get(VISIBLE)), settings.gpus_per_run) if gpus else []
+    masks = slot_masks(gpus, settings.gpus_per_run, chosen.runs)
     waiting = list(run_ids)
     active: dict[int, tuple[str, ForkServerProcess]] = {}
     codes: dict[str, int] = {}
-    with terminated_as_interrupted():
+    with sigterm_interrupts():
         try:
             while waiting or active:
                 for slot in range(chosen.runs):
                     if waiting and slot not in active:
                         run_id = waiting.pop(0)
-                        mask = masks[slot % len(masks)] if gpus else None
-                        process = context.Process(target=_enter, args=(run_id, worker_settings, mask), name=run_id)
+                        process = context.Process(
+                            target=_enter, args=(run_id, worker_settings, masks[slot]), name=run_id
+                        )
                         process.start()
                         active[slot] = (run_id, process)
                 watch()
@@ -114,8 +103,7 @@ def run_locally(
 
 
 def _enter(run_id: str, settings: Settings, mask: str | None) -> None:
-    if mask is not None:
-        os.environ[VISIBLE] = mask
+    restrict_to(mask)
     from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)

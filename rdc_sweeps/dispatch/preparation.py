@@ -1,20 +1,23 @@
-"""Preparing runs in a process of its own, so that the command line need not import what it takes."""
+"""Preparing runs in a process of its own, so that the calling process need not import torch."""
 
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rdc_sweeps.dispatch.local import warm_context
 from rdc_sweeps.errors import RdcError
+from rdc_sweeps.processes.children import fork_server
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 
-Progress = Callable[[str, int, int], None]
-"""What is being made, how many are done, how many there are."""
+if TYPE_CHECKING:
+    from rdc_sweeps.dispatch.inputs import ReportBuild
+
+PRELOADED = ("rdc_sweeps.dispatch.inputs", "rdc_sweeps.dispatch.worker")
+"""Modules of the fork server, which also starts the workers later on: a process has one such server."""
 
 
-def prepare(runs: Sequence[Run], settings: Settings, progress: Progress) -> int:
-    """Check all that the runs need and build the region maps that are missing.
+def prepare(runs: Sequence[Run], settings: Settings, report: "ReportBuild") -> int:
+    """Check all inputs of the runs and build the region maps that are missing.
 
     Returns:
         The number of GPUs to use, 0 for the CPU.
@@ -22,34 +25,37 @@ def prepare(runs: Sequence[Run], settings: Settings, progress: Progress) -> int:
     Raises:
         RdcError: What is missing or damaged.
     """
-    gpus: int = _in_process(_prepare, runs, settings, progress)
+    gpus: int = _in_process(_prepare, runs, settings, report)
     return gpus
 
 
-def needs_building(runs: Sequence[Run], settings: Settings, progress: Progress) -> bool:
-    """Check all that the runs need and build nothing; whether region maps are missing.
+def needs_building(runs: Sequence[Run], settings: Settings, report: "ReportBuild") -> bool:
+    """Check all inputs of the runs without building anything; returns whether region maps are missing.
 
     Raises:
         RdcError: What is missing or damaged.
     """
-    missing: bool = _in_process(_look, runs, settings, progress)
+    missing: bool = _in_process(_check, runs, settings, report)
     return missing
 
 
 def _in_process(
-    work: Callable[[list[Run], Settings, Progress], Any], runs: Sequence[Run], settings: Settings, progress: Progress
+    work: Callable[[list[Run], Settings, "ReportBuild"], Any],
+    runs: Sequence[Run],
+    settings: Settings,
+    report: "ReportBuild",
 ) -> Any:
-    """What `work` returns in another process."""
-    context = warm_context()
+    """Call `work` in another process and return its result."""
+    context = fork_server(*PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(work, list(runs), settings, sender), name="preparation")
+    process = context.Process(target=_send_result, args=(work, list(runs), settings, sender), name="preparation")
     process.start()
     sender.close()
     try:
         while True:
             kind, content = receiver.recv()
             if kind == "progress":
-                progress(*content)
+                report(*content)
             elif kind == "error":
                 raise content
             else:
@@ -64,33 +70,33 @@ def _in_process(
         process.join()
 
 
-def _answer(
-    work: Callable[[list[Run], Settings, Progress], Any],
+def _send_result(
+    work: Callable[[list[Run], Settings, "ReportBuild"], Any],
     runs: list[Run],
     settings: Settings,
     sender: "Connection[Any, Any]",
 ) -> None:
     try:
-        sender.send(("ready", work(runs, settings, lambda *done: sender.send(("progress", done)))))
+        sender.send(("result", work(runs, settings, lambda *done: sender.send(("progress", done)))))
     except RdcError as error:
         sender.send(("error", error))
     except KeyboardInterrupt:
         pass
 
 
-def _prepare(runs: list[Run], settings: Settings, progress: Progress) -> int:
+def _prepare(runs: list[Run], settings: Settings, report: "ReportBuild") -> int:
     import torch
 
-    from rdc_sweeps.dispatch.requirements import build_missing_regions, check
+    from rdc_sweeps.dispatch.inputs import build_missing_regions, check_inputs
 
     gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
-    check(runs, settings)
-    build_missing_regions([run.spec for run in runs], settings, "cuda" if gpus else "cpu", progress)
+    check_inputs(runs, settings)
+    build_missing_regions([run.spec for run in runs], settings, "cuda" if gpus else "cpu", report)
     return gpus
 
 
-def _look(runs: list[Run], settings: Settings, progress: Progress) -> bool:
-    from rdc_sweeps.dispatch.requirements import check, regions_are_missing
+def _check(runs: list[Run], settings: Settings, report: "ReportBuild") -> bool:
+    from rdc_sweeps.dispatch.inputs import check_inputs, regions_are_missing
 
-    check(runs, settings)
-    return regions_are_missing([run.spec for run in runs], settings, progress)
+    check_inputs(runs, settings)
+    return regions_are_missing([run.spec for run in runs], settings, report)

@@ -25,12 +25,12 @@ import torch.distributed as dist
 
 from rdc_sweeps.data.loading import check_shares
 from rdc_sweeps.dispatch.lifecycle import FAILED, RETRY
-from rdc_sweeps.dispatch.local import VISIBLE, warm_context
-from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.errors import InfrastructureError, UsageError
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
-from rdc_sweeps.processes import STOP_SIGNALS, end_with_parent
+from rdc_sweeps.processes.children import end_with_parent, fork_server, log_to
+from rdc_sweeps.processes.devices import VISIBLE, restrict_to
+from rdc_sweeps.processes.signals import ignore_stop_signals
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
@@ -158,7 +158,7 @@ class _Others:
 
     def start(self, place: Place, spec: RunSpec, settings: Settings, checkpoint: Path, log_path: Path | None) -> None:
         """Start a rank."""
-        context, rank = warm_context(), place.rank
+        context, rank = fork_server(__name__), place.rank
         self.connections[rank], theirs = context.Pipe()
         self.processes[rank] = context.Process(
             target=_enter,
@@ -261,12 +261,10 @@ def _enter(
     mask: str | None,
 ) -> None:
     """The process of a rank but the first."""
-    for number in STOP_SIGNALS:
-        # Rank 0 decides for all.
-        signal.signal(number, signal.SIG_IGN)
+    # Rank 0 decides for all.
+    ignore_stop_signals()
     end_with_parent()
-    if mask is not None:
-        os.environ[VISIBLE] = mask
+    restrict_to(mask)
     if log_path is not None:
         log_to(log_path)
     try:

@@ -8,12 +8,12 @@ from typing import Literal
 
 import torch
 
-from rdc_sweeps.dispatch.devices import processes
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
-from rdc_sweeps.dispatch.logs import log_to
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.dispatch.tracked import TrackingObserver
 from rdc_sweeps.errors import InfrastructureError
+from rdc_sweeps.processes.children import log_to
+from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.environment import describe_environment
 from rdc_sweeps.runs.recorder import Recorder
@@ -65,7 +65,7 @@ class _Trainer:
         self.tracking = TrackingObserver(self.directory, spec, self.settings)
         try:
             training = train_on(
-                processes(self.settings.gpus_per_run),
+                processes_per_run(self.settings.gpus_per_run),
                 spec,
                 self.settings,
                 self.directory.checkpoint,

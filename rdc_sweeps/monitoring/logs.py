@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rdc_sweeps.dispatch.slurm.records import submissions
+from rdc_sweeps.dispatch.slurm.submissions import submissions
 
 BLOCK = 2**16
 

@@ -13,7 +13,6 @@ import enum
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TextIO
 
 from rdc_sweeps.errors import RunLockedError, UsageError
+from rdc_sweeps.processes.children import end_with_process
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.journal import JOURNAL, Event, Rows, has_ended, read
 from rdc_sweeps.tracking.lease import lease
@@ -97,13 +97,6 @@ def follow(path: Path, live_from: int | None) -> Iterator[tuple[Event, int]]:
         if live_from is None:
             return
         time.sleep(POLL_SECONDS)
-
-
-def _die_with(parent: int) -> None:
-    """End this process once its parent is gone: a killed run sends nothing more until it is resumed."""
-    while os.getppid() == parent:
-        time.sleep(POLL_SECONDS)
-    os._exit(Exit.CRASHED)
 
 
 @dataclass(frozen=True)
@@ -202,7 +195,8 @@ def main() -> int:
         # The training process decides what a signal to the whole job means.
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(name, signal.SIG_IGN)
-        threading.Thread(target=_die_with, args=(trainer,), daemon=True).start()
+        # A killed run sends nothing more until it is resumed.
+        end_with_process(trainer, Exit.CRASHED)
     job = Job(
         given.folder.absolute(),
         given.mode,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from rdc_sweeps.dispatch.devices import device_masks, visible_gpus
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
-from rdc_sweeps.dispatch.local import VISIBLE, warm_context
-from rdc_sweeps.dispatch.logs import log_to
-from rdc_sweeps.processes import stop_all, terminated_as_interrupted
+from rdc_sweeps.dispatch.preparation import PRELOADED
+from rdc_sweeps.processes.children import fork_server, log_to, stop_all
+from rdc_sweeps.processes.devices import restrict_to, slot_masks
+from rdc_sweeps.processes.signals import sigterm_interrupts
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.reports import persistently
@@ -54,8 +54,8 @@ def work_in_pool(
     Returns:
         The last exit code of each worker; negative is the signal that killed it.
     """
-    context = warm_context()
-    masks = device_masks(visible_gpus(gpus, os.environ.get(VISIBLE)), settings.gpus_per_run) if gpus else []
+    context = fork_server(*PRELOADED, __name__)
+    masks = slot_masks(gpus, settings.gpus_per_run, workers)
     active: dict[int, ForkServerProcess] = {}
     codes: dict[int, int] = {}
     study = load_study(root, name, storage)
@@ -63,11 +63,10 @@ def work_in_pool(
     left, finished = settings.retries + 1, study.finished
 
     def start(slot: int) -> None:
-        mask = masks[slot % len(masks)] if gpus else None
-        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, mask))
+        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, masks[slot]))
         active[slot].start()
 
-    with terminated_as_interrupted():
+    with sigterm_interrupts():
         try:
             for slot in range(workers):
                 start(slot)
@@ -105,6 +104,5 @@ def enter_worker(
 def _enter(
     root: Path, name: str, settings: Settings, trials: int, storage: str | None, work: Work | None, mask: str | None
 ) -> None:
-    if mask is not None:
-        os.environ[VISIBLE] = mask
+    restrict_to(mask)
     enter_worker(root, name, settings, trials, storage, work)

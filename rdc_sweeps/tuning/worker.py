@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
-from rdc_sweeps.processes import stop_signals_set
+from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Metrics, Origin
 from rdc_sweeps.settings import Settings

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory
+from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin, Status
 from rdc_sweeps.specs.catalogue import Catalogue

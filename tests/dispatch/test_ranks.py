@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from rdc_sweeps.data.loading import TrainingBatches
+from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.dispatch.lifecycle import DONE, RETRY
 from rdc_sweeps.dispatch.ranks import train_on
-from rdc_sweeps.dispatch.requirements import build_missing_regions
 from rdc_sweeps.dispatch.worker import work
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory
+from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.monitoring import logs
 from rdc_sweeps.monitoring.logs import GrowingFile, job_log
 

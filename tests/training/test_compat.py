@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rdc_sweeps.dispatch.requirements import build_missing_regions
+from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.methods.region_contrast import RegionContrastMethod
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.settings import Settings

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from rdc_sweeps.dispatch.requirements import build_missing_regions
+from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id

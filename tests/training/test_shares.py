@@ -9,7 +9,7 @@ import torch
 
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.data.loading import TrainingBatches
-from rdc_sweeps.dispatch.requirements import build_missing_regions
+from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.settings import Settings

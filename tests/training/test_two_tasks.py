@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rdc_sweeps.dispatch.requirements import build_missing_regions
+from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.document import Document, overlay
 from rdc_sweeps.specs.run import RunSpec, run_id

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.commands import call
-from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, submissions
+from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, submissions
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 

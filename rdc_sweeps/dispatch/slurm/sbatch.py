@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.dispatch.slurm.nodes import Container, NodeProfile
-from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory
+from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.errors import UnavailableError, UsageError
 from rdc_sweeps.settings import Settings
 

@@ -6,8 +6,8 @@ import pytest
 
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, LOCKED, PREEMPTED, RETRY, STOPPED, to_be_repeated
 from rdc_sweeps.dispatch.plan import Planned
-from rdc_sweeps.dispatch.slurm.records import SubmissionDirectory
-from rdc_sweeps.dispatch.slurm.submission import submit
+from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
+from rdc_sweeps.dispatch.slurm.submitter import submit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from tests.dispatch.slurm.scheduler import Scheduler

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.dispatch.slurm.nodes import node_profile
-from rdc_sweeps.dispatch.slurm.records import Submission
 from rdc_sweeps.dispatch.slurm.sbatch import Batch, batch_text
-from rdc_sweeps.dispatch.slurm.submission import worker_settings
+from rdc_sweeps.dispatch.slurm.submissions import Submission
+from rdc_sweeps.dispatch.slurm.submitter import worker_settings
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.settings import Settings
 

@@ -102,7 +102,7 @@ def submissions(root: Path) -> list[SubmissionDirectory]:
 
 
 @contextmanager
-def submitting(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
+def submission_lock(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
     """Hold the right to submit for a runs folder.
 
     The kernel gives it back when all holders of the yielded descriptor have ended: an `sbatch` that inherits it keeps

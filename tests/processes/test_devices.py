@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdc_sweeps.dispatch.devices import device_masks, processes, visible_gpus
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.processes.devices import device_masks, processes_per_run, visible_gpus
 
 NAMES = st.lists(st.uuids().map(lambda one: f"GPU-{one}"), min_size=1, max_size=9, unique=True)
 
@@ -32,7 +32,7 @@ def test_whole_gpus_are_nobody_elses_and_as_many_runs_as_fit_have_theirs(gpus: l
             device_masks(gpus, each)
         return
     masks = [mask.split(",") for mask in device_masks(gpus, each)]
-    assert all(len(mask) == each == processes(each) for mask in masks)
+    assert all(len(mask) == each == processes_per_run(each) for mask in masks)
     used = [name for mask in masks for name in mask]
     assert len(set(used)) == len(used)
     assert len(gpus) - len(used) < each
@@ -49,13 +49,13 @@ def test_shared_gpus_are_never_oversubscribed(gpus: list[str], part: float) -> N
 
 @pytest.mark.parametrize(("gpus_per_run", "expected"), [(0.25, 1), (1.0, 1), (2.0, 2), (8.0, 8)])
 def test_every_whole_gpu_has_a_process(gpus_per_run: float, expected: int) -> None:
-    assert processes(gpus_per_run) == expected
+    assert processes_per_run(gpus_per_run) == expected
 
 
 @pytest.mark.parametrize("nonsense", [1.5, 2.25, 0.0, -1.0, float("nan")])
 def test_nonsense_is_an_error(nonsense: float) -> None:
     with pytest.raises(UsageError, match="gpus_per_run"):
-        processes(nonsense)
+        processes_per_run(nonsense)
 
 
 @pytest.mark.parametrize(

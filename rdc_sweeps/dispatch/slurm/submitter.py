@@ -14,8 +14,8 @@ from rdc_sweeps.dispatch.plan import Planned, enter
 from rdc_sweeps.dispatch.slurm.commands import call
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
 from rdc_sweeps.dispatch.slurm.queue import Job, Lost, alive, cancel, lost, queued
-from rdc_sweeps.dispatch.slurm.records import Submission, SubmissionDirectory, new_id, submissions, submitting
 from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
+from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, new_id, submission_lock, submissions
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.runs.directory import RunDirectory, State
@@ -123,7 +123,7 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
     """
     profile = node_profile(settings.node, settings.nodes)
     root = settings.root
-    with submitting(root) as lock:
+    with submission_lock(root) as lock:
         reconcile(root)
         planned = as_slurm_has_it(plan(), root)
         todo = [one for one in planned if one.action != "skip"]
@@ -172,7 +172,7 @@ def submit_command(
     """
     profile = node_profile(settings.node, settings.nodes)
     on_node = worker_settings(settings, profile)
-    with submitting(settings.root) as lock:
+    with submission_lock(settings.root) as lock:
         reconcile(settings.root)
         on_node.cache_root.mkdir(parents=True, exist_ok=True)
         preparation = None

@@ -1,13 +1,12 @@
-"""What must be there before a run may start: data, label settings, weights, checkpoints, region maps."""
+"""Inputs of runs: data, label settings, weights, checkpoints and region maps, checked and built before a run starts."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from rdc_sweeps.dispatch.devices import processes
-from rdc_sweeps.dispatch.preparation import Progress
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.registry import check_pretrained
+from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.sources import region_generator
@@ -19,34 +18,37 @@ from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 
 Check = Callable[[], object]
-"""Raises an `RdcError` if something is not as it must be."""
+"""Raises an `RdcError` if an input is missing or damaged."""
+
+ReportBuild = Callable[[str, int, int], None]
+"""Is told what is being computed, how many images are done, and how many there are."""
 
 
 class PreparationError(RdcError):
-    """Runs that cannot start; all reasons, each with the rows that it concerns."""
+    """Runs that cannot start: all reasons, each with the rows that it concerns."""
 
 
-def check(runs: Iterable[Run], settings: Settings) -> None:
-    """Open everything that the runs need.
+def check_inputs(runs: Iterable[Run], settings: Settings) -> None:
+    """Open all inputs of the runs.
 
     Raises:
-        PreparationError: What is missing or damaged, said once each.
+        PreparationError: What is missing or damaged, each reason once.
     """
     _check(
         runs,
         lambda spec: [
             *_region_checks(spec, settings),
             lambda: check_pretrained(spec.backbone, settings.weights_root),
-            lambda: check_batch(spec, processes(settings.gpus_per_run)),
+            lambda: check_batch(spec, processes_per_run(settings.gpus_per_run)),
         ],
     )
 
 
 def check_regions(runs: Iterable[Run], settings: Settings) -> None:
-    """Open what the runs' region maps are computed from.
+    """Open the inputs from which the runs' region maps are computed.
 
     Raises:
-        PreparationError: What is missing or damaged, said once each.
+        PreparationError: What is missing or damaged, each reason once.
     """
     _check(runs, lambda spec: _region_checks(spec, settings))
 
@@ -69,28 +71,28 @@ def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) ->
             except RdcError as error:
                 problems.setdefault(str(error), []).append(run.title)
     if problems:
-        raise PreparationError("\n".join(_said(problem, titles, len(runs)) for problem, titles in problems.items()))
+        raise PreparationError("\n".join(_message(problem, titles, len(runs)) for problem, titles in problems.items()))
 
 
-def _said(problem: str, titles: list[str], runs: int) -> str:
+def _message(problem: str, titles: list[str], runs: int) -> str:
     needed_by = f"all {runs} runs" if len(titles) == runs > 2 else ", ".join(titles)
     return f"{problem}\n  needed by {needed_by}"
 
 
 def build_missing_regions(
-    specs: Iterable[RunSpec], settings: Settings, device: str, progress: Progress
+    specs: Iterable[RunSpec], settings: Settings, device: str, report: ReportBuild
 ) -> dict[str, BuildReport]:
-    """Compute the region maps of all training images that are not in the store yet; reports by title."""
+    """Compute the region maps of all training images that the store lacks; returns reports by title."""
     reports = {}
     for (source, dataset), spec in _sources(specs).items():
         generator, store = open_generator(source, settings, device)
         title = f"{source.source} regions of {dataset.name}"
         images = open_data(spec, settings).splits.train
-        reports[title] = build_regions(images, generator, store, progress=partial(progress, title))
+        reports[title] = build_regions(images, generator, store, progress=partial(report, title))
     return reports
 
 
-def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, progress: Progress) -> bool:
+def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, report: ReportBuild) -> bool:
     """Whether a training image has no region map in the store; images are read until one is found."""
     for (source, dataset), spec in _sources(specs).items():
         _, store = open_generator(source, settings, "cpu")
@@ -98,7 +100,7 @@ def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, progress: 
         for row in range(len(images)):
             if not store.path(image_digest(images.image(row))).exists():
                 return True
-            progress(f"looking for {source.source} regions of {dataset.name}", row + 1, len(images))
+            report(f"looking for {source.source} regions of {dataset.name}", row + 1, len(images))
     return False
 
 

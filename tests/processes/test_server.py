@@ -24,7 +24,7 @@ def child(connection):
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rdc_sweeps.dispatch.steady_server"])
+    context.set_forkserver_preload(["rdc_sweeps.processes.server"])
     here, there = context.Pipe()
     process = context.Process(target=child, args=(there,))
     process.start()

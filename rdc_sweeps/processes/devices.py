@@ -1,12 +1,15 @@
-"""Which run gets which GPUs: arithmetic alone."""
+"""GPUs of processes: how many processes train a run, and which GPUs each of them sees."""
 
 import math
+import os
 from collections.abc import Sequence
 
 from rdc_sweeps.errors import UsageError
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-def processes(gpus_per_run: float) -> int:
+
+def processes_per_run(gpus_per_run: float) -> int:
     """How many processes train a run: one for each of its GPUs, or one if it has a part of a GPU.
 
     Raises:
@@ -41,10 +44,33 @@ def device_masks(gpus: Sequence[str], gpus_per_run: float) -> list[str]:
     Raises:
         UsageError: A run needs more than there are, or not a sensible number.
     """
-    each = processes(gpus_per_run)
+    each = processes_per_run(gpus_per_run)
     if each > len(gpus):
         raise UsageError(f"gpus_per_run: {each} GPUs, but this machine shows {len(gpus)}")
     if gpus_per_run >= 1:
         return [",".join(gpus[first : first + each]) for first in range(0, len(gpus) - each + 1, each)]
     # As 1 / 0.1 may be a bit less than 10.
     return [name for _ in range(math.floor(1 / gpus_per_run * (1 + 1e-9))) for name in gpus]
+
+
+def slot_masks(gpus: int, gpus_per_run: float, slots: int) -> list[str | None]:
+    """The mask of each of `slots` processes that train at once on this machine's GPUs; None for the CPU.
+
+    Args:
+        gpus: How many GPUs to spread over; 0 for the CPU.
+        gpus_per_run: See `device_masks`.
+        slots: How many processes train at once.
+
+    Raises:
+        UsageError: See `device_masks`.
+    """
+    if not gpus:
+        return [None] * slots
+    masks = device_masks(visible_gpus(gpus, os.environ.get(VISIBLE)), gpus_per_run)
+    return [masks[slot % len(masks)] for slot in range(slots)]
+
+
+def restrict_to(mask: str | None) -> None:
+    """Let this process see only the GPUs of a mask; to be called before CUDA is used. None changes nothing."""
+    if mask is not None:
+        os.environ[VISIBLE] = mask

@@ -10,8 +10,8 @@ import pytest
 
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.dispatch.slurm.queue import cancel, queued
-from rdc_sweeps.dispatch.slurm.records import SubmissionDirectory, submissions, submitting
-from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit, submit_command, workers_of
+from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory, submission_lock, submissions
+from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it, submit, submit_command, workers_of
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure
@@ -26,7 +26,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from rdc_sweeps.dispatch.plan import plan
-from rdc_sweeps.dispatch.slurm.submission import as_slurm_has_it, submit, submit_command, workers_of
+from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it, submit, submit_command, workers_of
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 
@@ -284,9 +284,9 @@ def test_of_many_submitters_at_once_one_submits(scheduler: Scheduler, settings: 
 
 def test_the_lock_is_not_waited_for_without_end(settings: Settings) -> None:
     with (
-        submitting(settings.root),
+        submission_lock(settings.root),
         pytest.raises(UnavailableError, match="another rdc-sweep"),
-        submitting(settings.root, patience=0.2),
+        submission_lock(settings.root, patience=0.2),
     ):
         pass
 

@@ -1,0 +1,84 @@
+"""Child processes: started by a fork server, logged to a file, stopped in order, and never outliving their parent."""
+
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+STOP_SECONDS = 60.0
+"""How long stopped runs may take to save their checkpoints."""
+
+ORPHANED = 75
+"""Exit code of a process whose parent has ended."""
+
+POLL_SECONDS = 0.5
+
+
+def fork_server(*modules: str) -> ForkServerContext:
+    """A context whose processes are forked from one server that has imported `modules` (with torch, say) once."""
+    # Read when a library starts its thread pool; workers set their own number afterwards.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rdc_sweeps.processes.server", *modules])
+    return context
+
+
+def stop_all(processes: Sequence[ForkServerProcess]) -> None:
+    """Ask processes to stop, wait for their checkpoints, and kill those that take too long."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.exitcode is None:
+            process.kill()
+
+
+def end_with_parent(worker: int = 0) -> None:
+    """End this process, started by `multiprocessing`, as soon as its parent has ended, however that happened.
+
+    Args:
+        worker: Unused; data loaders call this with the number of the worker process.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(ORPHANED)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def end_with_process(parent: int, code: int = ORPHANED) -> None:
+    """End this process, started by `subprocess`, soon after its parent has ended.
+
+    Args:
+        parent: Process id of the parent, which may have ended before this call.
+        code: Exit code of this process then.
+    """
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(POLL_SECONDS)
+        os._exit(code)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def log_to(path: Path) -> None:
+    """Append everything that this process prints or logs from now on to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
+    )
