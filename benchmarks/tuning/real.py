@@ -11,8 +11,8 @@ from rdc_sweeps.dispatch.preparation import prepare
 from rdc_sweeps.settings import Settings, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.study import HyperbandPruner, NoPruner
-from rdc_sweeps.tuning.pool import work_in_pool
 from rdc_sweeps.tuning.study import open_study
+from rdc_sweeps.tuning.study_workers import work_in_pool
 from rdc_sweeps.tuning.summary import StudySummary, summarise
 from rdc_sweeps.tuning.tuned_row import needed_runs, read_study, resolve_study
 

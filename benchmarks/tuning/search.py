@@ -7,8 +7,8 @@ from typing import Any
 
 from benchmarks.tuning.curves import crossing, optimum, true_value
 from benchmarks.tuning.studies import EPOCHS, opened, tuned
+from rdc_sweeps.tuning.study_workers import work_on_study
 from rdc_sweeps.tuning.summary import StudySummary, summarise
-from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.simulation import Simulation, settings
 
 

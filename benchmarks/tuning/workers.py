@@ -11,7 +11,7 @@ from benchmarks.tuning.studies import opened, tuned
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.tuning.study import Study
-from rdc_sweeps.tuning.worker import work_on_study
+from rdc_sweeps.tuning.study_workers import work_on_study
 from tests.tuning.simulation import Simulation, settings
 
 STEP_SECONDS = 0.02

@@ -10,7 +10,7 @@ from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.tuning.plots import draw_plots
 from rdc_sweeps.tuning.study import load_study
 from rdc_sweeps.tuning.study_report import build_study_report
-from rdc_sweeps.tuning.terminal import print_study
+from rdc_sweeps.tuning.study_terminal import print_study
 
 HERE = Path(__file__).parent
 

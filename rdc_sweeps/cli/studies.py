@@ -12,8 +12,8 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.tuning.storage import storage_errors
 from rdc_sweeps.tuning.study import Study
+from rdc_sweeps.tuning.study_terminal import Progress, live_board, trial_line
 from rdc_sweeps.tuning.summary import StudySummary, summarise
-from rdc_sweeps.tuning.terminal import Progress, live_board, trial_line
 
 BOARD_LINES = 6
 """Lines of a board besides those of running trials, long ones folded."""

@@ -67,7 +67,7 @@ def study_worker(
     trials: Annotated[int, typer.Option(help="Trials that the study is to have.", show_default=False)],
 ) -> None:
     """Work on a study in this process until all of its trials are finished."""
-    from rdc_sweeps.tuning.pool import enter_worker
+    from rdc_sweeps.tuning.study_workers import enter_worker
 
     settings = read_settings(settings_file)
     try:

@@ -208,7 +208,7 @@ def _train(
     from rdc_sweeps.cli.studies import watching
     from rdc_sweeps.dispatch.local import slots
     from rdc_sweeps.dispatch.preparation import prepare
-    from rdc_sweeps.tuning.pool import work_in_pool
+    from rdc_sweeps.tuning.study_workers import work_in_pool
 
     with preparation_progress() as progress:
         gpus = prepare(needed_runs(study.tuned, catalogue), settings, progress)
@@ -282,9 +282,9 @@ def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyRep
     from rich.console import Console
 
     from rdc_sweeps.tuning.plots import draw_plots
-    from rdc_sweeps.tuning.report_html import write_html
+    from rdc_sweeps.tuning.study_html import write_html
     from rdc_sweeps.tuning.study_report import build_study_report
-    from rdc_sweeps.tuning.terminal import print_study
+    from rdc_sweeps.tuning.study_terminal import print_study
 
     report = build_study_report(study, catalogue)
     files = [path.name for path in draw_plots(report.summary, report.tuned.spec.space, report.folder)]

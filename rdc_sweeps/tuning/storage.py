@@ -2,14 +2,16 @@
 
 import logging
 import os
+import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from filelock import FileLock
 
-from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.errors import InfrastructureError, UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -22,6 +24,13 @@ SQLITE_PATIENCE = 60.0
 
 CONNECT_PATIENCE = 10
 """Seconds to wait for a PostgreSQL server."""
+
+STORAGE_PATIENCE = 300.0
+"""Seconds to retry a storage that cannot be reached, where nothing can continue without it."""
+
+Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,24 @@ def storage_errors() -> tuple[type[Exception], ...]:
     except ImportError:
         return (StorageInternalError, OSError)
     return (StorageInternalError, SQLAlchemyError, OSError)
+
+
+def retry_storage(request: Callable[[], Answer]) -> Answer:
+    """Send a request to the storage, and repeat it while the storage cannot be reached.
+
+    Raises:
+        InfrastructureError: It could not be reached for `STORAGE_PATIENCE` seconds.
+    """
+    deadline, pause = time.monotonic() + STORAGE_PATIENCE, 0.5
+    while True:
+        try:
+            return request()
+        except storage_errors() as error:
+            if time.monotonic() + pause > deadline:
+                raise InfrastructureError(f"the storage of the study cannot be reached: {error}") from error
+            log.warning("the storage of the study cannot be reached, waiting: %s", error)
+            time.sleep(pause)
+            pause = min(2 * pause, 30.0)
 
 
 def _first_line(error: BaseException) -> str:

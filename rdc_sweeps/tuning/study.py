@@ -13,10 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.tuning.distributions import suggest, to_parameters
 from rdc_sweeps.tuning.folder import StudyFolder, StudyRecord
-from rdc_sweeps.tuning.objective import direction
-from rdc_sweeps.tuning.samplers import build_pruner, build_sampler, grid
+from rdc_sweeps.tuning.search import build_pruner, build_sampler, direction, grid, suggest, to_parameters
 from rdc_sweeps.tuning.storage import StorageUrl, open_storage
 from rdc_sweeps.tuning.tuned_row import TunedRow
 

@@ -11,8 +11,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from rdc_sweeps.specs.study import MetricObjective, WilcoxonPruner
-from rdc_sweeps.tuning.distributions import to_parameters, to_values
-from rdc_sweeps.tuning.objective import direction
+from rdc_sweeps.tuning.search import direction, to_parameters, to_values
 from rdc_sweeps.tuning.study import Study
 
 TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]

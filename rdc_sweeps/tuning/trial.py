@@ -18,8 +18,8 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.study import WilcoxonPruner
 from rdc_sweeps.training.observers import Observer
 from rdc_sweeps.training.records import EpochRecord
-from rdc_sweeps.tuning.objective import Objective
-from rdc_sweeps.tuning.reports import PruningObserver, TrialReports, persistently
+from rdc_sweeps.tuning.objective import Objective, PruningObserver, TrialValues
+from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Claim, Study
 
 LOOK_SECONDS = 1.0
@@ -119,7 +119,7 @@ class _Conduct:
         self.study, self.claim, self.settings = study, claim, settings
         self.objective, self.work, self.stopping = objective, work, stopping
         spec = study.tuned.spec
-        self.reports = TrialReports(
+        self.reports = TrialValues(
             claim.trial,
             objective,
             study.tuned.run.training.epochs,
@@ -151,7 +151,7 @@ class _Conduct:
                 return code
             if not self._finish_seed(directory):
                 return self._fail(f"run {directory.id} has no value on the validation images")
-            self.reports.pruned = index + 1 < len(runs) and self.reports.hopeless()
+            self.reports.pruned = index + 1 < len(runs) and self.reports.should_prune()
         if self.reports.pruned:
             self._tell(None, TrialState.PRUNED)
         else:
@@ -192,13 +192,13 @@ class _Conduct:
 
     def _fail(self, reason: str) -> int:
         log.warning("trial %d failed: %s", self.claim.number, reason)
-        persistently(lambda: self.claim.trial.set_user_attr("reason", reason))
+        retry_storage(lambda: self.claim.trial.set_user_attr("reason", reason))
         self._tell(None, TrialState.FAIL)
         return DONE
 
     def _tell(self, value: float | None, state: TrialState) -> None:
         # A storage that went away in the middle may have taken it all the same.
-        persistently(lambda: self.study.optuna.tell(self.claim.number, value, state=state, skip_if_finished=True))
+        retry_storage(lambda: self.study.optuna.tell(self.claim.number, value, state=state, skip_if_finished=True))
 
 
 def _is_of_configuration(failure: Failure) -> bool:

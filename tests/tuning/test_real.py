@@ -9,8 +9,8 @@ import pytest
 
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.tuning.pool import work_in_pool
 from rdc_sweeps.tuning.study import Study, open_study
+from rdc_sweeps.tuning.study_workers import work_in_pool
 from rdc_sweeps.tuning.summary import summarise
 from rdc_sweeps.tuning.tuned_row import TunedRow, read_study, resolve_study
 from tests.tuning.simulation import settings

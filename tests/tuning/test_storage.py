@@ -9,8 +9,8 @@ import pytest
 from rdc_sweeps.errors import UnavailableError, UsageError
 from rdc_sweeps.tuning.storage import StorageUrl, open_storage
 from rdc_sweeps.tuning.study import load_study, open_study
+from rdc_sweeps.tuning.study_workers import work_on_study
 from rdc_sweeps.tuning.summary import summarise
-from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.databases import PASSWORD
 from tests.tuning.simulation import Simulation, settings

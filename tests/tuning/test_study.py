@@ -3,8 +3,8 @@ import pytest
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.tuning.folder import study_names
 from rdc_sweeps.tuning.study import load_study, open_study
+from rdc_sweeps.tuning.study_workers import work_on_study
 from rdc_sweeps.tuning.summary import summarise
-from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.simulation import Simulation, settings
 

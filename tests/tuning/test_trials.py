@@ -22,10 +22,10 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.training.observers import Observer, Panel
 from rdc_sweeps.training.records import EpochRecord
-from rdc_sweeps.tuning import reports
+from rdc_sweeps.tuning import storage
 from rdc_sweeps.tuning.study import Study
+from rdc_sweeps.tuning.study_workers import work_on_study
 from rdc_sweeps.tuning.summary import summarise
-from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.conftest import Open, Where
 from tests.tuning.simulation import STEPS, Simulation, metrics, settings
 
@@ -379,7 +379,7 @@ def test_a_storage_that_stays_away_fails_no_trial(
 ) -> None:
     study = opened(journal, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(reports, "STORAGE_PATIENCE", 0.1)
+        patch.setattr(storage, "STORAGE_PATIENCE", 0.1)
         patch.setattr(optuna.Study, "tell", lambda *_, **__: (_ for _ in ()).throw(StorageInternalError("gone")))
         assert run(2) == RETRY
     assert summarise(study).count("interrupted") == 1

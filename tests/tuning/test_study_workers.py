@@ -15,10 +15,9 @@ import pytest
 from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.ranges import ChoiceRange
-from rdc_sweeps.tuning.pool import work_in_pool
 from rdc_sweeps.tuning.study import Study, open_study
+from rdc_sweeps.tuning.study_workers import work_in_pool, work_on_study
 from rdc_sweeps.tuning.summary import summarise
-from rdc_sweeps.tuning.worker import work_on_study
 from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.simulation import STEPS, Simulation, settings
 

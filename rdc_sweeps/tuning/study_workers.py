@@ -1,26 +1,36 @@
-"""A worker of a study: claims trials and trains them until the study has as many as were asked for."""
+"""Workers of a study: each claims trials and trains them until the study has as many as were asked for."""
 
 import logging
+import os
+import socket
+import sys
 import threading
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED
+from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED, to_be_repeated
+from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
-from rdc_sweeps.processes.signals import stop_signals_set
+from rdc_sweeps.processes.children import fork_server, log_to, stop_all
+from rdc_sweeps.processes.devices import restrict_to, slot_masks
+from rdc_sweeps.processes.signals import sigterm_interrupts, stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Metrics, Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
-from rdc_sweeps.tuning.reports import persistently
+from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Study, load_study
 from rdc_sweeps.tuning.trial import StudyStoppedError, Work, conduct_trial, train_run
 
-FAILURES = 5
-"""So many trials that fail in a row, with none between that does not, are not the configurations' fault."""
+MAX_FAILURES_IN_A_ROW = 5
+"""After this many failed trials without a successful one, the configurations are not the cause."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +65,7 @@ def work_on_study(
     stopping = threading.Event()
     with stop_signals_set(stopping):
         try:
-            study = persistently(lambda: load_study(root, name, storage))
+            study = retry_storage(lambda: load_study(root, name, storage))
             return _Worker(study, settings, trials, work, stopping).run()
         except (InfrastructureError, UnavailableError) as error:
             log.error("%s", error)
@@ -75,7 +85,7 @@ class _Worker:
             return code
         failures = 0
         while not self.stopping.is_set():
-            claim = persistently(lambda: self.study.claim(self.trials))
+            claim = retry_storage(lambda: self.study.claim(self.trials))
             if claim is None:
                 return DONE
             log.info("trial %d%s: %s", claim.number, " goes on" if claim.resumed else "", dict(claim.values))
@@ -87,12 +97,12 @@ class _Worker:
                 return code
             failed = self._state(claim.number) == TrialState.FAIL
             failures = failures + 1 if failed else 0
-            if failures == FAILURES:
-                raise StudyStoppedError(f"the last {FAILURES} trials have failed; see their reasons")
+            if failures == MAX_FAILURES_IN_A_ROW:
+                raise StudyStoppedError(f"the last {MAX_FAILURES_IN_A_ROW} trials have failed; see their reasons")
         return PREEMPTED
 
     def _state(self, number: int) -> TrialState:
-        return persistently(lambda: self.study.optuna.get_trials(deepcopy=False)[number].state)
+        return retry_storage(lambda: self.study.optuna.get_trials(deepcopy=False)[number].state)
 
     def _objective(self) -> tuple[Objective | None, int]:
         """The objective; delta-m needs the baseline row's runs first, which the workers share among them."""
@@ -131,3 +141,90 @@ class _Worker:
 def _last_validation(directory: RunDirectory) -> Metrics | None:
     result = directory.result()
     return EpochRecord.model_validate(result.history[-1]).validation if result and result.history else None
+
+
+def work_in_pool(
+    root: Path,
+    name: str,
+    settings: Settings,
+    trials: int,
+    *,
+    workers: int,
+    gpus: int = 0,
+    storage: str | None = None,
+    work: Work | None = None,
+    watch: Callable[[], None] = lambda: None,
+    interval: float = 0.5,
+) -> list[int]:
+    """Work on a study with several processes until it has `trials` trials.
+
+    A worker that is killed is replaced as long as the study advances. Interrupted (KeyboardInterrupt, SIGTERM), all
+    save checkpoints, leave their trials to the next call, and it raises again.
+
+    Args:
+        root: The runs folder.
+        name: Of a study that was opened before, in which `Study.ask_for(trials)` was called.
+        settings: For the trainings; `threads` is each worker's.
+        trials: How many trials the study is to have.
+        workers: How many processes.
+        gpus: GPUs of this machine to spread over; 0 for the CPU.
+        storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
+        work: Trains a run; None for `dispatch.worker.work`.
+        watch: Is called every `interval` seconds.
+        interval: Seconds between looks at the processes.
+
+    Returns:
+        The last exit code of each worker; negative is the signal that killed it.
+    """
+    context = fork_server(*PRELOADED, __name__)
+    masks = slot_masks(gpus, settings.gpus_per_run, workers)
+    active: dict[int, ForkServerProcess] = {}
+    codes: dict[int, int] = {}
+    study = load_study(root, name, storage)
+    # Of a run that kills its workers, one more finds that it is to be given up.
+    left, finished = settings.retries + 1, study.finished
+
+    def start(slot: int) -> None:
+        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, masks[slot]))
+        active[slot].start()
+
+    with sigterm_interrupts():
+        try:
+            for slot in range(workers):
+                start(slot)
+            while active:
+                watch()
+                time.sleep(interval)
+                for slot, process in list(active.items()):
+                    if (code := process.exitcode) is None:
+                        continue
+                    codes[slot] = code
+                    del active[slot]
+                    # A worker that somebody stopped stays so; one that died is replaced, unless that never helps.
+                    if code == PREEMPTED or not to_be_repeated(code):
+                        continue
+                    if (now := retry_storage(lambda: study.finished)) > finished:
+                        left, finished = settings.retries + 1, now
+                    if left > 0:
+                        left -= 1
+                        start(slot)
+        except BaseException:
+            stop_all(list(active.values()))
+            raise
+    watch()
+    return [codes[slot] for slot in range(workers)]
+
+
+def enter_worker(
+    root: Path, name: str, settings: Settings, trials: int, storage: str | None = None, work: Work | None = None
+) -> None:
+    """A process that works on a study: what it says goes to the study's folder; ends the process with its code."""
+    log_to(StudyFolder(root, name).workers / f"{socket.gethostname()}-{os.getpid()}.log")
+    sys.exit(work_on_study(root, name, settings, trials, storage=storage, work=work))
+
+
+def _enter(
+    root: Path, name: str, settings: Settings, trials: int, storage: str | None, work: Work | None, mask: str | None
+) -> None:
+    restrict_to(mask)
+    enter_worker(root, name, settings, trials, storage, work)

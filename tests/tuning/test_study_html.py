@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.tuning.report_html import render_html, write_html
+from rdc_sweeps.tuning.study_html import render_html, write_html
 from tests.tuning.studies import all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -12,8 +12,7 @@ from rdc_sweeps.specs.document import Document
 from rdc_sweeps.specs.fields import at_path
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import GridSampler, StudySpec
-from rdc_sweeps.tuning.distributions import suggest, to_parameters, to_values
-from rdc_sweeps.tuning.samplers import grid
+from rdc_sweeps.tuning.search import grid, suggest, to_parameters, to_values
 from rdc_sweeps.tuning.tuned_row import StudyFile, TunedRow, read_study, resolve_study
 
 SHIPPED = Path(__file__).parents[2]

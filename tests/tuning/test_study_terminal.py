@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from rdc_sweeps.tuning.terminal import Progress, live_board, print_study, trial_line
+from rdc_sweeps.tuning.study_terminal import Progress, live_board, print_study, trial_line
 from tests.tuning.studies import SUMMARIES, report_of, summary_of, tuned_row, usual, values_of
 
 GOLDENS = Path(__file__).parent / "goldens"
