@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.dispatch.planning import distinct_runs
 from benchmarks.dispatch.trainer import Trainer
 from rdc_sweeps.dispatch.lifecycle import conduct
-from rdc_sweeps.dispatch.plan import enter, plan
+from rdc_sweeps.dispatch.plan import plan, prepare_directory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
@@ -87,7 +87,7 @@ def _count(part: str, epochs: int, seconds: float) -> Counter[str]:
 
 def _prepare(root: Path) -> None:
     for one in plan(distinct_runs(1), root):
-        enter(one, root, rerun=False)
+        prepare_directory(one, root, rerun=False)
 
 
 def _conduct(root: Path, epochs: int, seconds: float) -> None:

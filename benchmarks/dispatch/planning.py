@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rdc_sweeps.dispatch.plan import Planned, enter, plan
+from rdc_sweeps.dispatch.plan import Planned, plan, prepare_directory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.ownership import own
 from rdc_sweeps.runs.records import Failure, Result, Status
@@ -37,7 +37,7 @@ def mix(planned: list[Planned], root: Path) -> None:
         if place % 4 == 0:
             continue
         directory = RunDirectory(root, one.run.id)
-        enter(one, root, rerun=False)
+        prepare_directory(one, root, rerun=False)
         with own(directory):
             directory.write_status(Status.of_this_process("preempted"))
             directory.checkpoint.parent.mkdir()
@@ -52,7 +52,7 @@ def mix(planned: list[Planned], root: Path) -> None:
 
 def _enter(planned: list[Planned], root: Path) -> None:
     for one in planned:
-        enter(one, root, rerun=False)
+        prepare_directory(one, root, rerun=False)
 
 
 def run(seeds: int) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.dispatch.cluster import Cluster, Weather, children_seconds, folder_size, own_seconds
 from benchmarks.dispatch.planning import distinct_runs
 from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
-from rdc_sweeps.dispatch.plan import enter, plan
+from rdc_sweeps.dispatch.plan import plan, prepare_directory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
@@ -37,7 +37,7 @@ def run(
         root = Path(folder)
         planned = plan(distinct_runs(runs), root)
         for one in planned:
-            enter(one, root, rerun=False)
+            prepare_directory(one, root, rerun=False)
         ids = [one.run.id for one in planned]
         cluster = Cluster(
             # So many deaths at so few steps are no sign of a run that cannot work.

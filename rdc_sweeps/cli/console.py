@@ -1,17 +1,59 @@
-"""Where text goes: data on stdout, messages on stderr."""
+"""Output: data on stdout, messages on stderr, and the progress of long preparations."""
 
 import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 
 data = Console(soft_wrap=False)
-"""What a user asked for."""
+"""Prints what the user asked for."""
 
 messages = Console(stderr=True, soft_wrap=True)
-"""Everything else."""
+"""Prints everything else."""
+
+LINE_SECONDS = 10.0
 
 
 def print_json(value: Any) -> None:
-    """Plain JSON on stdout."""
+    """Print plain JSON on stdout."""
     data.file.write(json.dumps(value, indent=2) + "\n")
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print a message as it is, without markup or highlighting."""
+    messages.print(text, style=style, markup=False, highlight=False)
+
+
+@contextmanager
+def build_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Yields a function of (title, done, total): a progress bar on a terminal, plain lines elsewhere."""
+    if not messages.is_terminal:
+        yield _plain_lines()
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=messages, transient=True) as bars:
+        tasks = {}
+
+        def update(title: str, done: int, total: int) -> None:
+            if title not in tasks:
+                tasks[title] = bars.add_task(title, total=total)
+            bars.update(tasks[title], completed=done)
+
+        yield update
+
+
+def _plain_lines() -> Callable[[str, int, int], None]:
+    last: dict[str, float] = {}
+
+    def update(title: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if title not in last or (done == total and total) or now - last[title] >= LINE_SECONDS:
+            last[title] = now
+            say(f"{title}: {done} of {total}")
+
+    return update

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from rdc_sweeps.cli.console import messages
+from rdc_sweeps.cli.console import build_progress, say
 from rdc_sweeps.cli.options import ExperimentsOption, ProfileOption, RowsArgument, SetOption, TableArgument, resolve
 
 group = typer.Typer(help="Compute region maps.", no_args_is_help=True)
@@ -29,18 +29,14 @@ def build(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Compute the region maps that a table's runs need; goes on where it was stopped."""
+    """Compute the region maps that a table's runs need; continues where it was stopped."""
     settings, runs = resolve(table, rows, None, assignments, profile=profile, experiments=experiments, device=device)
-    import torch
-
-    from rdc_sweeps.cli.progress import preparation_progress
     from rdc_sweeps.dispatch.inputs import build_missing_regions, check_regions
 
-    on = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
     check_regions(runs, settings)
-    with preparation_progress() as progress:
-        reports = build_missing_regions([run.spec for run in runs], settings, on, progress)
-    for title, report in reports.items():
-        messages.print(f"{title}: {report.built} built, {report.reused} were there", highlight=False)
+    with build_progress() as report:
+        reports = build_missing_regions([run.spec for run in runs], settings, report)
+    for title, built in reports.items():
+        say(f"{title}: {built.built} built, {built.reused} were there")
     if not reports:
-        messages.print(f"no row of {table} under profile {settings.profile} reads stored regions", highlight=False)
+        say(f"no row of {table} under profile {settings.profile} reads stored regions")

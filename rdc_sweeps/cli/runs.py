@@ -1,4 +1,4 @@
-"""run, worker, show: train the rows of a table."""
+"""run, show, and the hidden commands of Slurm jobs: worker and prepare."""
 
 from functools import partial
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from rdc_sweeps.cli.console import data, print_json
+from rdc_sweeps.cli.console import build_progress, data, print_json, say
+from rdc_sweeps.cli.dry_run import print_dry_run
+from rdc_sweeps.cli.listening import ConsoleListener
 from rdc_sweeps.cli.options import (
     CompatOption,
     ExperimentsOption,
@@ -19,8 +21,7 @@ from rdc_sweeps.cli.options import (
     TableArgument,
     resolve,
 )
-from rdc_sweeps.cli.plan import print_plan
-from rdc_sweeps.cli.slurm import prepare, print_job_files, seen_in_slurm, submit_missing
+from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings, read_settings
@@ -73,21 +74,11 @@ def run(
         node=node,
         wandb=wandb,
     )
-    on_slurm = settings.executor == "slurm"
-    look = partial(plan, runs, settings.root, retry_failed=retry_failed, rerun=rerun)
+    chosen = executor_for(settings, ConsoleListener(settings))
+    plan_runs = partial(plan, runs, settings.root, retry_failed=retry_failed, rerun=rerun)
     if dry_run:
-        planned = seen_in_slurm(look(), settings) if on_slurm else look()
-        print_plan(planned, settings, as_json=as_json)
-        if on_slurm and not as_json:
-            print_job_files(planned, settings)
-        return
-    if on_slurm:
-        failed = submit_missing(look, settings, rerun=rerun)
-    else:
-        from rdc_sweeps.cli.sweep import carry_out
-
-        failed = carry_out(look(), settings, rerun=rerun)
-    if failed:
+        print_dry_run(plan_runs(), chosen, as_json=as_json)
+    elif chosen.execute(plan_runs, rerun=rerun):
         raise typer.Exit(1)
 
 
@@ -98,11 +89,25 @@ def worker(
         Path | None, typer.Option("--settings", help="Settings as JSON, instead of all other sources.")
     ] = None,
 ) -> None:
-    """Carry out one run in this process."""
+    """Train one run in this process."""
     settings = read_settings(settings_file) if settings_file else load_settings(root=root)
     from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)
+
+
+def prepare(
+    runs: Annotated[Path, typer.Argument(help="File with a run id per line.", show_default=False)],
+    settings_file: Annotated[Path, typer.Option("--settings", help="Settings as JSON.", show_default=False)],
+) -> None:
+    """Build the region maps that submitted runs lack; continues where it was stopped."""
+    settings = read_settings(settings_file)
+    from rdc_sweeps.dispatch.inputs import build_for_submission
+
+    with build_progress() as report:
+        reports = build_for_submission(runs, settings, report)
+    for title, built in reports.items():
+        say(f"{title}: {built.built} built, {built.reused} were there")
 
 
 def show(

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rdc_sweeps.cli.console import messages
-from rdc_sweeps.cli.progress import preparation_progress
+from rdc_sweeps.cli.console import build_progress, messages
 from rdc_sweeps.dispatch.lifecycle import FAILED, STOPPED
 from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.errors import UsageError
@@ -43,7 +42,7 @@ def submit_workers(study: "Study", catalogue: Catalogue, settings: Settings, mis
         messages.print(f"{about}: {running} workers are running and {len(there) - running} waiting in Slurm")
         return
     needed = needed_runs(study.tuned, catalogue)
-    with preparation_progress() as progress:
+    with build_progress() as progress:
         build = needs_building(needed, settings, progress)
     parallel = settings.max_parallel or node_profile(settings.node, settings.nodes).array_parallelism
     count = min(missing, workers or min(AT_ONCE, parallel))

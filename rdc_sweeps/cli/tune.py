@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.listening import ConsoleListener
 from rdc_sweeps.cli.options import (
     ExperimentsOption,
     JsonOption,
@@ -20,6 +21,7 @@ from rdc_sweeps.cli.options import (
     parse_seeds,
 )
 from rdc_sweeps.cli.study_workers import submit_workers
+from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings
@@ -120,7 +122,7 @@ def tune(
 
     opened = open_study(settings.root, folder_name, tuned, storage)
     wanted = opened.ask_for(wanted)
-    on_slurm = settings.executor == "slurm"
+    on_slurm = not executor_for(settings).waits
     missing = wanted - summarise(opened).finished
     if missing <= 0:
         messages.print(f"all of {wanted} trials are finished", highlight=False)
@@ -204,13 +206,13 @@ def _train(
     study: "Study", catalogue: Catalogue, settings: Settings, missing: int, workers: int | None, storage: str | None
 ) -> None:
     """Train the trials that are missing, on this machine."""
-    from rdc_sweeps.cli.progress import preparation_progress
+    from rdc_sweeps.cli.console import build_progress
     from rdc_sweeps.cli.studies import watching
     from rdc_sweeps.dispatch.local import slots
     from rdc_sweeps.dispatch.preparation import prepare
     from rdc_sweeps.tuning.study_workers import work_in_pool
 
-    with preparation_progress() as progress:
+    with build_progress() as progress:
         gpus = prepare(needed_runs(study.tuned, catalogue), settings, progress)
     chosen = settings.model_copy(update={"max_parallel": workers or settings.max_parallel})
     at_once = slots(missing, chosen, gpus)
@@ -268,13 +270,7 @@ def _confirm(study: "Study", catalogue: Catalogue, settings: Settings) -> list[s
         f"{', '.join(map(str, study.tuned.spec.confirm))}, beside the row as it is",
         highlight=False,
     )
-    if settings.executor == "slurm":
-        from rdc_sweeps.cli.slurm import submit_missing
-
-        return submit_missing(look, settings, rerun=False)
-    from rdc_sweeps.cli.sweep import carry_out
-
-    return carry_out(look(), settings, rerun=False)
+    return executor_for(settings, ConsoleListener(settings)).execute(look)
 
 
 def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyReport":

@@ -57,6 +57,10 @@ def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estim
 
     Runs are alike if nothing tells them apart but weights, rates, seeds, the number of epochs and where initial
     weights come from.
+
+    Args:
+        planned: Runs to be done, and others.
+        settings: Of the processes that will train (see `Executor.worker_settings`).
     """
     todo = [one for one in planned if one.action != "skip"]
     kinds = {one.run.id: _kind(one.run.spec.model_dump(mode="json")) for one in todo}
@@ -116,7 +120,7 @@ def _may_be_used(device: str, settings: Settings) -> bool:
     """Whether runs may come to such a device."""
     if settings.device == "cpu":
         return device == "cpu"
-    return device != "cpu" or settings.executor == "local"
+    return device != "cpu" or settings.device == "auto"
 
 
 def _measure(directory: RunDirectory) -> Measured | None:

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
+
+import torch
 
 from rdc_sweeps.dispatch.ranks import check_batch
+from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.sources import region_generator
+from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.dataset import DatasetSpec
@@ -79,16 +84,30 @@ def _message(problem: str, titles: list[str], runs: int) -> str:
     return f"{problem}\n  needed by {needed_by}"
 
 
-def build_missing_regions(
-    specs: Iterable[RunSpec], settings: Settings, device: str, report: ReportBuild
-) -> dict[str, BuildReport]:
+def build_missing_regions(specs: Iterable[RunSpec], settings: Settings, report: ReportBuild) -> dict[str, BuildReport]:
     """Compute the region maps of all training images that the store lacks; returns reports by title."""
+    device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
     reports = {}
     for (source, dataset), spec in _sources(specs).items():
         generator, store = open_generator(source, settings, device)
         title = f"{source.source} regions of {dataset.name}"
         images = open_data(spec, settings).splits.train
         reports[title] = build_regions(images, generator, store, progress=partial(report, title))
+    return reports
+
+
+def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) -> dict[str, BuildReport]:
+    """Build the region maps that submitted runs lack, and leave a file that says that this ended well.
+
+    Args:
+        runs: `runs.txt` of the submission, with a run id per line.
+        settings: Of the job.
+        report: Is told of the progress.
+    """
+    submission = SubmissionDirectory(settings.root, runs.parent.name)
+    specs = [RunDirectory(settings.root, run_id).read_spec() for run_id in submission.run_ids()]
+    reports = build_missing_regions(specs, settings, report)
+    submission.prepared.touch()
     return reports
 
 

@@ -74,7 +74,7 @@ def training_steps(spec: RunSpec) -> int:
     return spec.training.epochs * per_epoch
 
 
-def enter(planned: Planned, root: Path, *, rerun: bool) -> None:
+def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
     """Make a run's directory ready for a worker: its spec, its origin, and no old result or failure in the way."""
     run = planned.run
     directory = RunDirectory(root, run.id)

@@ -91,7 +91,7 @@ def _prepare(runs: list[Run], settings: Settings, report: "ReportBuild") -> int:
 
     gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
     check_inputs(runs, settings)
-    build_missing_regions([run.spec for run in runs], settings, "cuda" if gpus else "cpu", report)
+    build_missing_regions([run.spec for run in runs], settings, report)
     return gpus
 
 

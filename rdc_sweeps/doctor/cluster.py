@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
+from rdc_sweeps.dispatch.executors import EXECUTORS, SlurmExecutor
 from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.doctor.findings import Finding, Level, output
 from rdc_sweeps.errors import UsageError
@@ -13,7 +14,7 @@ from rdc_sweeps.settings import Settings
 
 def examine_slurm(settings: Settings) -> Iterator[Finding]:
     """Version, partitions with their GPUs, the user's limits, the node profile."""
-    wanted = settings.executor == "slurm"
+    wanted = EXECUTORS[settings.executor] is SlurmExecutor
     if shutil.which("sinfo") is None:
         remedy = "use a login node, or --executor local" if wanted else None
         yield Finding("Slurm", "problem" if wanted else "ok", "none here", remedy)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.cli.plan import summary
+from rdc_sweeps.cli.dry_run import summary
 from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.runs.directory import RunDirectory
@@ -104,9 +104,9 @@ def test_only_devices_count_that_the_runs_may_come_to(tmp_path: Path) -> None:
     laptop, node = planned(tmp_path, seeds=(0, 1))
     finish(laptop, tmp_path, seconds=360, device="cpu")
     todo = planned(tmp_path, seeds=(2,))
-    assert estimates(todo, settings(tmp_path, executor="slurm")) == {}
+    assert estimates(todo, settings(tmp_path, device="cuda")) == {}
     finish(node, tmp_path, seconds=36)
-    assert {one.device for one in estimates(todo, settings(tmp_path, executor="slurm")).values()} == {GPU}
+    assert {one.device for one in estimates(todo, settings(tmp_path, device="cuda")).values()} == {GPU}
     assert {one.device for one in estimates(todo, settings(tmp_path, device="cpu")).values()} == {"cpu"}
 
 

@@ -50,7 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def run(
     count: int, spec: RunSpec, settings: Settings, folder: Path, stop_after: int | None = None
 ) -> tuple[Training, Notes, dict[str, Any]]:
-    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    build_missing_regions([spec], settings, lambda *_: None)
     notes = Notes()
     checkpoint = folder / "last.pt"
     training = train_on(

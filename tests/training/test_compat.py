@@ -34,7 +34,7 @@ def released(*settings: str) -> RunSpec:
 
 
 def after_three_steps(spec: RunSpec, settings: Settings, folder: Path) -> dict[str, torch.Tensor]:
-    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    build_missing_regions([spec], settings, lambda *_: None)
     steps = iter(range(100))
     train(spec, settings, folder / "last.pt", stop=lambda: next(steps) == 3)
     state = load_checkpoint(folder / "last.pt", run_id(spec))

@@ -55,7 +55,7 @@ class Notes:
 def run(
     spec: RunSpec, settings: Settings, folder: Path, stop_after: int | None = None, notes: Notes | None = None
 ) -> tuple[Training, dict[str, Any]]:
-    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    build_missing_regions([spec], settings, lambda *_: None)
     notes = notes or Notes()
     begun = len(notes.steps)
     training = train(

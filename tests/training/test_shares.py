@@ -91,7 +91,7 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
 
 
 def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | None = None) -> None:
-    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    build_missing_regions([spec], settings, lambda *_: None)
     alone = trained(spec, settings, unlabelled or [])
     shares = in_group(size, trained, spec, settings, unlabelled or [])
     assert [[row for share in shares for row in share["rows"][step]] for step in range(len(alone["rows"]))] == alone[

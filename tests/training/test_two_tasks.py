@@ -38,7 +38,7 @@ CASES = [(method, "onelabel") for method in METHODS] + [
 
 
 def run(spec: RunSpec, settings: Settings, folder: Path) -> Training:
-    build_missing_regions([spec], settings, "cpu", lambda *_: None)
+    build_missing_regions([spec], settings, lambda *_: None)
     return train(spec, settings, folder / "last.pt", [], lambda: False)
 
 

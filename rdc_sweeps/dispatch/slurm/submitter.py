@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rdc_sweeps.dispatch.plan import Planned, enter
+from rdc_sweeps.dispatch.plan import Planned, prepare_directory
 from rdc_sweeps.dispatch.slurm.commands import call
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
 from rdc_sweeps.dispatch.slurm.queue import Job, Lost, alive, cancel, lost, queued
@@ -215,7 +215,7 @@ def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool
     stops = {name: run.stopped() for name, run in before.items() if not rerun}
     batch_text(batch)  # what cannot be submitted leaves no trace
     for one in runs:
-        enter(one, root, rerun=rerun)
+        prepare_directory(one, root, rerun=rerun)
     try:
         return _send(batch, list(before), lock)
     except UnavailableError:

@@ -6,15 +6,20 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from rdc_sweeps.cli.console import data, messages, print_json
+from rdc_sweeps.cli.console import data, print_json, say
 from rdc_sweeps.dispatch.estimate import Estimate, estimates
+from rdc_sweeps.dispatch.executors import Executor
 from rdc_sweeps.dispatch.plan import Planned
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.errors import UnavailableError
 
 
-def print_plan(planned: Sequence[Planned], settings: Settings, *, as_json: bool) -> None:
-    """Every run with its action and reason; how many there are of each kind, and what is left to compute."""
-    found = estimates(planned, settings)
+def print_dry_run(planned: Sequence[Planned], executor: Executor, *, as_json: bool) -> None:
+    """Print every run with its action and reason, counts, what is left to compute, and the job files."""
+    try:
+        planned = executor.inspect(planned)
+    except UnavailableError as error:
+        say(f"what is queued is unknown: {error}", style="yellow")
+    found = estimates(planned, executor.worker_settings)
     if as_json:
         print_json([_as_json(one, found.get(one.run.id)) for one in planned])
         return
@@ -26,7 +31,9 @@ def print_plan(planned: Sequence[Planned], settings: Settings, *, as_json: bool)
         shown.add_row(*map(Text, cells))
     data.print(shown)
     for line in summary(planned, found):
-        messages.print(line, markup=False, highlight=False)
+        say(line)
+    for text in executor.job_files(planned):
+        data.file.write("\n" + text)
 
 
 def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[str]:
