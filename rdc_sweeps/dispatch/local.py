@@ -1,7 +1,6 @@
 """The local executor: a pool of processes over the cores or GPUs of this machine."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
@@ -10,9 +9,9 @@ import psutil
 
 from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
 from rdc_sweeps.dispatch.preparation import PRELOADED
-from rdc_sweeps.processes.children import fork_server, stop_all
+from rdc_sweeps.processes.children import fork_server
 from rdc_sweeps.processes.devices import device_masks, processes_per_run, restrict_to, slot_masks, visible_gpus
-from rdc_sweeps.processes.signals import sigterm_interrupts
+from rdc_sweeps.processes.pool import run_pool
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
@@ -73,32 +72,23 @@ def run_locally(
     worker_settings = settings.model_copy(update={"threads": chosen.threads})
     masks = slot_masks(gpus, settings.gpus_per_run, chosen.runs)
     waiting = list(run_ids)
-    active: dict[int, tuple[str, ForkServerProcess]] = {}
     codes: dict[str, int] = {}
-    with sigterm_interrupts():
-        try:
-            while waiting or active:
-                for slot in range(chosen.runs):
-                    if waiting and slot not in active:
-                        run_id = waiting.pop(0)
-                        process = context.Process(
-                            target=_enter, args=(run_id, worker_settings, masks[slot]), name=run_id
-                        )
-                        process.start()
-                        active[slot] = (run_id, process)
-                watch()
-                time.sleep(interval)
-                for slot, (run_id, process) in list(active.items()):
-                    if process.exitcode is not None:
-                        codes[run_id] = process.exitcode
-                        del active[slot]
-                        # A stop that somebody asked this process for alone is not undone.
-                        if process.exitcode != PREEMPTED and to_be_repeated(process.exitcode):
-                            waiting.append(run_id)
-        except KeyboardInterrupt:
-            stop_all([process for _, process in active.values()])
-            raise
-    watch()
+
+    def start(slot: int) -> ForkServerProcess | None:
+        if not waiting:
+            return None
+        run_id = waiting.pop(0)
+        process = context.Process(target=_enter, args=(run_id, worker_settings, masks[slot]), name=run_id)
+        process.start()
+        return process
+
+    def ended(slot: int, process: ForkServerProcess) -> None:
+        codes[process.name] = code = process.exitcode or 0
+        # A stop that was requested for this process alone is not undone.
+        if code != PREEMPTED and to_be_repeated(code):
+            waiting.append(process.name)
+
+    run_pool(chosen.runs, start, ended, watch=watch, interval=interval)
     return codes
 
 

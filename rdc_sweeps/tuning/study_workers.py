@@ -5,7 +5,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -15,9 +14,10 @@ from optuna.trial import TrialState
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED, to_be_repeated
 from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
-from rdc_sweeps.processes.children import fork_server, log_to, stop_all
+from rdc_sweeps.processes.children import fork_server, log_to
 from rdc_sweeps.processes.devices import restrict_to, slot_masks
-from rdc_sweeps.processes.signals import sigterm_interrupts, stop_signals_set
+from rdc_sweeps.processes.pool import run_pool
+from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Metrics, Origin
 from rdc_sweeps.settings import Settings
@@ -178,40 +178,33 @@ def work_in_pool(
     """
     context = fork_server(*PRELOADED, __name__)
     masks = slot_masks(gpus, settings.gpus_per_run, workers)
-    active: dict[int, ForkServerProcess] = {}
-    codes: dict[int, int] = {}
     study = load_study(root, name, storage)
-    # Of a run that kills its workers, one more finds that it is to be given up.
+    codes: dict[int, int] = {}
+    to_start = set(range(workers))
+    # One more than a run's retries: the last worker finds that the run has used them up.
     left, finished = settings.retries + 1, study.finished
 
-    def start(slot: int) -> None:
-        active[slot] = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, masks[slot]))
-        active[slot].start()
+    def start(slot: int) -> ForkServerProcess | None:
+        if slot not in to_start:
+            return None
+        to_start.remove(slot)
+        process = context.Process(target=_enter, args=(root, name, settings, trials, storage, work, masks[slot]))
+        process.start()
+        return process
 
-    with sigterm_interrupts():
-        try:
-            for slot in range(workers):
-                start(slot)
-            while active:
-                watch()
-                time.sleep(interval)
-                for slot, process in list(active.items()):
-                    if (code := process.exitcode) is None:
-                        continue
-                    codes[slot] = code
-                    del active[slot]
-                    # A worker that somebody stopped stays so; one that died is replaced, unless that never helps.
-                    if code == PREEMPTED or not to_be_repeated(code):
-                        continue
-                    if (now := retry_storage(lambda: study.finished)) > finished:
-                        left, finished = settings.retries + 1, now
-                    if left > 0:
-                        left -= 1
-                        start(slot)
-        except BaseException:
-            stop_all(list(active.values()))
-            raise
-    watch()
+    def ended(slot: int, process: ForkServerProcess) -> None:
+        nonlocal left, finished
+        codes[slot] = code = process.exitcode or 0
+        # A worker that was stopped on purpose stays stopped; one that died is replaced while the study advances.
+        if code == PREEMPTED or not to_be_repeated(code):
+            return
+        if (now := retry_storage(lambda: study.finished)) > finished:
+            left, finished = settings.retries + 1, now
+        if left > 0:
+            left -= 1
+            to_start.add(slot)
+
+    run_pool(workers, start, ended, watch=watch, interval=interval)
     return [codes[slot] for slot in range(workers)]
 
 
