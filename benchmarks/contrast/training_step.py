@@ -58,7 +58,7 @@ class TrainingStep:
         torch.autograd.backward(self.contrast(*sides))
 
     def _features(self, predictions: dict[str, Tensor], task: Task) -> tuple[Tensor, Tensor]:
-        predicted = prediction_input(task, predictions[task])
+        predicted = prediction_input(task, predictions[task], torch.rand)
         labelled = label_input("semantic", self.label, CLASSES)
         items = torch.arange(BATCH)
         pair = pair_index(torch.tensor(TASKS.index(task)), torch.tensor(0), len(TASKS)).expand(2 * BATCH)

@@ -9,6 +9,9 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+Draw = Callable[[tuple[int, ...]], Tensor]
+"""Uniform random numbers in [0, 1) of a shape (N, ...), for N items, on the device of their features."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 

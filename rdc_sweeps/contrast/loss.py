@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.arithmetic import full_precision
+from rdc_sweeps.contrast.arithmetic import Draw, full_precision
 from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
 from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.infonce import info_nce
@@ -16,7 +18,6 @@ from rdc_sweeps.contrast.pixels import pixel_contrast
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.parallel.draws import Share, drawn
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
 
 
@@ -28,8 +29,7 @@ def region_contrast(
     *,
     min_pixels: int,
     max_regions: int | None = None,
-    generator: torch.Generator | None = None,
-    share: Share | None = None,
+    draw: Draw | None = None,
 ) -> ContrastOutcome:
     """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
 
@@ -45,9 +45,8 @@ def region_contrast(
         spec: A GaussianContrast, VectorContrast or PixelContrast.
         min_pixels: Regions with fewer pixels are left out.
         max_regions: See `index_regions`; ignored for a RegionIndex.
-        generator: Draws the pixels of a sampled PixelContrast, or negatives if their number is limited; the default
-            generator if not given.
-        share: Which items these are of those that several processes have; None: all.
+        draw: Source of the random numbers that choose the pixels of a sampled PixelContrast, or negatives if their
+            number is limited; torch's global generator if not given.
 
     Raises:
         UsageError: A shape does not fit or `min_pixels` is below 1.
@@ -62,16 +61,17 @@ def region_contrast(
     check_features(label_features, index)
     valid = index.valid(min_pixels)
     sides = (prediction_features, label_features)
+    draw = partial(torch.rand, dtype=torch.float64, device=prediction_features.device) if draw is None else draw
     with full_precision(prediction_features):
         match spec:
             case PixelContrast():
-                return pixel_contrast(*sides, index, valid, spec, generator, share)
+                return pixel_contrast(*sides, index, valid, spec, draw)
             case VectorContrast():
                 distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), spec)
             case GaussianContrast():
                 gaussians = [region_gaussians(side, index, spec.covariance, min_pixels=min_pixels) for side in sides]
                 distances = _gaussian_distances(gaussians, spec)
-        return _contrast(distances, valid, spec, generator, share)
+        return _contrast(distances, valid, spec, draw)
 
 
 def _vector_distances(vectors: Tensor, spec: VectorContrast) -> Tensor:
@@ -95,8 +95,7 @@ def _contrast(
     distances: Tensor,
     valid: Tensor,
     spec: GaussianContrast | VectorContrast,
-    generator: torch.Generator | None,
-    share: Share | None,
+    draw: Draw,
 ) -> ContrastOutcome:
     """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
     rows = valid.shape[1]
@@ -108,7 +107,7 @@ def _contrast(
     positive_pairs = pairs & (same_region & other_task)
     negative_pairs = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
     if spec.negative_count is not None:
-        negative_pairs = _drawn(negative_pairs, spec.negative_count, generator, share)
+        negative_pairs = _drawn(negative_pairs, spec.negative_count, draw)
     per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature)
 
     regions = valid.sum(1)
@@ -126,12 +125,10 @@ def _contrast(
     )
 
 
-def _drawn(pairs: Tensor, count: int, generator: torch.Generator | None, share: Share | None) -> Tensor:
-    """At most `count` of the true entries of each row of (N, A, C), drawn without replacement."""
-
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.rand(shape, generator=generator, device=pairs.device)
-
-    order = drawn(draw, tuple(pairs.shape), share).masked_fill(~pairs, -1.0)
+def _drawn(pairs: Tensor, count: int, draw: Draw) -> Tensor:
+    """At most `count` of the true entries of each row of (N, 2R, 2R), drawn without replacement."""
+    items, anchors, _ = pairs.shape
+    # By task and region, so that an item's numbers do not depend on how many rows the index has for its neighbours.
+    order = draw((items, 2, anchors // 2, 2, anchors // 2)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
     chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
     return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

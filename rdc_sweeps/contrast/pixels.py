@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.arithmetic import promote, runs_eagerly
+from rdc_sweeps.contrast.arithmetic import Draw, promote, runs_eagerly
 from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.contrast.infonce import contrast_terms
 from rdc_sweeps.contrast.moments import at_region_size
 from rdc_sweeps.contrast.outcome import ContrastOutcome
 from rdc_sweeps.contrast.vectors import unit_vectors
-from rdc_sweeps.parallel.draws import Share, drawn
 from rdc_sweeps.specs.contrast import PixelContrast
 
 TILE_BYTES = {"cpu": 2**22}
@@ -38,8 +37,7 @@ def pixel_contrast(
     index: RegionIndex,
     valid: Tensor,
     spec: PixelContrast,
-    generator: torch.Generator | None = None,
-    share: Share | None = None,
+    draw: Draw,
 ) -> ContrastOutcome:
     """Pixel-to-pixel contrast of two tasks: eq. 3, 4 and 6 with the pixels of both tasks as anchors.
 
@@ -49,7 +47,7 @@ def pixel_contrast(
     function of that sum, is in expectation at most the exact one, and equal in the limit of a large sample.
     """
     number = spec.pixels_per_region
-    pixels = _all(index, valid) if number is None else _draw(index, valid, number, generator, share)
+    pixels = _all(index, valid) if number is None else _sampled(index, valid, number, draw)
     first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
     distance, factors = _similarity(first, second, spec)
     log_weights = None if number is None else pixels.weights.log()
@@ -88,17 +86,11 @@ def _all(index: RegionIndex, valid: Tensor) -> _Pixels:
     return _Pixels(places, torch.where(known, rows, -1), torch.ones(rows.shape, device=rows.device))
 
 
-def _draw(
-    index: RegionIndex, valid: Tensor, number: int, generator: torch.Generator | None, share: Share | None
-) -> _Pixels:
+def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw) -> _Pixels:
     """`number` pixels of every valid region (all, if it has fewer), drawn uniformly without replacement."""
     rows = index.rows.flatten(1)
     capacity = index.counts.shape[1]
-
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.rand(shape, generator=generator, dtype=torch.float64, device=rows.device)
-
-    shuffled = torch.where(rows < 0, capacity, rows) + drawn(draw, tuple(rows.shape), share)
+    shuffled = torch.where(rows < 0, capacity, rows) + draw(tuple(rows.shape))
     places = shuffled.argsort(1)  # region after region, each in random order, then the pixels without region
     row = rows.gather(1, places)
     start = (index.counts.cumsum(1) - index.counts).gather(1, row.clamp_min(0))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rdc_sweeps.data.augmentation import Regions
+from rdc_sweeps.data.noise import Noise
 from rdc_sweeps.data.scene import VOID, Dataset, Scene
 from rdc_sweeps.specs.base import Task
 
@@ -48,28 +49,22 @@ class Batch:
         rows: (B,) int64 indices into the data set, on the CPU.
         granted: (B, K) bool on the CPU, which labels each image has; K in the order of the data set's tasks.
         views: One or two views of the same images.
-        whole: (B', K) bool on the CPU, `granted` of the images that all processes have at this step; None if there is
-            one process.
-        first: Where this process's images begin among them.
+        noise: Source of random numbers for whatever is done with the B images at this step.
+        fraction: This process's part of the images of the step, which several processes share.
     """
 
     rows: Tensor
     granted: Tensor
     views: tuple[View, ...]
-    whole: Tensor | None = None
-    first: int = 0
+    noise: Noise
+    fraction: float = 1.0
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def fraction(self) -> float:
-        """This process's part of the images of the step."""
-        return 1.0 if self.whole is None else len(self) / len(self.whole)
-
     def to(self, device: torch.device | str) -> "Batch":
-        """The same with its views on a device; what is looked at on the host, `rows` and `granted`, stays there."""
-        return replace(self, views=tuple(view.to(device) for view in self.views))
+        """The same with views and noise on a device; what is read on the host, `rows` and `granted`, stays there."""
+        return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 
 def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], row: int) -> Scene:
@@ -82,12 +77,16 @@ def collated(
     mask: NDArray[np.bool_],
     rows: NDArray[np.int64],
     samples: Sequence[Sequence[tuple[Scene, Regions | None]]],
+    noise: Noise,
+    fraction: float = 1.0,
 ) -> Batch:
     """A batch of samples, each a list of views."""
     return Batch(
         torch.from_numpy(rows.copy()),
         torch.from_numpy(mask[rows]),
         tuple(_view(view, dataset.tasks) for view in zip(*samples, strict=True)),
+        noise,
+        fraction,
     )
 
 

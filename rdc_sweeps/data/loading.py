@@ -1,19 +1,18 @@
 """What a training and an evaluation iterate over.
 
-The order of the samples is a function of (seed, epoch), and a sample's augmentation one of (seed, epoch, row): both are
-the same whatever the number of workers or processes, and after a resume.
+The order of the samples is a function of (seed, epoch), a sample's augmentation of (seed, epoch, row), and its noise of
+(seed, epoch, step, row): all are the same whatever the number of workers or processes, and after a resume.
 """
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.augmentation import augment
 from rdc_sweeps.data.batches import Batch, RegionsOf, collated, granted_scene
+from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import UsageError
@@ -96,8 +95,8 @@ class TrainingBatches:
                     self._depth_by_zoom,
                 )
             )
-        batch = collated(self._dataset, self._mask, rows, samples)
-        return batch if self._world == 1 else replace(batch, whole=torch.from_numpy(self._mask[together]), first=first)
+        noise = step_noise(self._seed, epoch, step, rows.tolist())
+        return collated(self._dataset, self._mask, rows, samples, noise, fraction=len(rows) / len(together))
 
 
 class EvaluationBatches:
@@ -141,7 +140,7 @@ class EvaluationBatches:
     def _batch(self, step: int) -> Batch:
         rows = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
         samples = [[(granted_scene(self._dataset, self._mask, row), None)] for row in rows.tolist()]
-        return collated(self._dataset, self._mask, rows, samples)
+        return collated(self._dataset, self._mask, rows, samples, step_noise(0, 0, 0, rows.tolist()))
 
 
 def check_shares(images: int, world: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.dispatch.tracked import TrackingObserver
-from rdc_sweeps.errors import InfrastructureError
+from rdc_sweeps.errors import InfrastructureError, SpecError
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.runs.directory import RunDirectory
@@ -19,7 +19,7 @@ from rdc_sweeps.runs.environment import describe_environment
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.settings import Settings
-from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.observers import Observer
 from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
@@ -56,7 +56,7 @@ class _Trainer:
         self.result: Result | None = None
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
-        spec = self.directory.read_spec()
+        spec = self._spec()
         if self.settings.device == "cuda" and not torch.cuda.is_available():
             # Nobody wants to find out days later that a node trained on its CPU.
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
@@ -80,6 +80,17 @@ class _Trainer:
         if training.finished:
             self.result = self._result(spec, training)
         return self.result
+
+    def _spec(self) -> RunSpec:
+        spec = self.directory.read_spec()
+        if run_id(spec) != self.directory.id:
+            raise SpecError(
+                [
+                    f"{self.directory.folder}: was planned by another version of rdc-sweep, in which its spec means "
+                    f"another training (in this version that is run {run_id(spec)}); ask for its row again"
+                ]
+            )
+        return spec
 
     def ended(self, ending: Literal["done", "failed", "preempted"]) -> None:
         """Close the W&B run."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.method import Losses, Method, Predictions, predictions_of_views, ramped
-from rdc_sweeps.methods.pairs import batch_pairs, map_pairs
+from rdc_sweeps.methods.pairs import map_pairs, task_pairs
 from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.specs.base import Task
@@ -66,10 +66,12 @@ class CrossTaskMethod(Method):
             maps: What the encoder made of that view, Tensors (B, C_i, H_i, W_i).
             batch: Its last view has the labels.
         """
-        view, pairs = batch.views[-1], batch_pairs(batch)
-        if not len(pairs.of_all):
+        view, pairs = batch.views[-1], task_pairs(batch.granted)
+        noise = pairs.noise(batch.noise)
+        mapped = map_pairs(self.mapping, predictions, view.labels, pairs, noise, self.tasks, self.classes)
+        if mapped is None:
             return view.image.new_zeros(())
-        predicted, labelled = map_pairs(self.mapping, predictions, view.labels, pairs, self.tasks, self.classes)
+        predicted, labelled = mapped
         with full_precision(predicted):
             feature = encoder_feature(maps, self.mapping.out_channels, (predicted.shape[2], predicted.shape[3]))
             feature = feature[pairs.image.to(feature.device)]

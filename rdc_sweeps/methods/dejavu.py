@@ -12,7 +12,7 @@ from rdc_sweeps.contrast.arithmetic import full_precision
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.method import Losses, Method, Predictions, ramped
 from rdc_sweeps.methods.supervised import supervised_losses, supervision
-from rdc_sweeps.models.mapping import prediction_input
+from rdc_sweeps.models.mapping import relative_depth, shifted_normal
 from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, RedactionSpec
@@ -77,9 +77,9 @@ def condition(task: Task, prediction: Tensor) -> Tensor:
         case "semantic":
             return prediction.softmax(dim=1)
         case "normal":
-            return prediction_input(task, F.normalize(prediction, dim=1, eps=1e-6))
+            return shifted_normal(F.normalize(prediction, dim=1, eps=1e-6))
         case "depth":
-            return prediction_input(task, prediction)
+            return relative_depth(prediction)
 
 
 class RegenerationModule(nn.Module):

@@ -1,19 +1,17 @@
 """Region-aware distribution contrast: L_Sup + w L_RC (eq. 1) in all its strategies and extractions."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast import Diagnostics, RegionIndex, region_contrast
+from rdc_sweeps.contrast import Diagnostics, region_contrast
 from rdc_sweeps.contrast.index import as_index
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.method import Losses, Method, predictions_of_views, ramped
-from rdc_sweeps.methods.pairs import Pairs, batch_pairs, map_pairs
+from rdc_sweeps.methods.method import Losses, Method, Predictions, predictions_of_views, ramped
+from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
 from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
-from rdc_sweeps.parallel.world import world
 from rdc_sweeps.regions.maps import patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast
@@ -46,49 +44,35 @@ class RegionContrastMethod(Method):
         """See `Method.forward`."""
         predictions, contrasted = predictions_of_views(network, batch)
         supervised = supervision(supervised_losses(self.tasks, predictions, batch.views[0].labels, batch.granted))
-        contrast, diagnostics, counts = self.contrast(contrasted, batch.views[-1], batch_pairs(batch))
+        contrast, diagnostics, counts = self.contrast(contrasted, batch)
         total = supervised.total + self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **diagnostics}, counts)
 
-    def contrast(
-        self, predictions: Mapping[Task, Tensor], view: View, pairs: Pairs
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """L_RC of one view, the contrast's diagnostics, and of how many items each is the mean.
+    def contrast(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """L_RC of the last view, the contrast's diagnostics, and of how many items each is the mean.
 
         Args:
-            predictions: Per task (B, C, H, W), of this view.
-            view: Labels and regions of the view.
-            pairs: The N items to contrast.
+            predictions: Of that view, per task (B, C, H, W).
+            batch: Its last view has the labels and regions.
         """
-        if not len(pairs.of_all):
+        view, pairs = batch.views[-1], task_pairs(batch.granted)
+        noise = pairs.noise(batch.noise)
+        mapped = map_pairs(self.mapping, predictions, view.labels, pairs, noise, self.tasks, self.classes)
+        if mapped is None:
             return view.image.new_zeros(()), {}, {}
-        names = [field.name for field in fields(Diagnostics)]
-        predicted, labelled = map_pairs(self.mapping, predictions, view.labels, pairs, self.tasks, self.classes)
-        index = self.index(view, predicted)
-        if not len(pairs):
-            zeros = dict.fromkeys((f"contrast/{name}" for name in names), view.image.new_zeros(()))
-            # A zero with a gradient: the other processes' batch norms wait for this one's share of it.
-            return predicted.sum() + labelled.sum(), zeros, zeros
-        index = index.select(pairs.image).to(predicted.device)
+        predicted, labelled = mapped
+        index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
+        draw = noise.tagged(CONTRAST).uniform
         outcome = region_contrast(
-            predicted, labelled, index, self.spec.contrast, min_pixels=self.spec.min_pixels, share=pairs.share()
+            predicted, labelled, index, self.spec.contrast, min_pixels=self.spec.min_pixels, draw=draw
         )
+        names = [field.name for field in fields(Diagnostics)]
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
         # Each image weighs the same, however many pairs of tasks it has.
         loss = (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0]
         return loss, reported, counts
-
-    def index(self, view: View, features: Tensor) -> RegionIndex:
-        """The regions of a view's images, for features (N, d, h, w)."""
-        regions = self.regions(view)
-        index = as_index(regions, features, None)
-        if self.spec.contrast.name == "pixel" or self.spec.contrast.negative_count is None:
-            return index
-        # Negatives are drawn among the rows of the index: all processes need as many as one process would have.
-        rows = world().largest(index.counts.shape[1])
-        return index if rows == index.counts.shape[1] else as_index(regions, features, rows)
 
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region.

@@ -1,6 +1,6 @@
 """The mapping network a_theta: predictions and labels of any task into one feature space."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdc_sweeps.models.network import task_channels
-from rdc_sweeps.parallel.draws import Share, drawn
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
@@ -132,34 +131,28 @@ def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
     return conv
 
 
-def prediction_input(task: Task, prediction: Tensor, share: Share | None = None) -> Tensor:
+def prediction_input(task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor]) -> Tensor:
     """A prediction as a_theta sees it, differentiable with respect to it.
 
-    Semantic logits become a hard Gumbel one-hot with a straight-through gradient at temperature 1 (Jang et al. 2017);
-    its noise comes from torch's global generator, which the caller seeds. Depth is divided by its maximum, a normal n
-    becomes (n + 1) / 2.
+    Semantic logits become a hard Gumbel one-hot with a straight-through gradient at temperature 1 (Jang et al. 2017),
+    depth is divided by its maximum, a normal n becomes (n + 1) / 2.
 
     Args:
         task: What is predicted.
         prediction: Tensor (B, C, H, W) as `MultiTaskNetwork` returns it.
-        share: Which maps these are of those that several processes have; None: all.
+        uniform: Gives random numbers in (0, 1) of a shape (B, C, H, W); asked for semantic predictions only.
 
     Returns:
         Tensor (B, C, H, W), float32 or better.
     """
     prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
-    if task == "semantic":
-        return _gumbel_one_hot(prediction, share)
-    return _depth(prediction) if task == "depth" else _normal(prediction)
-
-
-def _gumbel_one_hot(logits: Tensor, share: Share | None) -> Tensor:
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.empty(shape, dtype=logits.dtype, device=logits.device).exponential_()
-
-    soft = (logits - drawn(draw, tuple(logits.shape), share).log()).softmax(dim=1)
-    hard = torch.zeros(logits.shape, dtype=logits.dtype, device=logits.device)
-    return hard.scatter_(1, soft.max(dim=1, keepdim=True).indices, 1.0) - soft.detach() + soft
+    match task:
+        case "semantic":
+            return _gumbel_one_hot(prediction, uniform(prediction.shape).to(prediction.dtype))
+        case "depth":
+            return relative_depth(prediction)
+        case "normal":
+            return shifted_normal(prediction)
 
 
 def label_input(task: Task, label: Tensor, classes: int) -> Tensor:
@@ -174,16 +167,28 @@ def label_input(task: Task, label: Tensor, classes: int) -> Tensor:
         Tensor (B, C, H, W): semantic labels as a one-hot that is all zero on void; depth and normals as in
         `prediction_input`.
     """
-    if task == "semantic":
-        ids = torch.arange(classes, device=label.device).view(-1, 1, 1)
-        return (label.unsqueeze(1) == ids).float()
-    return _depth(label) if task == "depth" else _normal(label)
+    match task:
+        case "semantic":
+            ids = torch.arange(classes, device=label.device).view(-1, 1, 1)
+            return (label.unsqueeze(1) == ids).float()
+        case "depth":
+            return relative_depth(label)
+        case "normal":
+            return shifted_normal(label)
 
 
-def _depth(depth: Tensor) -> Tensor:
+def relative_depth(depth: Tensor) -> Tensor:
+    """Depth maps (B, 1, H, W), each divided by its maximum."""
     maximum = depth.amax((1, 2, 3), keepdim=True)
     return depth / torch.where(maximum > SMALLEST_MAXIMUM, maximum, torch.ones_like(maximum))
 
 
-def _normal(normal: Tensor) -> Tensor:
+def shifted_normal(normal: Tensor) -> Tensor:
+    """Normals (B, 3, H, W), unit vectors moved from [-1, 1] to [0, 1]."""
     return (normal + 1) / 2
+
+
+def _gumbel_one_hot(logits: Tensor, uniform: Tensor) -> Tensor:
+    soft = (logits - (-uniform.log()).log()).softmax(dim=1)
+    hard = torch.zeros(logits.shape, dtype=logits.dtype, device=logits.device)
+    return hard.scatter_(1, soft.max(dim=1, keepdim=True).indices, 1.0) - soft.detach() + soft

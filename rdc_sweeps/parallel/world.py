@@ -45,14 +45,14 @@ class World:
             dist.broadcast(said, src=0)
         return bool(said)
 
-    def largest(self, value: int) -> int:
-        """The largest of the processes' values."""
+    def anywhere(self, flags: Sequence[bool]) -> list[bool]:
+        """Which of the flags are set in at least one process."""
         if self.size == 1:
-            return value
-        said = torch.tensor(value)
+            return list(flags)
+        said = torch.tensor(flags, dtype=torch.int32)
         with self._together():
             dist.all_reduce(said, dist.ReduceOp.MAX)
-        return int(said)
+        return [bool(flag) for flag in said.tolist()]
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over processes, in place, the same to the last bit for all of them."""

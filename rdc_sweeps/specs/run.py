@@ -12,7 +12,7 @@ from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast
 from rdc_sweeps.specs.training import TrainingSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a spec of the same content would train differently."""
 
 

@@ -153,12 +153,13 @@ class _Loop:
             for batch in batches:
                 if self.world.agreed(stop()):
                     return False
-                # Noise (Gumbel, drop-out) is a function of the seed and the step alone.
-                torch.manual_seed(_noise_seed(self.spec.seed, self.epoch, self.step))
+                # For dropout in a network: its masks depend on the step alone and differ between processes. All other
+                # noise belongs to the batch.
+                torch.manual_seed(_dropout_seed(self.spec.seed, self.epoch, self.step, self.world.rank))
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                     losses = self.learner(batch.to(self.device), self.epoch + self.step / per_epoch)
                 self.optimizer.zero_grad(set_to_none=True)
-                (losses.total if self.world.size == 1 else losses.total * batch.fraction).backward()
+                (losses.total * batch.fraction).backward()
                 parameters = list(self.learner.parameters())
                 self.world.sum_gradients(parameters)
                 norm = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
@@ -237,8 +238,8 @@ class _Loop:
         self.earlier_seconds = state["seconds"]
 
 
-def _noise_seed(seed: int, epoch: int, step: int) -> int:
-    return int(np.random.SeedSequence((seed, epoch, step)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    return int(np.random.SeedSequence((seed, epoch, step, rank)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _to_floats(values: Mapping[str, Tensor]) -> dict[str, float]:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.specs.document import Document, read_document
-from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.run import SCHEMA_VERSION, RunSpec
 from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import RowSpec
 from rdc_sweeps.specs.validation import build
@@ -41,6 +41,8 @@ class StudyRecord:
     """URL without its password."""
     token: str
     """Tells this study from another of the same name in the same database."""
+    schema: int = SCHEMA_VERSION
+    """Version of the specs: under another one the same values train differently."""
 
     def to_data(self) -> dict[str, Any]:
         """As plain values."""
@@ -56,6 +58,7 @@ class StudyRecord:
             "baseline": tuned.baseline.model_dump(mode="json") if tuned.baseline else None,
             "storage": self.storage,
             "token": self.token,
+            "schema": self.schema,
         }
 
     @classmethod
@@ -73,7 +76,8 @@ class StudyRecord:
             data["baseline_row"],
             tuple(data["overruled"]),
         )
-        return cls(tuned, data["storage"], data["token"])
+        # The first version was not written down.
+        return cls(tuned, data["storage"], data["token"], data.get("schema", 1))
 
 
 class StudyFolder:
@@ -169,7 +173,7 @@ def _identity(record: StudyRecord) -> dict[str, Any]:
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs, field by field."""
-    causes, results = ("spec", "profile", "storage"), ("metrics", "run", "baseline_row", "baseline")
+    causes, results = ("schema", "spec", "profile", "storage"), ("metrics", "run", "baseline_row", "baseline")
     found = [text for key in causes for text in _compared(old[key], new[key], key)]
     # Resolved rows follow from these, unless a table or profile was edited.
     return found or [text for key in results for text in _compared(old[key], new[key], key)]

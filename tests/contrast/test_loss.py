@@ -11,11 +11,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rdc_sweeps.contrast import index_regions, info_nce, region_contrast
+from rdc_sweeps.contrast.arithmetic import Draw
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianContrast, PixelContrast, VectorContrast
 from tests.contrast import oracle
 
 contrast = partial(region_contrast, min_pixels=2)
+
+
+def numbers(seed: int) -> Draw:
+    return partial(torch.rand, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
 EXACT_PIXELS = PixelContrast(distance="cosine", temperature=0.1, pixels_per_region=None)
 EVERY: list[ContrastSpec] = [
     GaussianContrast(),
@@ -130,11 +137,11 @@ def test_sampled_pixels_approach_the_exact_loss_from_below() -> None:
     exact = contrast(
         prediction, label, regions, PixelContrast(distance="cosine", temperature=0.5, pixels_per_region=None)
     ).loss
-    generator = torch.Generator().manual_seed(0)
+    draw = numbers(0)
 
     def sampled(number: int, draws: int) -> Tensor:
         spec = PixelContrast(distance="cosine", temperature=0.5, pixels_per_region=number)
-        return torch.stack([contrast(prediction, label, regions, spec, generator=generator).loss for _ in range(draws)])
+        return torch.stack([contrast(prediction, label, regions, spec, draw=draw).loss for _ in range(draws)])
 
     few, many = sampled(2, 300), sampled(24, 300)
     assert few.mean() < exact
@@ -150,8 +157,7 @@ def test_gradcheck(spec: ContrastSpec) -> None:
     for inputs in (coarse, (prediction.requires_grad_(), label.requires_grad_())):
 
         def loss(a: Tensor, b: Tensor) -> Tensor:
-            generator = torch.Generator().manual_seed(1)
-            return contrast(a, b, regions, spec, generator=generator).losses
+            return contrast(a, b, regions, spec, draw=numbers(1)).losses
 
         assert torch.autograd.gradcheck(loss, inputs, atol=1e-4 if spec == EVERY[2] else 1e-5)
 
@@ -217,9 +223,9 @@ def test_loss_and_gradient_are_always_finite(spec: ContrastSpec, kind: str) -> N
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
 def test_bf16_autocast_around_the_call_changes_nothing(spec: ContrastSpec) -> None:
     prediction, label, regions = awkward("rank-deficient")
-    outside = contrast(prediction, label, regions, spec, generator=torch.Generator().manual_seed(2))
+    outside = contrast(prediction, label, regions, spec, draw=numbers(2))
     with torch.autocast("cpu", torch.bfloat16):
-        inside = contrast(prediction, label, regions, spec, generator=torch.Generator().manual_seed(2))
+        inside = contrast(prediction, label, regions, spec, draw=numbers(2))
     assert inside.loss.dtype == torch.float32
     assert inside.loss == outside.loss
     half = prediction.bfloat16().requires_grad_()
@@ -284,7 +290,7 @@ def test_diagnostics(spec: ContrastSpec) -> None:
     assert near.diagnostics.regions == 3
     assert near.diagnostics.positive_distance < near.diagnostics.negative_distance
     assert not near.diagnostics.accuracy.requires_grad
-    one = contrast(prediction[:1], label[:1], regions[:1], spec, generator=torch.Generator().manual_seed(1))
+    one = contrast(prediction[:1], label[:1], regions[:1], spec, draw=numbers(1))
     assert 0 <= one.diagnostics.accuracy <= 1
     none = contrast(prediction[1:], label[1:], regions[1:], spec)
     assert none.diagnostics.accuracy.isnan()

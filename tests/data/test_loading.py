@@ -180,23 +180,23 @@ def test_processes_share_each_batch(world: int) -> None:
     assert [[row for share in shares for row in share[step]] for step in range(2)] == together
 
 
-def test_a_process_knows_the_labels_of_the_whole_batch_and_its_place_in_it() -> None:
-    mask = np.random.default_rng(0).random((22, 3)) < 0.5
-    shares = [
-        list(
-            TrainingBatches(
-                Numbered(22), mask, None, AugmentationSpec(), seed=3, batch_size=8, rank=rank, world=3
-            ).epoch(0)
-        )
-        for rank in range(3)
-    ]
-    for step in zip(*shares, strict=True):
-        granted = torch.cat([batch.granted for batch in step])
-        for batch in step:
-            assert batch.whole is not None
-            assert torch.equal(batch.whole, granted)
-            assert torch.equal(batch.whole[batch.first : batch.first + len(batch)], batch.granted)
-        assert sum(batch.fraction for batch in step) == pytest.approx(1)
+def test_noise_and_fraction_of_a_share_are_those_of_its_images() -> None:
+    together = list(training(22, 8).epoch(5))
+    shares = [list(training(22, 8, rank=rank, world=3).epoch(5)) for rank in range(3)]
+    for step, whole in enumerate(together):
+        parts = [share[step] for share in shares]
+        assert torch.equal(torch.cat([part.noise.keys for part in parts]), whole.noise.keys)
+        assert [part.fraction for part in parts] == [len(part) / 8 for part in parts]
+        assert whole.fraction == 1
+
+
+def test_noise_follows_seed_epoch_step_and_image() -> None:
+    keys = torch.cat([batch.noise.keys for epoch in (0, 1) for batch in training(22, 8).epoch(epoch)])
+    assert len(keys.unique()) == len(keys)
+    (resumed,) = training(22, 8).epoch(1, start_step=1)
+    assert torch.equal(resumed.noise.keys, keys[-8:])
+    for batch in training(22, 8).epoch(1):
+        assert not torch.isin(batch.noise.keys, keys[:16]).any()
 
 
 def test_fewer_images_than_processes_are_an_error() -> None:

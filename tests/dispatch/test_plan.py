@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
+
 from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Result, Status
+from rdc_sweeps.specs import run as run_specs
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -71,3 +74,17 @@ def test_steps_are_epochs_times_whole_batches(tmp_path: Path) -> None:
     spec = runs()[0].spec
     (one,) = plan(runs(), tmp_path)
     assert one.steps == spec.training.epochs * (spec.dataset.training_count // spec.training.batch_size)
+
+
+def test_the_result_of_an_older_version_counts_for_nothing_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr(run_specs, "SCHEMA_VERSION", run_specs.SCHEMA_VERSION - 1)
+        old = runs()[0].id
+        mark(tmp_path, runs()[0], "done")
+        assert decided(tmp_path) == ("done", "skip")
+    assert decided(tmp_path) == ("planned", "train")
+    result = RunDirectory(tmp_path, old).result()
+    assert result is not None
+    assert result.run == old

@@ -8,6 +8,7 @@ from rdc_sweeps.dispatch.plan import plan, prepare_directory
 from rdc_sweeps.dispatch.worker import work
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, experiments_folder
+from rdc_sweeps.specs import run as run_specs
 from rdc_sweeps.specs.catalogue import Catalogue
 
 
@@ -21,3 +22,21 @@ def test_a_node_without_a_usable_gpu_does_not_train_on_its_cpu(tmp_path: Path) -
     failure = RunDirectory(settings.root, planned.run.id).failure()
     assert failure is not None
     assert "no GPU can be used here" in failure.cause
+
+
+def test_a_run_planned_by_an_older_version_is_not_trained_as_if_it_were_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(root=tmp_path / "runs", cache_root=tmp_path / "cache", device="cpu")
+    spec = Catalogue(experiments_folder(settings)).runs("table3", "demo", rows=["one-patch-vector"], seeds=[0])[0].spec
+    with monkeypatch.context() as earlier:
+        earlier.setattr(run_specs, "SCHEMA_VERSION", run_specs.SCHEMA_VERSION - 1)
+        old = run_specs.run_id(spec)
+        RunDirectory(settings.root, old).write_spec(spec)
+    assert work(old, settings) == FAILED
+    directory = RunDirectory(settings.root, old)
+    failure = directory.failure()
+    assert failure is not None
+    assert f"in this version that is run {run_specs.run_id(spec)}" in failure.cause
+    assert not directory.checkpoint.exists()
+    assert directory.read_spec() == spec  # which can still be looked at

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -5,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch, View
+from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.methods.region_contrast import RegionContrastMethod
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.specs.base import Task
@@ -64,11 +66,10 @@ def batch(granted: list[list[bool]], regions: Tensor | None = None) -> Batch:
     one = view(images)
     if regions is not None:
         one = View(one.image, one.labels, regions)
-    return Batch(torch.arange(images), torch.tensor(granted), (one,))
+    return Batch(torch.arange(images), torch.tensor(granted), (one,), step_noise(0, 0, 0, range(images)))
 
 
 def losses(network: nn.Module, built: RegionContrastMethod, of: Batch) -> dict[str, Tensor]:
-    torch.manual_seed(1)
     built.train()
     result = built(network, of, 1.0)
     return {"total": result.total, **result.reported}
@@ -173,7 +174,7 @@ def test_patches_tile_the_region_map() -> None:
 def test_the_second_view_is_contrasted_and_the_first_supervised() -> None:
     network, built = Predictions(2), method()
     first, second = view(1, seed=3), view(1, seed=4)
-    two = Batch(torch.arange(1), torch.tensor(GRANTED[:1]), (first, second))
+    two = replace(batch(GRANTED[:1]), views=(first, second))
     losses(network, built, two)["total"].backward()
     depth, semantic = network.maps["depth"].grad, network.maps["semantic"].grad
     assert depth is not None

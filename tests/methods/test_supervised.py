@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,7 +99,7 @@ def test_trained_together_each_network_learns_what_it_learns_alone() -> None:
             column = TASKS.index(task)
             labels = {task: batch.views[0].labels[task]}  # type: ignore[index]
             view = type(batch.views[0])(batch.views[0].image, labels, None)  # type: ignore[arg-type]
-            own = type(batch)(batch.rows, batch.granted[:, column, None], (view,))
+            own = replace(batch, granted=batch.granted[:, column, None], views=(view,))
             outcome(toy_method(Supervised(), (task,)), network, own)["total"].backward()  # type: ignore[arg-type]
             optimizer.step()
         for one, other in zip(network.parameters(), together.networks[task].parameters(), strict=True):

@@ -15,6 +15,10 @@ def build(channels: tuple[int, ...] = (16, 24, 32, 32), tasks: tuple[Task, ...] 
     return build_mapping(MappingSpec(channels=channels), tasks, 13)
 
 
+def unasked(shape: torch.Size) -> Tensor:
+    raise AssertionError("only semantic predictions are sampled")
+
+
 def batch(size: tuple[int, int] = (32, 48)) -> tuple[dict[Task, TaskMaps], Tensor]:
     """Seven items: two semantic, three depth, two normal maps in mixed order, and their pairs."""
     torch.manual_seed(1)
@@ -95,7 +99,7 @@ def test_gradients_reach_predictions_and_parameters() -> None:
     channels = task_channels(TASKS, 13)
     predictions = {task: torch.randn(2, channels[task], 16, 16, requires_grad=True) for task in TASKS}
     inputs: dict[Task, TaskMaps] = {
-        task: TaskMaps(prediction_input(task, predictions[task]), torch.tensor([position, position + 3]))
+        task: TaskMaps(prediction_input(task, predictions[task], torch.rand), torch.tensor([position, position + 3]))
         for position, task in enumerate(TASKS)
     }
     network(inputs, torch.arange(6)).square().mean().backward()
@@ -123,7 +127,7 @@ def test_works_under_bfloat16_autocast() -> None:
 def test_semantic_predictions_become_hard_one_hots_with_a_soft_gradient() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 13, 4, 5, requires_grad=True)
-    hot = prediction_input("semantic", logits)
+    hot = prediction_input("semantic", logits, torch.rand)
     torch.testing.assert_close(hot.detach().round(), hot.detach())
     assert torch.equal(hot.detach().round().sum(1), torch.ones(2, 4, 5))
     torch.autograd.backward((hot * torch.rand_like(hot)).sum())
@@ -134,18 +138,15 @@ def test_semantic_predictions_become_hard_one_hots_with_a_soft_gradient() -> Non
 def test_gumbel_samples_follow_the_softmax() -> None:
     torch.manual_seed(0)
     logits = torch.tensor([1.0, 0.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 200, 200)
-    frequency = prediction_input("semantic", logits).mean((0, 2, 3))
+    frequency = prediction_input("semantic", logits, torch.rand).mean((0, 2, 3))
     torch.testing.assert_close(frequency, torch.tensor([1.0, 0.0, -1.0]).softmax(0), atol=0.01, rtol=0)
 
 
-def test_the_global_seed_determines_the_gumbel_noise() -> None:
-    logits = torch.randn(1, 13, 8, 8)
-    drawn = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        drawn.append(prediction_input("semantic", logits))
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
+def test_a_sample_is_the_largest_logit_with_gumbel_noise_of_the_given_numbers() -> None:
+    logits = torch.randn(2, 13, 8, 8)
+    uniform = torch.rand(2, 13, 8, 8)
+    hot = prediction_input("semantic", logits, lambda shape: uniform.view(shape))
+    assert torch.equal(hot.argmax(1), (logits - (-uniform.log()).log()).argmax(1))
 
 
 def test_semantic_labels_are_one_hot_and_void_is_zero() -> None:
@@ -157,20 +158,20 @@ def test_depth_is_relative_to_each_images_maximum() -> None:
     depth = torch.tensor([[1.0, 4.0], [0.0, 10.0]]).view(2, 1, 1, 2)
     expected = torch.tensor([[0.25, 1.0], [0.0, 1.0]]).view(2, 1, 1, 2)
     assert torch.equal(label_input("depth", depth, 13), expected)
-    assert torch.equal(prediction_input("depth", depth), expected)
+    assert torch.equal(prediction_input("depth", depth, unasked), expected)
 
 
 @pytest.mark.parametrize("task", ["depth", "normal"])
 def test_gradients_of_inputs_are_exact(task: Task) -> None:
     torch.manual_seed(0)
     prediction = torch.randn(2, task_channels(TASKS, 13)[task], 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda maps: prediction_input(task, maps), prediction)
+    assert torch.autograd.gradcheck(lambda maps: prediction_input(task, maps, unasked), prediction)
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0, 1e-30])
 def test_depth_without_a_positive_maximum_stays_finite(value: float) -> None:
     depth = torch.full((2, 1, 4, 4), value, requires_grad=True)
-    mapped = prediction_input("depth", depth)
+    mapped = prediction_input("depth", depth, unasked)
     torch.autograd.backward(mapped.sum())
     assert torch.equal(mapped, depth)
     assert depth.grad is not None
@@ -179,11 +180,11 @@ def test_depth_without_a_positive_maximum_stays_finite(value: float) -> None:
 
 def test_normals_are_moved_into_0_to_1() -> None:
     normal = torch.tensor([-1.0, 0.0, 1.0]).view(1, 3, 1, 1)
-    assert prediction_input("normal", normal).flatten().tolist() == [0, 0.5, 1]
+    assert prediction_input("normal", normal, unasked).flatten().tolist() == [0, 0.5, 1]
     assert label_input("normal", normal, 13).flatten().tolist() == [0, 0.5, 1]
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_inputs_of_half_precision_predictions_are_float32(task: Task) -> None:
     prediction = torch.randn(1, task_channels(TASKS, 13)[task], 4, 4, dtype=torch.bfloat16)
-    assert prediction_input(task, prediction).dtype == torch.float32
+    assert prediction_input(task, prediction, torch.rand).dtype == torch.float32

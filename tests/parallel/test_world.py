@@ -1,9 +1,8 @@
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from rdc_sweeps.errors import InfrastructureError
-from rdc_sweeps.parallel.draws import Share, drawn
 from rdc_sweeps.parallel.world import ALONE, World, world
 
 from .processes import in_group
@@ -22,7 +21,7 @@ def said() -> dict[str, object]:
     return {
         "agreed": here.agreed(here.rank == 0),
         "not agreed": here.agreed(here.rank == 1),
-        "largest": here.largest(10 - here.rank),
+        "anywhere": here.anywhere([here.rank == 2, False, here.rank < 2]),
         "gradients": [parameter.grad for parameter in parameters],
         "mean": here.mean(
             {"images": torch.tensor(here.rank + 1.0), "items": torch.tensor([2.0, torch.nan, 8.0][here.rank])},
@@ -37,7 +36,7 @@ def test_all_ranks_hear_the_same() -> None:
     for answer in in_group(3, said):
         assert answer["agreed"] is True
         assert answer["not agreed"] is False
-        assert answer["largest"] == 10
+        assert answer["anywhere"] == [True, False, True]
         summed, elsewhere, nowhere = answer["gradients"]
         assert torch.equal(summed, torch.full((2, 3), 3.0))
         assert torch.equal(elsewhere, torch.arange(4.0))
@@ -50,7 +49,7 @@ def test_all_ranks_hear_the_same() -> None:
 def test_one_process_talks_to_nobody() -> None:
     assert world() is ALONE
     assert ALONE.agreed(True)
-    assert ALONE.largest(3) == 3
+    assert ALONE.anywhere([True, False]) == [True, False]
     value = {"loss": torch.tensor(0.1)}
     assert ALONE.mean(value, {}, 4) == value
 
@@ -60,17 +59,4 @@ def test_trouble_of_others_is_raised_before_anything_is_waited_for() -> None:
         raise InfrastructureError("rank 1 is gone")
 
     with pytest.raises(InfrastructureError, match="rank 1 is gone"):
-        World(0, 2, trouble).largest(1)
-
-
-def test_shares_of_noise_are_the_noise_of_all_items() -> None:
-    def draw(shape: tuple[int, ...]) -> Tensor:
-        return torch.rand(shape)
-
-    def noise(count: int, share: Share | None) -> Tensor:
-        torch.manual_seed(0)
-        return drawn(draw, (count, 4), share)
-
-    whole = noise(5, None)
-    parts = [noise(count, Share(first, 5)) for first, count in ((0, 2), (2, 0), (2, 3))]
-    assert torch.equal(torch.cat(parts), whole)
+        World(0, 2, trouble).anywhere([True])

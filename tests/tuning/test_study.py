@@ -1,6 +1,7 @@
 import pytest
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.run import SCHEMA_VERSION
 from rdc_sweeps.tuning.folder import study_names
 from rdc_sweeps.tuning.study import load_study, open_study
 from rdc_sweeps.tuning.study_workers import work_on_study
@@ -21,6 +22,16 @@ def test_another_study_of_the_same_name(journal: Where, tuned: Make) -> None:
     assert "run." not in text
     with pytest.raises(UsageError, match="storage: journal there, sqlite"):
         open_study(journal.root, "example", tuned(), f"sqlite:///{journal.root}/x.db")
+
+
+def test_a_study_of_an_older_version_is_not_continued(journal: Where, tuned: Make) -> None:
+    record = open_study(journal.root, "example", tuned()).folder.record
+    text = record.read_text()
+    assert f"schema: {SCHEMA_VERSION}\n" in text
+    record.write_text(text.replace(f"schema: {SCHEMA_VERSION}\n", ""))
+    with pytest.raises(UsageError, match=f"schema: 1 there, {SCHEMA_VERSION} now"):
+        open_study(journal.root, "example", tuned())
+    assert load_study(journal.root, "example").tuned == tuned()
 
 
 def test_a_study_is_loaded_as_it_was_opened(journal: Where, opened: Open) -> None:
