@@ -89,7 +89,7 @@ def map_pairs(
     device = next(iter(predictions.values())).device
     as_prediction = [pairs.predicted == position for position in range(len(tasks))]
     as_label = [pairs.labelled == position for position in range(len(tasks))]
-    occurs = world().anywhere([bool(chosen.any()) for chosen in (*as_prediction, *as_label)])
+    occurs = world().any_rank([bool(chosen.any()) for chosen in (*as_prediction, *as_label)])
     if not any(occurs):
         return None
     count = len(pairs)

@@ -1,4 +1,9 @@
-"""Batch normalisation over the batch of all processes (Ioffe & Szegedy 2015), on CPUs and GPUs alike."""
+"""Batch normalisation over the batch of all processes (Ioffe & Szegedy 2015), on CPUs and GPUs.
+
+torch's own SyncBatchNorm takes GPU tensors only, and the tests compare several processes with one on CPUs, in double
+precision. Using it on GPUs would mean a second implementation, with other rounding, that these tests do not cover. This
+one also accepts an empty part of the batch and keeps the class and the parameter names of each layer, timm's included.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,11 +19,11 @@ from rdc_sweeps.parallel.world import World
 
 
 def share_batch_norms(module: nn.Module, world: World) -> None:
-    """Let every batch norm in `module` use the statistics of all processes while it trains.
+    """Make every batch norm in `module` use the statistics of all processes in training mode.
 
-    Parameters, buffers and their names stay as they are. Of a layer only the call of `F.batch_norm` is replaced, so
-    layers that do more (timm's have an activation) keep doing it. torch's own SyncBatchNorm takes GPU tensors only.
-    Every process must call the layers in the same order; its share may be empty.
+    Parameters, buffers and their names do not change. Only a layer's call of `F.batch_norm` is replaced, so layers that
+    do more (timm's include an activation) keep doing it. Every process must call the layers in the same order; its part
+    of the batch may be empty.
     """
     if world.size == 1:
         return
@@ -59,7 +64,7 @@ class _SharedStatistics(TorchFunctionMode):
         normalised, mean, variance, count = _Normalise.apply(features, eps, self.world)
         if running_mean is not None and running_var is not None:
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
-            # Like torch's: the estimate of the variance, not that of the batch.
+            # As in torch: the unbiased estimate, not the variance of the batch.
             running_var.lerp_((variance * count / (count - 1).clamp_min(1)).to(running_var.dtype), momentum)
         if weight is not None:
             normalised = normalised * _per_channel(weight, features)
@@ -70,9 +75,9 @@ class _SharedStatistics(TorchFunctionMode):
 
 
 class _Normalise(torch.autograd.Function):
-    """(x - mean) / sqrt(variance + eps) of the elements of all processes.
+    """(x - mean) / sqrt(variance + eps) with the statistics of the elements of all processes.
 
-    `apply(x (N, C, ...), eps, world)` gives that in float32 or better, and, without gradient and in float64, the mean
+    `apply(x (N, C, ...), eps, world)` returns that in float32 or better and, in float64 and without gradient, the mean
     (C,), the variance (C,; denominator n) and the number n of elements per channel.
     """
 
@@ -85,9 +90,9 @@ class _Normalise(torch.autograd.Function):
         if own:
             parts = torch.var_mean(values, _others(values), correction=0)
             statistics = torch.cat([*parts, values.new_tensor([own])]).double()
-        # Means and variances are merged, not sums of squares, which would cancel.
-        of_all = world.gathered(statistics)
-        variances, means, counts = of_all.split([values.shape[1], values.shape[1], 1], dim=1)
+        # Means and variances are merged: sums of squares would cancel.
+        everyone = world.gather(statistics)
+        variances, means, counts = everyone.split([values.shape[1], values.shape[1], 1], dim=1)
         count = counts.sum().clamp_min(1)
         mean = (counts * means).sum(0) / count
         variance = (counts * (variances + (means - mean).square())).sum(0) / count
@@ -111,7 +116,7 @@ class _Normalise(torch.autograd.Function):
 
 
 def _others(values: Tensor) -> list[int]:
-    """All dimensions but the channels'."""
+    """All dimensions except that of the channels."""
     return [dimension for dimension in range(values.dim()) if dimension != 1]
 
 

@@ -1,4 +1,4 @@
-"""How a process joins the others of its training."""
+"""How a process joins the group that trains a run."""
 
 import os
 import socket
@@ -15,14 +15,14 @@ from rdc_sweeps.parallel.world import World, joined
 
 @dataclass(frozen=True)
 class Place:
-    """A process's place in a group on one machine.
+    """A process's place in a group of processes on one machine.
 
     Attributes:
-        rank: Its number, from 0.
-        size: How many processes there are.
-        folder: A local folder of their own, where they find each other.
-        on_gpus: Each has the GPU of its number, among those that CUDA_VISIBLE_DEVICES shows.
-        threads: CPU threads of each.
+        rank: Number of the process, from 0.
+        size: Number of processes.
+        folder: Local folder that only this group uses, for the rendezvous.
+        on_gpus: Whether each process uses the GPU with the index of its rank, among those in CUDA_VISIBLE_DEVICES.
+        threads: CPU threads of each process.
     """
 
     rank: int
@@ -33,12 +33,12 @@ class Place:
 
     @contextmanager
     def joined(self, check: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """While inside, this process is one of the group; waits until all are there.
+        """Be a member of the group while inside; waits until all members have joined.
 
         Args:
-            check: Raises if another process is known to be in trouble.
+            check: Raises if another process is known to have failed.
         """
-        # All on one machine: no other network is needed, nor should be open to others.
+        # All processes are on one machine, so gloo needs no port that other machines can reach.
         loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
         if loopback is not None:
             os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback)

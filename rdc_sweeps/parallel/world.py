@@ -1,7 +1,12 @@
-"""What the processes of one training say to each other; nothing, if there is only one.
+"""Communication between the processes that train one run; with one process, every operation is trivial.
 
-Every process calls the same methods in the same order. What is on the host goes through gloo, what is on a GPU through
-NCCL, so that no agreement about host values waits for a GPU.
+All processes must call the same methods in the same order. Values on the host go through gloo and values on a GPU
+through NCCL, so that exchanging host values never waits for a GPU.
+
+Gradients are summed here, after the backward pass, and not by torch's DistributedDataParallel. DDP sums them while the
+backward pass still runs, interleaved with the collectives of the shared batch norms, in an order that depends on which
+parameters a process uses. A process that has no pair of tasks to contrast uses fewer than the others, and then the
+processes wait for each other for ever.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,66 +20,66 @@ from torch import Tensor, nn
 from rdc_sweeps.errors import InfrastructureError
 
 BUCKET = 2**24
-"""Numbers that are summed at once: bounds what gradients need a second time."""
+"""Numbers per all-reduce of gradients: bounds the memory of their flattened copy."""
 
 
-def _nothing() -> None:
-    """Nobody else can be in trouble."""
+def _no_check() -> None:
+    """A single process has no others that could fail."""
 
 
 @dataclass(frozen=True)
 class World:
-    """One of the processes of a training.
+    """The group of processes that train one run, as one of them sees it.
 
     Attributes:
-        rank: Its number, from 0.
-        size: How many there are.
-        check: Raises if another one is in trouble.
+        rank: Number of this process, from 0.
+        size: Number of processes.
+        check: Raises if another process is known to have failed.
     """
 
     rank: int = 0
     size: int = 1
-    check: Callable[[], None] = _nothing
+    check: Callable[[], None] = _no_check
 
-    def agreed(self, flag: bool) -> bool:
-        """What rank 0 says; only its `flag` counts."""
+    def broadcast_flag(self, flag: bool) -> bool:
+        """The flag of rank 0, whatever that of the others."""
         if self.size == 1:
             return flag
-        said = torch.tensor(int(flag))
-        with self._together():
-            dist.broadcast(said, src=0)
-        return bool(said)
+        value = torch.tensor(int(flag))
+        with self._collective():
+            dist.broadcast(value, src=0)
+        return bool(value)
 
-    def anywhere(self, flags: Sequence[bool]) -> list[bool]:
+    def any_rank(self, flags: Sequence[bool]) -> list[bool]:
         """Which of the flags are set in at least one process."""
         if self.size == 1:
             return list(flags)
-        said = torch.tensor(flags, dtype=torch.int32)
-        with self._together():
-            dist.all_reduce(said, dist.ReduceOp.MAX)
-        return [bool(flag) for flag in said.tolist()]
+        value = torch.tensor(flags, dtype=torch.int32)
+        with self._collective():
+            dist.all_reduce(value, dist.ReduceOp.MAX)
+        return [bool(flag) for flag in value.tolist()]
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over processes, in place, the same to the last bit for all of them."""
+        """Sum over processes, in place; all of them get the same bits."""
         if self.size > 1:
-            with self._together():
+            with self._collective():
                 dist.all_reduce(values)
         return values
 
-    def gathered(self, values: Tensor) -> Tensor:
-        """What each process has, Tensor (size, ...)."""
+    def gather(self, values: Tensor) -> Tensor:
+        """The values of every process, Tensor (size, ...)."""
         parts = [torch.empty_like(values) for _ in range(self.size)]
-        with self._together():
+        with self._collective():
             dist.all_gather(parts, values)
         return torch.stack(parts)
 
     def mean(self, values: Mapping[str, Tensor], counts: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
-        """Scalars that are means over items of each process as means over the items of all.
+        """Means over the items of all processes, from means over the items of each.
 
         Args:
-            values: By name, the same names in every process; without items a value may be NaN.
-            counts: Of how many items of this process a value is the mean, where it is not `count`.
-            count: Images of this process.
+            values: Scalars by name, the same names in every process; a value over no items may be NaN.
+            counts: Number of items that a value of this process is the mean of, where it is not `count`.
+            count: Number of images of this process.
         """
         if self.size == 1:
             return dict(values)
@@ -85,10 +90,9 @@ class World:
         return dict(zip(values, total / weight, strict=True))
 
     def sum_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace each gradient by its sum over processes; one that only others have counts as zero here.
+        """Replace each gradient by its sum over processes.
 
-        One sum after the backward pass instead of DDP's, which overlap with it: those would be interleaved with the
-        sums of batch norms in an order that depends on which parameters a share of the batch uses.
+        A gradient that this process lacks and another has counts as zero; one that no process has stays None.
         """
         if self.size == 1:
             return
@@ -104,19 +108,19 @@ class World:
             for gradient, part in zip(bucket, flat.split([gradient.numel() for gradient in bucket]), strict=True):
                 gradient.copy_(part.view(gradient.shape))
 
-    def begin_alike(self, module: nn.Module) -> None:
-        """Give every process the parameters and buffers of rank 0."""
+    def broadcast_parameters(self, module: nn.Module) -> None:
+        """Copy the parameters and buffers of rank 0 to every process."""
         if self.size == 1:
             return
         for value in module.state_dict().values():
             # Gloo takes contiguous tensors only.
-            whole = value.contiguous()
-            with self._together():
-                dist.broadcast(whole, src=0)
-            value.copy_(whole)
+            contiguous = value.contiguous()
+            with self._collective():
+                dist.broadcast(contiguous, src=0)
+            value.copy_(contiguous)
 
     @contextmanager
-    def _together(self) -> Iterator[None]:
+    def _collective(self) -> Iterator[None]:
         self.check()
         try:
             yield
@@ -125,7 +129,7 @@ class World:
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one type each, in order, up to about BUCKET numbers at once."""
+    """Split tensors, in order, into lists of one dtype and at most about BUCKET numbers."""
     bucket: list[Tensor] = []
     numbers = 0
     for tensor in tensors:
@@ -144,13 +148,13 @@ _worlds = [ALONE]
 
 
 def world() -> World:
-    """The world of this process."""
+    """The group that this process belongs to."""
     return _worlds[-1]
 
 
 @contextmanager
 def joined(one: World) -> Iterator[None]:
-    """While inside, `one` is the world of this process; torch.distributed is initialised for it."""
+    """Make `one` the world of this process while inside; torch.distributed must be initialised for it."""
     _worlds.append(one)
     try:
         yield

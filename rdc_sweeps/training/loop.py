@@ -1,8 +1,8 @@
 """The training loop: one run from its spec to its history of epochs, resumable at any step.
 
-Order, augmentation and noise are functions of (seed, epoch, step), learning rates of the epoch; what else a step
-depends on is in the checkpoint. So a run that was stopped and resumed ends as one that was not, bit for bit on the
-same CPU.
+Order, augmentation and noise are functions of the seed, epoch, step and image, learning rates of the epoch; everything
+else that a step depends on is in the checkpoint. A run that was stopped and resumed therefore ends bit-identical to one
+that was not, on the same CPU.
 """
 
 import math
@@ -33,15 +33,15 @@ from rdc_sweeps.training.records import EpochRecord, Metrics
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
-"""How many test images are drawn after each epoch."""
+"""Number of test images whose predictions are drawn after each epoch."""
 
 EVALUATION_BATCH = 16
-"""Images at once in an evaluation; no metric depends on it."""
+"""Images per batch of an evaluation; no metric depends on it."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training that ended, or stopped at a step because it was asked to."""
+    """The outcome of `train`: finished, or stopped early on request."""
 
     history: list[EpochRecord]
     finished: bool
@@ -58,21 +58,21 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
 ) -> Training:
-    """Train a run, or go on with it where its checkpoint stands.
+    """Train a run from the beginning, or from its checkpoint if there is one.
 
-    In a `world` of several processes each of them calls this; rank 0 alone writes checkpoints, and its `stop` counts.
+    If several processes train the run, each calls this; only rank 0 writes checkpoints, and only its `stop` counts.
 
     Args:
         spec: The run.
-        settings: Where data are, which device.
+        settings: Data roots, device and loader processes.
         checkpoint: File that is replaced after every epoch, and when the training is stopped.
-        observers: Are told of every step and epoch.
-        stop: Is asked before every step; True saves a checkpoint and returns.
-        write: Replaces the checkpoint's file.
+        observers: Called at every step and epoch.
+        stop: Called before every step; if it returns True, a checkpoint is saved and the training returns.
+        write: Replaces a file atomically.
 
     Raises:
         DivergenceError: A loss or gradient is not finite.
-        CheckpointError: The checkpoint does not fit.
+        CheckpointError: The checkpoint is damaged or belongs to another run.
     """
     return _Loop(spec, settings, checkpoint, observers, write).run(stop)
 
@@ -126,7 +126,7 @@ class _Loop:
 
     def run(self, stop: Callable[[], bool]) -> Training:
         self._resume()
-        self.world.begin_alike(self.learner)
+        self.world.broadcast_parameters(self.learner)
         per_epoch, epochs = self.batches.steps_per_epoch, self.spec.training.epochs
         for observer in self.observers:
             observer.started(self.epoch * per_epoch + self.step, epochs, per_epoch)
@@ -144,17 +144,17 @@ class _Loop:
         return Training(self.history, finished, self.seconds, parameters, self.images)
 
     def _train_epoch(self, stop: Callable[[], bool]) -> bool:
-        """Train the rest of the epoch; False if it was stopped before its end."""
+        """Train the rest of the epoch; returns False if it was stopped before the end."""
         self.learner.train()
         rates = set_learning_rates(self.optimizer, self.spec.training, self.epoch)
         per_epoch = self.batches.steps_per_epoch
         half = self.spec.training.precision == "bfloat16"
         with closing(self.batches.epoch(self.epoch, start_step=self.step)) as batches:
             for batch in batches:
-                if self.world.agreed(stop()):
+                if self.world.broadcast_flag(stop()):
                     return False
-                # For dropout in a network: its masks depend on the step alone and differ between processes. All other
-                # noise belongs to the batch.
+                # For dropout in networks: masks depend on the step alone and differ between processes. All other noise
+                # belongs to the batch.
                 torch.manual_seed(_dropout_seed(self.spec.seed, self.epoch, self.step, self.world.rank))
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                     losses = self.learner(batch.to(self.device), self.epoch + self.step / per_epoch)
@@ -169,7 +169,7 @@ class _Loop:
                 values = _to_floats({"gradient_norm": norm, **means})
                 self.world.check()
                 self._check_finite(values)
-                # Diagnostics have no value in a step without regions.
+                # Diagnostics of the contrast are NaN in a step without regions.
                 values = {name: value for name, value in values.items() if math.isfinite(value)}
                 self.optimizer.step()
                 for name, value in values.items():
@@ -243,5 +243,5 @@ def _dropout_seed(seed: int, epoch: int, step: int, rank: int) -> int:
 
 
 def _to_floats(values: Mapping[str, Tensor]) -> dict[str, float]:
-    """All scalars in one transfer from the device."""
+    """Scalars as Python numbers, in one transfer from the device."""
     return dict(zip(values, torch.stack([value.float() for value in values.values()]).tolist(), strict=True))

@@ -17,11 +17,11 @@ def said() -> dict[str, object]:
     here.sum_gradients(parameters)
     layer = nn.Conv2d(1, 2, 3).to(memory_format=torch.channels_last)
     nn.init.constant_(layer.weight, here.rank + 1.0)
-    here.begin_alike(layer)
+    here.broadcast_parameters(layer)
     return {
-        "agreed": here.agreed(here.rank == 0),
-        "not agreed": here.agreed(here.rank == 1),
-        "anywhere": here.anywhere([here.rank == 2, False, here.rank < 2]),
+        "flag of rank 0": here.broadcast_flag(here.rank == 0),
+        "flag of rank 1": here.broadcast_flag(here.rank == 1),
+        "any rank": here.any_rank([here.rank == 2, False, here.rank < 2]),
         "gradients": [parameter.grad for parameter in parameters],
         "mean": here.mean(
             {"images": torch.tensor(here.rank + 1.0), "items": torch.tensor([2.0, torch.nan, 8.0][here.rank])},
@@ -34,9 +34,9 @@ def said() -> dict[str, object]:
 
 def test_all_ranks_hear_the_same() -> None:
     for answer in in_group(3, said):
-        assert answer["agreed"] is True
-        assert answer["not agreed"] is False
-        assert answer["anywhere"] == [True, False, True]
+        assert answer["flag of rank 0"] is True
+        assert answer["flag of rank 1"] is False
+        assert answer["any rank"] == [True, False, True]
         summed, elsewhere, nowhere = answer["gradients"]
         assert torch.equal(summed, torch.full((2, 3), 3.0))
         assert torch.equal(elsewhere, torch.arange(4.0))
@@ -48,8 +48,8 @@ def test_all_ranks_hear_the_same() -> None:
 
 def test_one_process_talks_to_nobody() -> None:
     assert world() is ALONE
-    assert ALONE.agreed(True)
-    assert ALONE.anywhere([True, False]) == [True, False]
+    assert ALONE.broadcast_flag(True)
+    assert ALONE.any_rank([True, False]) == [True, False]
     value = {"loss": torch.tensor(0.1)}
     assert ALONE.mean(value, {}, 4) == value
 
@@ -59,4 +59,4 @@ def test_trouble_of_others_is_raised_before_anything_is_waited_for() -> None:
         raise InfrastructureError("rank 1 is gone")
 
     with pytest.raises(InfrastructureError, match="rank 1 is gone"):
-        World(0, 2, trouble).anywhere([True])
+        World(0, 2, trouble).any_rank([True])
