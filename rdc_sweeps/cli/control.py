@@ -43,7 +43,10 @@ def logs(
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last lines.")] = None,
     root: RootOption = None,
 ) -> None:
-    """Show what a run's workers printed; of one that none has begun, what its Slurm job printed."""
+    """Show the output of a run's workers.
+
+    If no worker has started, its Slurm job's output.
+    """
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
     of_job = job_log(settings.root, directory.id)
@@ -90,7 +93,10 @@ def cancel(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """End runs that have not ended, each with a checkpoint; `run` goes on with them. Of a table: all that there are."""
+    """Stop runs that have not ended; `run` resumes them.
+
+    Each saves a checkpoint. A table stands for all of its runs, whatever their seeds and changed fields.
+    """
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     choice = _Choice(settings, seeds, assignments, compat)
     subjects = {subject.run: subject for target in targets for subject in choice.subjects(target)}

@@ -25,7 +25,10 @@ def doctor(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine this machine: versions, GPUs, Slurm, disks, W&B, data, weights. Shows no secrets."""
+    """Examine this machine: GPUs, Slurm, disks, data, W&B, weights.
+
+    Also versions of packages. Shows no secrets.
+    """
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     from rdc_sweeps.doctor.examination import examine
 

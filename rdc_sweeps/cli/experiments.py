@@ -48,7 +48,7 @@ def tables(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the tables, their rows, published numbers, run ids and states."""
+    """Show the tables, their rows, published numbers and states."""
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     catalogue = open_catalogue(settings)
     found = []

@@ -1,9 +1,12 @@
-"""The `rdc-sweep` command: its groups, and how errors become exit codes."""
+"""The `rdc-sweep` command: what it offers, loaded when it is called, and how errors become exit codes."""
 
 import sys
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError
@@ -14,31 +17,68 @@ INTERRUPTED = 130
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
-def commands() -> typer.Typer:
-    """The command line with its groups."""
-    # Imported here and not above: specs load the extensions of other packages, whose errors `main` reports.
-    from rdc_sweeps.cli import (
-        control,
-        doctor,
-        experiments,
-        regions,
-        reports,
-        runs,
-        status,
-        study_workers,
-        tracking,
-        tune,
-    )
+@dataclass(frozen=True)
+class Entry:
+    """A command in the list of commands."""
 
+    name: str
+    module: str
+    """Module of `rdc_sweeps.cli` that registers the command."""
+    summary: str = ""
+    """First line of its help; empty: a command for jobs, which is not listed."""
+
+
+ENTRIES = (
+    Entry("tables", "experiments", "Show the tables, their rows, published numbers and states."),
+    Entry("validate", "experiments", "Report every problem of every spec at once."),
+    Entry("schema", "experiments", "Print the JSON Schema of a table, a profile or a resolved run."),
+    Entry("config", "experiments", "Show all settings with their values."),
+    Entry("run", "runs", "Train the rows of a table that are not done yet."),
+    Entry("worker", "runs"),
+    Entry("prepare", "runs"),
+    Entry("show", "runs", "Show what is known of one run."),
+    Entry("status", "status", "Show runs with state, progress, time left, metrics and errors."),
+    Entry("logs", "control", "Show the output of a run's workers."),
+    Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
+    Entry("report", "reports", "Report a table: published beside measured results."),
+    Entry("sync", "tracking", "Send what W&B lacks of tracked runs; harmless to repeat."),
+    Entry("tune", "tune", "Tune a row by trials, and measure the choice on test images."),
+    Entry("study-worker", "study_workers"),
+    Entry("doctor", "doctor", "Examine this machine: GPUs, Slurm, disks, data, W&B, weights."),
+    Entry("regions", "regions", "Compute region maps."),
+)
+
+
+def load_command(entry: Entry) -> Any:
+    """Import a command's module, with all that it needs, and build the command."""
+    app = typer.Typer(rich_markup_mode=None)
+    import_module(f"rdc_sweeps.cli.{entry.module}").register(app)
+    return typer.main.get_group(app).commands[entry.name]
+
+
+class LazyGroup(TyperGroup):
+    """Commands of which only names and summaries are known until one is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Load the command that is called."""
+        for entry in ENTRIES:
+            if entry.name == args[0]:
+                self.commands[entry.name] = load_command(entry)
+        return super().resolve_command(ctx, args)
+
+
+def commands() -> typer.Typer:
+    """The command line with all of its commands."""
     app = typer.Typer(
+        cls=LazyGroup,
         help="Train, track and report the tables of Region-aware Distribution Contrast.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (experiments, runs, status, control, reports, regions, tracking, tune, study_workers, doctor):
-        module.register(app)
+    for entry in ENTRIES:
+        app.command(entry.name, help=entry.summary, hidden=not entry.summary)(lambda: None)
     return app
 
 

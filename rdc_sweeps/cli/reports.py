@@ -61,7 +61,10 @@ def report(
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Report a table: published beside measured, improvements, mean and deviation over seeds."""
+    """Report a table: published beside measured results.
+
+    With improvements over the baseline, and mean and deviation over seeds.
+    """
     settings, runs = resolve(
         table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments
     )

@@ -47,7 +47,7 @@ def status(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show runs with state, progress, time left, place, last metrics and causes of failure."""
+    """Show runs with state, progress, time left, metrics and errors."""
     if table is not None and study is not None:
         raise UsageError(f"status {table} --study {study}: name a table or a study, not both")
     if table is None and (profile or seeds or assignments or compat):

@@ -27,7 +27,10 @@ def sync(
     ] = None,
     root: RootOption = None,
 ) -> None:
-    """Send tracked runs to W&B, as far as W&B lacks them, also those in progress. Harmless to repeat."""
+    """Send what W&B lacks of tracked runs; harmless to repeat.
+
+    Runs in progress are sent as far as they are.
+    """
     settings = load_settings(root=root)
     from rdc_sweeps.tracking.mode import has_key
 

@@ -86,7 +86,10 @@ def tune(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tune a row by trials on held-out training images, and measure the choice on the test images with other seeds."""
+    """Tune a row by trials, and measure the choice on test images.
+
+    Trials are measured on held-out training images, the choice with other seeds.
+    """
     settings = load_settings(
         profile=profile,
         root=root,
