@@ -6,19 +6,22 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from rdc_sweeps import api
 from rdc_sweeps.cli.console import data, print_json, say
 from rdc_sweeps.dispatch.estimate import Estimate, estimates
-from rdc_sweeps.dispatch.executors import Executor
+from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.errors import UnavailableError
 
 
-def print_dry_run(planned: Sequence[Planned], executor: Executor, *, as_json: bool) -> None:
+def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json: bool) -> None:
     """Print every run with its action and reason, counts, what is left to compute, and the job files."""
+    executor = executor_for(table.settings)
     try:
-        planned = executor.inspect(planned)
+        planned = api.plan(table, retry_failed=retry_failed, rerun=rerun)
     except UnavailableError as error:
         say(f"what is queued is unknown: {error}", style="yellow")
+        planned = api.plan(table, retry_failed=retry_failed, rerun=rerun, queue=False)
     found = estimates(planned, executor.worker_settings)
     if as_json:
         print_json([_as_json(one, found.get(one.run.id)) for one in planned])

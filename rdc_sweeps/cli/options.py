@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rdc_sweeps.settings import Settings, experiments_folder, load_settings
-from rdc_sweeps.specs.catalogue import Catalogue, Run
+from rdc_sweeps.api import Table, load_table
+from rdc_sweeps.settings import Settings, experiments_folder
+from rdc_sweeps.specs.catalogue import Catalogue
 
 TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
 RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
@@ -59,10 +60,8 @@ def resolve(
     assignments: list[str] | None,
     compat: str | None = None,
     **flags: object,
-) -> tuple[Settings, list[Run]]:
-    """Settings with the flags, and the runs that a command line names."""
-    settings = load_settings(**flags)
-    runs = open_catalogue(settings).runs(
-        table, settings.profile, rows=rows or (), seeds=parse_seeds(seeds), settings=assignments or (), compat=compat
+) -> Table:
+    """The table that a command line names."""
+    return load_table(
+        table, rows=rows or (), seeds=parse_seeds(seeds), changes=assignments or (), compat=compat, **flags
     )
-    return settings, runs

@@ -30,7 +30,8 @@ def build(
     experiments: ExperimentsOption = None,
 ) -> None:
     """Compute the region maps that a table's runs need; continues where it was stopped."""
-    settings, runs = resolve(table, rows, None, assignments, profile=profile, experiments=experiments, device=device)
+    resolved = resolve(table, rows, None, assignments, profile=profile, experiments=experiments, device=device)
+    runs, settings = resolved.runs, resolved.settings
     from rdc_sweeps.dispatch.inputs import build_missing_regions, check_regions
 
     check_regions(runs, settings)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from rdc_sweeps import api
 from rdc_sweeps.cli.console import data, messages
 from rdc_sweeps.cli.options import (
     CompatOption,
@@ -65,13 +66,10 @@ def report(
 
     With improvements over the baseline, and mean and deviation over seeds.
     """
-    settings, runs = resolve(
-        table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments
-    )
+    resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
     from rdc_sweeps.reporting.render import render
-    from rdc_sweeps.reporting.report import build_report
 
-    built = build_report(runs, settings.root, selection=selection.value if selection else None, baseline=baseline)
+    built = api.report(resolved, selection=selection.value if selection else None, baseline=baseline)
     render(built, form.value, data)
     if strict and built.missing:
         messages.print(f"{len(built.missing)} runs are missing", style="red")

@@ -1,11 +1,11 @@
 """run, show, and the hidden commands of Slurm jobs: worker and prepare."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from rdc_sweeps.api import run_table
 from rdc_sweeps.cli.console import build_progress, data, print_json, say
 from rdc_sweeps.cli.dry_run import print_dry_run
 from rdc_sweeps.cli.listening import ConsoleListener
@@ -21,8 +21,6 @@ from rdc_sweeps.cli.options import (
     TableArgument,
     resolve,
 )
-from rdc_sweeps.dispatch.executors import executor_for
-from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings, read_settings
 
@@ -57,7 +55,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Train the rows of a table that are not done yet."""
-    settings, runs = resolve(
+    resolved = resolve(
         table,
         rows,
         seeds,
@@ -74,11 +72,11 @@ def run(
         node=node,
         wandb=wandb,
     )
-    chosen = executor_for(settings, ConsoleListener(settings))
-    plan_runs = partial(plan, runs, settings.root, retry_failed=retry_failed, rerun=rerun)
     if dry_run:
-        print_dry_run(plan_runs(), chosen, as_json=as_json)
-    elif chosen.execute(plan_runs, rerun=rerun):
+        print_dry_run(resolved, retry_failed=retry_failed, rerun=rerun, as_json=as_json)
+        return
+    listener = ConsoleListener(resolved.settings)
+    if run_table(resolved, retry_failed=retry_failed, rerun=rerun, listener=listener):
         raise typer.Exit(1)
 
 

@@ -53,9 +53,8 @@ def status(
     if table is None and (profile or seeds or assignments or compat):
         raise UsageError("--profile, --seeds, --set and --compat choose runs of a table: name one")
     if table is not None:
-        settings, runs = resolve(
-            table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments
-        )
+        resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
+        runs, settings = resolved.runs, resolved.settings
         queue = SlurmQueue(settings.root)
         subjects = [subject_of(run) for run in runs]
 

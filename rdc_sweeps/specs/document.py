@@ -1,7 +1,8 @@
 """YAML files that remember on which line each value stands, and overlays of them."""
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -163,6 +164,13 @@ def overlay(base: Document, top: Document) -> Document:
 
 def _changes_variant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return any(name in new and name in old and new[name] != old[name] for name in DISCRIMINATORS)
+
+
+def assignments(changes: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Changed fields, as a mapping or as texts `a.b=c`, in the form that `assignment` reads."""
+    if isinstance(changes, Mapping):
+        return [f"{path}={json.dumps(value)}" for path, value in changes.items()]
+    return list(changes)
 
 
 def assignment(text: str) -> Document:

@@ -1,6 +1,5 @@
 """A study's row under a profile: the runs that its space can make of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.catalogue import Catalogue, Run, unknown
-from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, assignments, overlay, read_document
 from rdc_sweeps.specs.fields import MISSING, at_path, with_values
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import DeltaObjective, HyperbandPruner, StudySpec
@@ -78,7 +77,7 @@ class TunedRow:
         All else in `set` is the study's own, such as fewer images, and the same for the baseline row.
         """
         kept = [text for text in assignments(self.spec.set) if _is_of_method(text)]
-        return kept + [f"{path}={json.dumps(value)}" for path, value in values.items()]
+        return kept + assignments(values)
 
     def chosen_row(self, values: Mapping[str, Any]) -> RowSpec:
         """The row of a configuration, as a table file would have it."""
@@ -164,13 +163,6 @@ def find_study(name: str) -> StudyFile:
     if name not in files:
         raise UsageError(unknown("study", name, files) + "; or name a .yaml file")
     return read_study(files[name])
-
-
-def assignments(changes: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """`set` as the assignments that a catalogue takes."""
-    if isinstance(changes, Mapping):
-        return [f"{key}={json.dumps(value)}" for key, value in changes.items()]
-    return list(changes)
 
 
 def resolve_study(

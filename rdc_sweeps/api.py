@@ -1,0 +1,119 @@
+"""The Python API: what the commands call, for notebooks and scripts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from rdc_sweeps.dispatch.executors import Listener, executor_for
+from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.dispatch.plan import plan as plan_runs
+from rdc_sweeps.settings import Settings, experiments_folder, load_settings
+from rdc_sweeps.specs.catalogue import Catalogue, Run
+from rdc_sweeps.specs.document import assignments
+from rdc_sweeps.specs.table import Selection
+
+if TYPE_CHECKING:
+    from rdc_sweeps.reporting.report import Report
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's rows and seeds, resolved under a profile.
+
+    Attributes:
+        name: Name of the table.
+        runs: One for each row and seed; equal trainings have equal ids.
+        settings: Where data and runs are, and how the runs are carried out.
+    """
+
+    name: str
+    runs: Sequence[Run]
+    settings: Settings
+
+
+def load_table(
+    name: str,
+    *,
+    rows: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
+    compat: str | None = None,
+    **settings: Any,
+) -> Table:
+    """Resolve a table; nothing is created and no data are read.
+
+    Args:
+        name: Name of the table, such as `table3`.
+        rows: Ids of rows; none: all.
+        seeds: Seeds; None: the profile's.
+        changes: Fields that differ in every row, as `{"training.epochs": 2}` or `["training.epochs=2"]`.
+        compat: Train as other code does where it differs: `released`.
+        **settings: Any setting of `rdc-sweep config`, such as `profile`, `root`, `device` or `executor`; those that are
+            not given come from the environment, the settings files and the defaults.
+
+    Raises:
+        UsageError: A table, row, profile or setting that does not exist.
+        SpecError: All problems of the rows.
+    """
+    chosen = load_settings(**settings)
+    runs = Catalogue(experiments_folder(chosen)).runs(
+        name, chosen.profile, rows=rows, seeds=seeds, settings=assignments(changes), compat=compat
+    )
+    return Table(name, runs, chosen)
+
+
+def plan(table: Table, *, retry_failed: bool = False, rerun: bool = False, queue: bool = True) -> list[Planned]:
+    """What `run_table` would do about each run, and why; nothing is created.
+
+    Args:
+        table: From `load_table`.
+        retry_failed: Try failed runs again, from their checkpoints.
+        rerun: Train everything anew that nobody is working on.
+        queue: Also ask the executor's scheduler, if it has one, which runs have a job.
+
+    Raises:
+        UnavailableError: The scheduler does not answer.
+    """
+    planned = plan_runs(table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun)
+    return executor_for(table.settings).inspect(planned) if queue else planned
+
+
+def run_table(
+    table: Table, *, retry_failed: bool = False, rerun: bool = False, listener: Listener | None = None
+) -> list[str]:
+    """Train the runs that are not done, on this machine or by Slurm jobs as the setting `executor` says.
+
+    Interrupted (KeyboardInterrupt), the runs save checkpoints, from which the next call resumes.
+
+    Args:
+        table: From `load_table`.
+        retry_failed: See `plan`.
+        rerun: See `plan`; old directories are set aside.
+        listener: Is told what happens meanwhile.
+
+    Returns:
+        Ids of the runs that failed or, on this machine, are not done; empty if all went well.
+
+    Raises:
+        RdcError: Data, weights or checkpoints are missing or damaged.
+        UnavailableError: Slurm does not answer or refuses.
+    """
+    look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun)
+    return executor_for(table.settings, listener).execute(look, rerun=rerun)
+
+
+def report(table: Table, *, selection: Selection | None = None, baseline: str | None = None) -> "Report":
+    """The finished runs of a table as cells, beside the published numbers; runs that are not done are missing.
+
+    Args:
+        table: From `load_table`.
+        selection: Which epoch counts: `last`, `best-validation` or `best-test`; None: the profile's rule.
+        baseline: Id of the row from which improvements are counted; None: each row's own.
+
+    Raises:
+        UsageError: A rule or row that does not exist.
+    """
+    from rdc_sweeps.reporting.report import build_report
+
+    return build_report(table.runs, table.settings.root, selection=selection, baseline=baseline)
