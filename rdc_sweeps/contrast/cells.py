@@ -1,8 +1,8 @@
 """Regions of a bilinearly resampled map, as weights on the cells of the coarse map.
 
-A resampled pixel mixes four neighbouring cells. The sum over the pixels that a region has among the same four, and the
-sum of their outer products, need only the sums of the pixels' weights and of the weights' outer products: 4 and 4 x 4
-numbers that no feature enters. Moments then cost as much as the coarse map has detail, exactly.
+A resampled pixel mixes four neighbouring cells. For the pixels of a region that mix the same four, the sum of features
+and the sum of their outer products follow from the sums of the interpolation weights and of their outer products: 4 and
+4 x 4 numbers that do not depend on features. The moments are exact, and their cost is that of the coarse map.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ from torch import Tensor
 from rdc_sweeps.contrast.blocks import block_layout
 
 GAIN = 16
-"""Pixels per cell from which on the weights are worth their construction."""
+"""Pixels per cell from which on building the weights pays off."""
 BLOCK = 8
-"""Quadruples of cells per block: 32 rows, as for pixels."""
+"""Quadruples of cells per block: 32 cells, like the pixels of a block."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RegionCells:
-    """What B region maps of a resampled h x w feature map weigh its cells with, in K blocks of one region each.
+    """The weights of B region maps on the cells of an h x w feature map, in K blocks of one region each.
 
     Attributes:
         corners: Tensor (B, K, 8, 4) int64, four neighbouring cells among h * w.
         first: Tensor (B, K, 8, 4) float64, the sum of their weights over the region's pixels; 0 in empty places.
         second: Tensor (B, K, 8, 4, 4) float64, the sum of the weights' outer products.
-        block_rows: Tensor (B, K) int64, the row of each block, R for an unused block.
+        block_slots: Tensor (B, K) int64, the slot of each block, R for an unused block.
         size: h and w.
     """
 
     corners: Tensor
     first: Tensor
     second: Tensor
-    block_rows: Tensor
+    block_slots: Tensor
     size: tuple[int, int]
 
 
-def region_cells(rows: Tensor, capacity: int, size: tuple[int, int]) -> RegionCells:
-    """The weights of region rows (B, H, W; -1 for none) on a map of `size`. Looks at the data: waits on a GPU."""
-    batch, height, width = rows.shape
-    (top, y), (left, x) = _neighbours(height, size[0], rows), _neighbours(width, size[1], rows)
+def region_cells(slots: Tensor, capacity: int, size: tuple[int, int]) -> RegionCells:
+    """The weights of region slots (B, H, W; -1 for none) on a map of `size`. Reads the data, so it waits for a GPU."""
+    batch, height, width = slots.shape
+    (top, y), (left, x) = _neighbours(height, size[0], slots), _neighbours(width, size[1], slots)
     cells = size[0] * size[1]
     weights = torch.stack(
         [
@@ -56,9 +56,9 @@ def region_cells(rows: Tensor, capacity: int, size: tuple[int, int]) -> RegionCe
     products = torch.cat([weights, (weights[:, :, None] * weights[:, None]).flatten(1)], 1)  # (H * W, 4 + 16)
 
     quad = (top[:, None] * size[1] + left).flatten()
-    flat = rows.flatten(1)
+    flat = slots.flatten(1)
     sink = batch * capacity * cells
-    image = torch.arange(batch, device=rows.device)[:, None]
+    image = torch.arange(batch, device=slots.device)[:, None]
     key = torch.where(flat < 0, sink, (image * capacity + flat) * cells + quad).flatten()
     found, entry = key.unique(return_inverse=True)
     sums = products.new_zeros(len(found), 20).index_add_(0, entry, products.repeat(batch, 1))
@@ -68,13 +68,13 @@ def region_cells(rows: Tensor, capacity: int, size: tuple[int, int]) -> RegionCe
     owner, start = found // cells, found % cells
     numbers = torch.bincount(owner // capacity, minlength=batch)
     largest = max(int(numbers.max()), 1)
-    place = torch.arange(len(found), device=rows.device) - (numbers.cumsum(0) - numbers)[owner // capacity]
-    member_rows = torch.full((batch, largest), capacity, device=rows.device)
-    member_rows[owner // capacity, place] = owner % capacity
-    which = torch.full((batch, largest + 1), len(found), device=rows.device)
-    which[owner // capacity, place] = torch.arange(len(found), device=rows.device)
+    place = torch.arange(len(found), device=slots.device) - (numbers.cumsum(0) - numbers)[owner // capacity]
+    member_slots = torch.full((batch, largest), capacity, device=slots.device)
+    member_slots[owner // capacity, place] = owner % capacity
+    which = torch.full((batch, largest + 1), len(found), device=slots.device)
+    which[owner // capacity, place] = torch.arange(len(found), device=slots.device)
     counts = torch.bincount(owner, minlength=batch * capacity).reshape(batch, capacity)
-    members, block_rows = block_layout(member_rows, counts, BLOCK)
+    members, block_slots = block_layout(member_slots, counts, BLOCK)
     entries = which.gather(1, members.flatten(1)).reshape(members.shape)
 
     sums = torch.cat([sums, torch.zeros_like(sums[:1])])[entries]
@@ -82,7 +82,7 @@ def region_cells(rows: Tensor, capacity: int, size: tuple[int, int]) -> RegionCe
     y0, x0 = start // size[1], start % size[1]
     y1, x1 = (y0 + 1).clamp_max(size[0] - 1), (x0 + 1).clamp_max(size[1] - 1)
     corners = torch.stack([y * size[1] + x for y, x in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))], -1)
-    return RegionCells(corners, sums[..., :4], sums[..., 4:].unflatten(-1, (4, 4)), block_rows, size)
+    return RegionCells(corners, sums[..., :4], sums[..., 4:].unflatten(-1, (4, 4)), block_slots, size)
 
 
 def _neighbours(fine: int, coarse: int, like: Tensor) -> tuple[Tensor, Tensor]:

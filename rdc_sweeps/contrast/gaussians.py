@@ -83,7 +83,7 @@ def region_gaussians(
 
     Returns:
         Gaussians with mean (B, R, d) and covariance (B, R, d, d) in float32, or float64 for float64 features.
-        Rows that are not valid hold the standard normal and pass no gradient.
+        Slots that are not valid hold the standard normal and pass no gradient.
 
     Raises:
         UsageError: A shape does not fit or `min_pixels` is below 1.

@@ -1,4 +1,4 @@
-"""Region maps to rows: which pixels belong to which region, indexed once per image and shared by every task."""
+"""Which pixels belong to which region: an index that is built once per image and shared by every task."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ BLOCK = 32
 
 @dataclasses.dataclass(frozen=True)
 class RegionIndex:
-    """The regions of B images of H x W pixels, as R rows each.
+    """The regions of B images of H x W pixels, as R slots each.
 
-    Row r of an image is its r-th smallest region id; absent ids take no row. The same index must be used for every
-    task of an image: it is what makes row i of one task the region of row i of another.
+    Slot r of an image holds its r-th smallest region id; ids that do not occur take no slot. Every task of an image
+    must use the same index, so that slot i means the same region in all of them.
 
     Attributes:
-        ids: Tensor (B, R) int64, the region id of each row, -1 for padding.
-        counts: Tensor (B, R) int64, pixels per row, 0 for padding.
-        rows: Tensor (B, H, W) int64, the row of each pixel, -1 for no region.
-        slots: Tensor (B, K, 32) int64, pixels sorted by region in blocks of one region each; H * W marks an empty slot.
-        block_rows: Tensor (B, K) int64, the row of each block, R for an unused block.
+        ids: Tensor (B, R) int64, the region id of each slot, -1 for padding.
+        counts: Tensor (B, R) int64, pixels per slot, 0 for padding.
+        slots: Tensor (B, H, W) int64, the slot of each pixel, -1 for no region.
+        members: Tensor (B, K, 32) int64, pixels sorted by region in blocks of one region each; H * W where empty.
+        block_slots: Tensor (B, K) int64, the slot of each block, R for an unused block.
         cells: The same regions as weights on a coarser feature map, if its size was given.
     """
 
     ids: Tensor
     counts: Tensor
-    rows: Tensor
     slots: Tensor
-    block_rows: Tensor
+    members: Tensor
+    block_slots: Tensor
     cells: RegionCells | None = None
 
     def valid(self, min_pixels: int) -> Tensor:
-        """Tensor (B, R) bool, the rows of regions with at least `min_pixels` pixels.
+        """Tensor (B, R) bool, the slots of regions with at least `min_pixels` pixels.
 
         Raises:
             UsageError: `min_pixels` is below 1, so that padding would count.
@@ -51,11 +51,11 @@ class RegionIndex:
         return self.counts >= min_pixels
 
     def select(self, images: Tensor) -> RegionIndex:
-        """The index of a batch of items, `images` (N,) int64 naming the image of each (an image may occur often)."""
+        """The index of N items; `images` (N,) int64 holds the image of each item and may repeat one."""
         return self._map(lambda value: value.index_select(0, images.to(value.device)))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> RegionIndex:
-        """The same index on another device, so that a data worker may build it on the CPU."""
+        """The same index on another device; data workers build it on the CPU."""
         return self._map(lambda value: value.to(device, non_blocking=non_blocking))
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> RegionIndex:
@@ -79,13 +79,13 @@ def _map_tensors(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
 def index_regions(
     regions: Tensor, max_regions: int | None = None, *, feature_size: tuple[int, int] | None = None
 ) -> RegionIndex:
-    """Assign a row to every region id of every image and lay the pixels out by region.
+    """Assign a slot to every region id of every image and lay the pixels out by region.
 
     Args:
         regions: Tensor (B, H, W) of any integer type. Non-negative ids of any size, possibly sparse; a negative id
             marks a pixel without region.
-        max_regions: The number of rows R. Without it R is the largest number of regions in the batch, which on a GPU
-            costs one host synchronisation; pass it (or index on the CPU in a data worker) to have none. Regions beyond
+        max_regions: The number of slots R. Without it R is the largest number of regions in the batch, which on a GPU
+            costs one host synchronisation; pass it, or index on the CPU in a data worker, to avoid that. Regions beyond
             it, those with the largest ids, are left out.
         feature_size: Height and width of the features, if they are much coarser than the regions: their moments are
             then taken from the coarse map, exactly and faster. Building the weights reads the data: index on the CPU.
@@ -107,29 +107,29 @@ def index_regions(
 
     first = ids >= 0
     first[:, 1:] &= ids[:, 1:] != ids[:, :-1]
-    sorted_rows = first.cumsum(1) - 1  # negative ids sort to the front and so keep row -1
+    sorted_slots = first.cumsum(1) - 1  # negative ids sort to the front and so keep slot -1
     capacity = max_regions if max_regions is not None else max(int(first.sum(1).max()) if batch else 0, 1)
-    kept = (sorted_rows >= 0) & (sorted_rows < capacity)
-    sink = torch.where(kept, sorted_rows, capacity)  # one extra row takes every pixel without region
+    kept = (sorted_slots >= 0) & (sorted_slots < capacity)
+    sink = torch.where(kept, sorted_slots, capacity)  # one extra slot takes every pixel without region
 
     counts = torch.zeros(batch, capacity + 1, dtype=torch.long, device=device).scatter_add_(1, sink, kept.long())
-    row_ids = torch.full((batch, capacity + 1), -1, dtype=torch.long, device=device).scatter_(1, sink, ids)
-    rows = torch.empty_like(sink).scatter_(1, order, torch.where(kept, sorted_rows, -1))
+    slot_ids = torch.full((batch, capacity + 1), -1, dtype=torch.long, device=device).scatter_(1, sink, ids)
+    slots = torch.empty_like(sink).scatter_(1, order, torch.where(kept, sorted_slots, -1))
 
-    members, block_rows = block_layout(sink, counts[:, :capacity], BLOCK)
-    slots = torch.cat([order, torch.full_like(order[:, :1], pixels)], 1).gather(1, members.flatten(1))
+    ordered, block_slots = block_layout(sink, counts[:, :capacity], BLOCK)
+    members = torch.cat([order, torch.full_like(order[:, :1], pixels)], 1).gather(1, ordered.flatten(1))
     return RegionIndex(
-        ids=row_ids[:, :capacity],
+        ids=slot_ids[:, :capacity],
         counts=counts[:, :capacity],
-        rows=rows.reshape(batch, height, width),
-        slots=slots.reshape(members.shape),
-        block_rows=block_rows,
-        cells=None if feature_size is None else region_cells(rows.reshape(regions.shape), capacity, feature_size),
+        slots=slots.reshape(batch, height, width),
+        members=members.reshape(ordered.shape),
+        block_slots=block_slots,
+        cells=None if feature_size is None else region_cells(slots.reshape(regions.shape), capacity, feature_size),
     )
 
 
 def as_index(regions: Tensor | RegionIndex, features: Tensor, max_regions: int | None) -> RegionIndex:
-    """Index a region map for features (B, d, h, w), on a CPU with their cells if these are worth it."""
+    """Index a region map, unless it is an index; on a CPU with weights on the features' cells where that is faster."""
     if isinstance(regions, RegionIndex):
         return regions
     size = None

@@ -98,16 +98,16 @@ def _contrast(
     draw: Draw,
 ) -> ContrastOutcome:
     """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
-    rows = valid.shape[1]
-    same_region = torch.eye(rows, dtype=torch.bool, device=valid.device).repeat(2, 2)
-    task = torch.arange(2 * rows, device=valid.device) >= rows
+    slots = valid.shape[1]
+    same_region = torch.eye(slots, dtype=torch.bool, device=valid.device).repeat(2, 2)
+    task = torch.arange(2 * slots, device=valid.device) >= slots
     other_task = task[:, None] != task
     usable = valid.repeat(1, 2)
     pairs = usable[:, :, None] & usable[:, None, :]
     positive_pairs = pairs & (same_region & other_task)
     negative_pairs = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
     if spec.negative_count is not None:
-        negative_pairs = _drawn(negative_pairs, spec.negative_count, draw)
+        negative_pairs = _sampled_negatives(negative_pairs, spec.negative_count, draw)
     per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature)
 
     regions = valid.sum(1)
@@ -125,10 +125,10 @@ def _contrast(
     )
 
 
-def _drawn(pairs: Tensor, count: int, draw: Draw) -> Tensor:
-    """At most `count` of the true entries of each row of (N, 2R, 2R), drawn without replacement."""
+def _sampled_negatives(pairs: Tensor, count: int, draw: Draw) -> Tensor:
+    """At most `count` of the true entries of each anchor in pairs (N, 2R, 2R), drawn without replacement."""
     items, anchors, _ = pairs.shape
-    # By task and region, so that an item's numbers do not depend on how many rows the index has for its neighbours.
+    # By task and region, so that an item's numbers do not depend on how many slots the index has for the other images.
     order = draw((items, 2, anchors // 2, 2, anchors // 2)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
     chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
     return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

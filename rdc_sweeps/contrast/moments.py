@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
-from rdc_sweeps.contrast.blocks import of_rows, sum_blocks
+from rdc_sweeps.contrast.blocks import of_slots, sum_blocks
 from rdc_sweeps.contrast.cells import RegionCells
 from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.errors import UsageError
@@ -23,16 +23,16 @@ def check_features(features: Tensor, index: RegionIndex) -> None:
         raise UsageError(
             f"features must be a floating tensor (B, d, H, W), not {tuple(features.shape)} of {features.dtype}"
         )
-    if features.shape[0] != index.rows.shape[0]:
+    if features.shape[0] != index.slots.shape[0]:
         raise UsageError(
-            f"features hold {features.shape[0]} images, the regions {index.rows.shape[0]}; "
+            f"features hold {features.shape[0]} images, the regions {index.slots.shape[0]}; "
             "for several task pairs of one image use RegionIndex.select"
         )
 
 
 def at_region_size(features: Tensor, index: RegionIndex) -> Tensor:
     """Features (B, d, h, w) resampled bilinearly (align_corners=False) to the size of the region map."""
-    size = index.rows.shape[-2:]
+    size = index.slots.shape[-2:]
     if features.shape[-2:] == size:
         return features
     pixelwise = features.contiguous(memory_format=torch.channels_last)  # whole pixels are gathered afterwards
@@ -52,15 +52,15 @@ def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor
     """Mean (B, R, d) and covariance (B, R, d, d; denominator n - 1) of the regions of features (B, d, h, w).
 
     Pixels are gathered into blocks of one region each. The outer products of a block are one small matrix product, so
-    memory is linear in pixels x channels and no term of pixels x channels^2 exists. If the index has the weights of the
-    features' cells, these take the pixels' place. Products are of centred values: raw moments would cancel where a
-    region lies far off the origin.
+    memory is linear in pixels x channels and no term of pixels x channels^2 exists. If the index has weights on the
+    features' cells, cells are used instead of pixels. Products are of centred values: raw moments would cancel for a
+    region whose mean is far from the origin.
     """
     members = _cells(features, index.cells) if _fits(index.cells, features) else _pixels(features, index)
     mean = _means(members, index)
-    centred = members.values - of_rows(mean, members.block_rows)[:, :, None]
+    centred = members.values - of_slots(mean, members.block_slots)[:, :, None]
     weighted = members.weigh(centred)
-    scatter = sum_blocks(centred.mT @ weighted, members.block_rows, index.counts.shape[1])
+    scatter = sum_blocks(centred.mT @ weighted, members.block_slots, index.counts.shape[1])
     return mean, scatter / (index.counts - 1).clamp_min(1)[..., None, None]
 
 
@@ -71,19 +71,19 @@ class _Members:
     values: Tensor
     sums: Tensor  # (B, K, d)
     weigh: Callable[[Tensor], Tensor]
-    block_rows: Tensor
+    block_slots: Tensor
 
 
 def _means(members: _Members, index: RegionIndex) -> Tensor:
-    total = sum_blocks(members.sums, members.block_rows, index.counts.shape[1])
+    total = sum_blocks(members.sums, members.block_slots, index.counts.shape[1])
     return total / index.counts.clamp_min(1)[..., None]
 
 
 def _pixels(features: Tensor, index: RegionIndex) -> _Members:
     pixels = at_region_size(features, index).flatten(2).mT
-    empty = (index.slots == pixels.shape[1])[..., None]
-    values = _gather(pixels, index.slots.masked_fill(empty[..., 0], 0)).masked_fill(empty, 0.0)
-    return _Members(values, values.sum(2), lambda centred: centred.masked_fill(empty, 0.0), index.block_rows)
+    empty = (index.members == pixels.shape[1])[..., None]
+    values = _gather(pixels, index.members.masked_fill(empty[..., 0], 0)).masked_fill(empty, 0.0)
+    return _Members(values, values.sum(2), lambda centred: centred.masked_fill(empty, 0.0), index.block_slots)
 
 
 def _fits(cells: RegionCells | None, features: Tensor) -> TypeGuard[RegionCells]:
@@ -98,7 +98,7 @@ def _cells(features: Tensor, cells: RegionCells) -> _Members:
     def weigh(centred: Tensor) -> Tensor:
         return (second @ centred.reshape(*cells.corners.shape, -1)).flatten(2, 3)
 
-    return _Members(values, sums, weigh, cells.block_rows)
+    return _Members(values, sums, weigh, cells.block_slots)
 
 
 def _gather(pixels: Tensor, places: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a contrast returns: the loss, its parts, and what is worth logging."""
+"""The result of a contrast: the loss, the losses of the items, and diagnostics."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ OTHER_TILE_BYTES = 2**27
 
 @dataclasses.dataclass(frozen=True)
 class _Pixels:
-    """Pixels taking part: place in the image (N, P), row (N, P; -1 for none), and pixels each stands for (N, P)."""
+    """Selected pixels: position in the image, slot (-1 for none), and how many pixels each represents, all (N, P)."""
 
     places: Tensor
-    rows: Tensor
+    slots: Tensor
     weights: Tensor
 
 
@@ -42,7 +42,7 @@ def pixel_contrast(
     """Pixel-to-pixel contrast of two tasks: eq. 3, 4 and 6 with the pixels of both tasks as anchors.
 
     Exact, it uses all pixels of all valid regions in tiles of bounded size. Sampled, it draws `pixels_per_region`
-    pixels of each region without replacement; each stands for (pixels of its region) / (pixels drawn), as anchor and as
+    pixels of each region without replacement; each represents (pixels of its region) / (pixels drawn), as anchor and as
     negative. The average over anchors and the sum over negatives of eq. 3 are then unbiased, while the loss, a concave
     function of that sum, is in expectation at most the exact one, and equal in the limit of a large sample.
     """
@@ -51,21 +51,21 @@ def pixel_contrast(
     first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
     distance, factors = _similarity(first, second, spec)
     log_weights = None if number is None else pixels.weights.log()
-    taking_part = pixels.rows >= 0
-    anchor_weights = taking_part * pixels.weights
+    used = pixels.slots >= 0
+    anchor_weights = used * pixels.weights
 
     per_anchor, nearest, totals = [], [], []
-    positive = torch.where(taking_part, distance, 0.0)
+    positive = torch.where(used, distance, 0.0)
     for own, other in ((0, 1), (1, 0)):
         against = (0, 1) if spec.negatives == "both" else (other,)
         queries, keys = factors[own][0], torch.cat([factors[side][1] for side in against], 1)
-        key_rows, key_weights = (t.repeat(1, len(against)) for t in (pixels.rows, anchor_weights))
+        key_slots, key_weights = (t.repeat(1, len(against)) for t in (pixels.slots, anchor_weights))
         biases = None if log_weights is None else log_weights.repeat(1, len(against))
-        competition, top = OtherRegions.apply(queries, keys, pixels.rows, key_rows, biases)
+        competition, top = OtherRegions.apply(queries, keys, pixels.slots, key_slots, biases)
         per_anchor.append(contrast_terms(-positive / spec.temperature, competition))
         nearest.append(-positive.detach() / spec.temperature > top)
         with torch.no_grad():
-            totals.append(_negative_logits(queries, keys, pixels.rows, key_rows, anchor_weights, key_weights))
+            totals.append(_negative_logits(queries, keys, pixels.slots, key_slots, anchor_weights, key_weights))
 
     portion = anchor_weights / anchor_weights.sum(1, keepdim=True).clamp_min(1)
     total, negatives = (torch.stack(parts).sum(0) for parts in zip(*totals, strict=True))
@@ -79,29 +79,29 @@ def pixel_contrast(
 
 
 def _all(index: RegionIndex, valid: Tensor) -> _Pixels:
-    """Every pixel of every valid region, each standing for itself."""
-    rows = index.rows.flatten(1)
-    known = (rows >= 0) & valid.gather(1, rows.clamp_min(0))
-    places = torch.arange(rows.shape[1], device=rows.device).expand_as(rows)
-    return _Pixels(places, torch.where(known, rows, -1), torch.ones(rows.shape, device=rows.device))
+    """Every pixel of every valid region, each representing itself."""
+    slots = index.slots.flatten(1)
+    known = (slots >= 0) & valid.gather(1, slots.clamp_min(0))
+    places = torch.arange(slots.shape[1], device=slots.device).expand_as(slots)
+    return _Pixels(places, torch.where(known, slots, -1), torch.ones(slots.shape, device=slots.device))
 
 
 def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw) -> _Pixels:
     """`number` pixels of every valid region (all, if it has fewer), drawn uniformly without replacement."""
-    rows = index.rows.flatten(1)
+    slots = index.slots.flatten(1)
     capacity = index.counts.shape[1]
-    shuffled = torch.where(rows < 0, capacity, rows) + draw(tuple(rows.shape))
+    shuffled = torch.where(slots < 0, capacity, slots) + draw(tuple(slots.shape))
     places = shuffled.argsort(1)  # region after region, each in random order, then the pixels without region
-    row = rows.gather(1, places)
-    start = (index.counts.cumsum(1) - index.counts).gather(1, row.clamp_min(0))
-    rank = torch.arange(rows.shape[1], device=rows.device) - start
-    chosen = (row >= 0) & (rank < number) & valid.gather(1, row.clamp_min(0))
-    # The chosen ones to the front: at most `number` of each region, which bounds the sample without looking at it.
+    slot = slots.gather(1, places)
+    start = (index.counts.cumsum(1) - index.counts).gather(1, slot.clamp_min(0))
+    nth = torch.arange(slots.shape[1], device=slots.device) - start
+    chosen = (slot >= 0) & (nth < number) & valid.gather(1, slot.clamp_min(0))
+    # Chosen pixels move to the front: at most `number` per region, so the size of the sample needs no look at the data.
     first = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : capacity * number]
-    places, row, chosen = (t.gather(1, first) for t in (places, row, chosen))
-    counts = index.counts.gather(1, row.clamp_min(0))
+    places, slot, chosen = (t.gather(1, first) for t in (places, slot, chosen))
+    counts = index.counts.gather(1, slot.clamp_min(0))
     weights = torch.where(chosen, counts / counts.clamp(1, number), 1.0)
-    return _Pixels(places, torch.where(chosen, row, -1), weights)
+    return _Pixels(places, torch.where(chosen, slot, -1), weights)
 
 
 def _at(features: Tensor, index: RegionIndex, places: Tensor) -> Tensor:
@@ -130,17 +130,17 @@ def _similarity(first: Tensor, second: Tensor, spec: PixelContrast) -> tuple[Ten
 
 
 def _negative_logits(
-    queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, query_weights: Tensor, key_weights: Tensor
+    queries: Tensor, keys: Tensor, query_slots: Tensor, key_slots: Tensor, query_weights: Tensor, key_weights: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Weighted sum (N,) of the similarities of different regions, and the sum of weights, from sums per region."""
-    capacity = query_rows.shape[1] + 1
+    capacity = query_slots.shape[1] + 1
 
-    def sums(values: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    def sums(values: Tensor, slots: Tensor, weights: Tensor) -> Tensor:
         weighted = weights[..., None] * torch.cat([values, torch.ones_like(values[..., :1])], -1)
         total = values.new_zeros(values.shape[0], capacity, weighted.shape[-1])
-        return total.scatter_add(1, (rows + 1)[..., None].expand_as(weighted), weighted)[:, 1:]
+        return total.scatter_add(1, (slots + 1)[..., None].expand_as(weighted), weighted)[:, 1:]
 
-    left, right = sums(queries, query_rows, query_weights), sums(keys, key_rows, key_weights)
+    left, right = sums(queries, query_slots, query_weights), sums(keys, key_slots, key_weights)
     different = left.sum(1) * right.sum(1) - (left * right).sum(1)
     return different[:, :-1].sum(-1), different[:, -1]
 
@@ -148,27 +148,27 @@ def _negative_logits(
 class OtherRegions(torch.autograd.Function):
     """log sum exp of each query's similarity with all keys of other regions, without the matrix of similarities.
 
-    `apply(queries (N, A, k), keys (N, C, k), query_rows (N, A), key_rows (N, C), biases (N, C) or None)` gives the
+    `apply(queries (N, A, k), keys (N, C, k), query_slots (N, A), key_slots (N, C), biases (N, C) or None)` gives the
     logarithm (N, A), with `biases` added to the similarities, and the largest similarity (N, A), without. A key with a
-    negative row takes no part. Tiles are computed again in the backward pass.
+    negative slot takes no part. The backward pass computes the tiles again.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, biases: Tensor | None
+        ctx: Any, queries: Tensor, keys: Tensor, query_slots: Tensor, key_slots: Tensor, biases: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The logarithm (N, A) and the largest similarity (N, A)."""
         lowest = torch.finfo(queries.dtype).min
         total, top = torch.empty_like(queries[..., 0]), torch.empty_like(queries[..., 0])
         for item, part in _tiles(queries, keys):
-            tile = _tile(queries, keys, query_rows, key_rows, item, part)
+            tile = _tile(queries, keys, query_slots, key_slots, item, part)
             largest = tile.amax(1).clamp_min(lowest)
             top[item, part] = largest
             if biases is not None:
                 largest = tile.add_(biases[item]).amax(1).clamp_min(lowest)
             summed = tile.sub_(largest[:, None]).exp_().sum(1)
             total[item, part] = torch.where(summed == 0, lowest, summed.log() + largest)
-        ctx.save_for_backward(queries, keys, query_rows, key_rows, biases, total)
+        ctx.save_for_backward(queries, keys, query_slots, key_slots, biases, total)
         ctx.mark_non_differentiable(top)
         return total, top
 
@@ -176,10 +176,10 @@ class OtherRegions(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to queries and keys."""
-        queries, keys, query_rows, key_rows, biases, total = ctx.saved_tensors
+        queries, keys, query_slots, key_slots, biases, total = ctx.saved_tensors
         query_gradient, key_gradient = torch.zeros_like(queries), torch.zeros_like(keys)
         for item, part in _tiles(queries, keys):
-            tile = _tile(queries, keys, query_rows, key_rows, item, part)
+            tile = _tile(queries, keys, query_slots, key_slots, item, part)
             if biases is not None:
                 tile.add_(biases[item])
             tile.sub_(total[item, part, None]).exp_().mul_(weights[item, part, None])
@@ -195,7 +195,7 @@ def _tiles(queries: Tensor, keys: Tensor) -> list[tuple[int, slice]]:
     return [(item, slice(start, start + size)) for item in range(queries.shape[0]) for start in starts]
 
 
-def _tile(queries: Tensor, keys: Tensor, query_rows: Tensor, key_rows: Tensor, item: int, part: slice) -> Tensor:
+def _tile(queries: Tensor, keys: Tensor, query_slots: Tensor, key_slots: Tensor, item: int, part: slice) -> Tensor:
     """Similarities (a, C) of one tile, minus infinity where the key is of the query's region or of none."""
-    excluded = (query_rows[item, part, None] == key_rows[item]).logical_or_(key_rows[item] < 0)
+    excluded = (query_slots[item, part, None] == key_slots[item]).logical_or_(key_slots[item] < 0)
     return (queries[item, part] @ keys[item].mT).masked_fill_(excluded, -torch.inf)

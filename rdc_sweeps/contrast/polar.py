@@ -2,8 +2,8 @@
 
 For M = A^T B the nuclear norm is <Q, M> with Q the polar factor of M, which is also its gradient. Q comes out
 of matrix products alone: odd quintic polynomials, each the best approximation of 1 on the interval that the singular
-values have reached, push them all to 1. No eigenvectors, hence no trouble with repeated singular values, and nothing to
-wait for.
+values have reached, push them all to 1. There are no eigenvectors, so repeated singular values do no harm, and nothing
+waits for a device.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 CHUNK_BYTES = {"cpu": 2**19}
-"""Bytes of one work buffer: what stays in a core's cache on a CPU."""
+"""Bytes of one work buffer; on a CPU small enough for a core's cache."""
 OTHER_CHUNK_BYTES = 2**28
 KEEP_BYTES = 2**30
 """Polar factors up to this size are kept for the backward pass, larger sets are computed again there."""
@@ -28,9 +28,9 @@ BLIND_REACH = 2.0**-14
 SLACK, DOUBLE_SLACK = 3e-4, 1e-12
 """Beyond 1 the polynomials grow steeply: every step aims below it, by more than its products can be rounded."""
 NEWTON_REACH, DOUBLE_NEWTON_REACH = 2.0**-10, 2.0**-26
-"""Below this an inverse is too coarsely rounded to start from."""
+"""Below this an inverse is too inaccurate to start from."""
 LOWEST_REACH = 2.0**-30
-"""What rounding leaves of smaller singular values has no direction to speak of, in single precision."""
+"""Smaller singular values are dominated by rounding errors in single precision."""
 
 Step = tuple[float, float, float]
 """(a, b, c) of the polynomial a x + b x^3 + c x^5; a cubic has c = 0 and costs one matrix product less."""
@@ -61,7 +61,7 @@ def newton_step(lower: float, double: bool) -> tuple[float, float, float]:
     """Weights of M and its inverse transpose that take [lower, 1] to [reached, 1], and `reached`, about 2 sqrt(lower).
 
     It is Newton's step with optimal scaling (Higham 1986). Inverting a product of factors takes no inversion per pair:
-    it is the product of the factors' inverses. One product so gains what five to six of the polynomials' do.
+    it is the product of the factors' inverses. One such product gains as much as five to six of the polynomials.
     """
     top = (lower**-0.5 + lower**0.5) / 2 * (1 + (DOUBLE_SLACK if double else SLACK))
     return lower**-0.5 / (2 * top), lower**0.5 / (2 * top), 1 / top
@@ -145,7 +145,7 @@ def _polar_factors(
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Per chunk of pairs, the polar factors of left^T right and the products divided by their norms.
 
-    Both are in memory that the next chunk writes again, except that the factors have their own if they are to be kept.
+    Both are in buffers that the next chunk overwrites; with `keep`, the factors have memory of their own.
     """
     double = factors.dtype == torch.float64
     size = _chunk_size(factors)
@@ -182,5 +182,5 @@ def _polar_factors(
 
 
 def _eighths(reach: float) -> int:
-    # The order matters: max() keeps its first argument if `reach` is nan, and the loss then says so by being nan.
+    # The order of arguments matters: with a NaN in `reach`, max() returns the first one, and the loss becomes NaN.
     return math.floor(8 * math.log2(max(LOWEST_REACH, reach)))

@@ -24,7 +24,7 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
             device on CUDA.
 
     Returns:
-        Tensor (..., Ra, Rb), not negative. Entries of rows that are not valid are finite but mean nothing.
+        Tensor (..., Ra, Rb), not negative. Entries of Gaussians that are not valid are finite but meaningless.
 
     Raises:
         UsageError: The dimensions differ.

@@ -1,9 +1,9 @@
 """Random numbers of the images of a training step.
 
-A number is a hash of its image's key and of its place in the tensor that was asked for (counter-based, as in Salmon et
+A number is a hash of its image's key and of its place in the requested tensor (counter-based, as in Salmon et
 al. 2011; the hash is the finaliser of SplitMix64, Steele et al. 2014). So an image's noise is a function of (seed,
 epoch, step, image) alone: it is the same in whichever process and position of a batch the image is, on CPUs and GPUs,
-and in whichever order numbers are asked for. There is no state, and nothing waits for a GPU.
+and in whichever order numbers are drawn. There is no state, and nothing waits for a GPU.
 """
 
 from collections.abc import Sequence

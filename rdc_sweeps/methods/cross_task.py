@@ -33,9 +33,9 @@ class CrossTaskMethod(Method):
     the cosines taken over channels and averaged over places. An image's pairs are summed and the images of the batch
     averaged, as in the authors' code, whose weight of 2 belongs to that sum.
 
-    With SegNet, f has the width and resolution of a_theta's output. What to do with other backbones is not published;
-    `encoder_feature` says what is done here. A further difference: a_theta's BatchNorm sees all items of a batch at
-    once, in the authors' code one map at a time.
+    With SegNet, f has the width and resolution of a_theta's output. For other backbones nothing is published;
+    `encoder_feature` describes the choice made here. Another difference: the batch norms of a_theta see all items of a
+    batch at once, those of the authors' code one map at a time.
     """
 
     def __init__(self, spec: CrossTask, tasks: tuple[Task, ...], classes: int) -> None:
@@ -88,7 +88,7 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
 
 @contextmanager
 def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
-    """While inside, collects what the network's encoder puts out, detached.
+    """Collect the outputs of the network's encoder while inside, detached.
 
     The encoder is the network's `backbone`, or its `encoder` if it has no backbone, as SegNet. The list has the maps of
     the last forward pass, Tensors (B, C_i, H_i, W_i).
@@ -112,8 +112,8 @@ def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -
     Each map is averaged to `size`, and the maps are concatenated. With SegNet and an a_theta of five levels up to 512
     channels that changes nothing. If it does not give `width` channels, a 1x1 convolution to `width` channels and a
     ReLU follow: a_theta ends in a ReLU too. The convolution has orthogonal weights and no bias and is never trained. A
-    trained one could follow a_theta to one constant vector, and then the feature would no longer keep a_theta from
-    becoming constant, which is its purpose.
+    trained one could become constant together with a_theta, and the feature would no longer prevent that, which is its
+    purpose.
 
     Args:
         maps: Tensors (B, C_i, H_i, W_i).

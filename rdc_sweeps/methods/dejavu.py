@@ -34,8 +34,8 @@ class DejaVuMethod(Method):
 
     The authors' code is not public, and none of their settings is reproduced. Chosen here:
 
-    - one module for all tasks, fed with the predictions of all of them, whether the image has their labels or not (no
-      label is looked at), in the form that `condition` gives them;
+    - one module for all tasks, whose input are the predictions of all of them, whether or not the image has their
+      labels (none is used), in the form that `condition` returns;
     - the module itself (`RegenerationModule`): four convolutions, 32 channels;
     - one fixed redaction per run, zeros in place of what is removed, blocks of 8 pixels, or all frequencies from 0.1
       on;
@@ -51,7 +51,7 @@ class DejaVuMethod(Method):
         self.regeneration = RegenerationModule(tasks, classes, spec.channels)
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`; later views are not looked at."""
+        """See `Method.forward`; only the first view is used."""
         view = batch.views[0]
         predictions = network(view.image)
         supervised = supervision(supervised_losses(self.tasks, predictions, view.labels, batch.granted))
@@ -69,8 +69,8 @@ def condition(task: Task, prediction: Tensor) -> Tensor:
     """A prediction as the regeneration module sees it, differentiable; both Tensor (B, C, H, W).
 
     Semantic logits become probabilities, depth is divided by its maximum, a normal is brought to unit length and to
-    [0, 1]. So nothing is left whose size the supervised losses do not care about, and in which a network could hide
-    the image from them: the offset of logits and the length of normals.
+    [0, 1]. That removes the offset of logits and the length of normals, which the supervised losses ignore: a network
+    could use them to pass the image itself to the module.
     """
     prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
     match task:

@@ -16,14 +16,15 @@ Predictions = dict[Task, Tensor]
 
 @dataclass(frozen=True)
 class Losses:
-    """What to minimise, and what to report.
+    """The loss of a batch, and values to report.
 
-    Several processes share a batch: each has losses of its own images, and the run's are the means over all images.
+    If several processes share a batch, each returns the losses of its own images; those of the run are means over all
+    images.
 
     Attributes:
-        total: What to minimise, a mean over the images of the batch.
-        reported: Detached scalars by name, means over the images of the batch,
-        counts: or over as many items as this says, a scalar by name.
+        total: The value to minimise, a mean over the images of the batch.
+        reported: Detached scalars by name, means over the images of the batch unless `counts` has their name.
+        counts: By name, how many items a reported value is the mean of.
     """
 
     total: Tensor
@@ -32,7 +33,7 @@ class Losses:
 
 
 class Method(nn.Module, ABC):
-    """A training objective, with the parameters it brings besides the network's."""
+    """A training objective, with parameters of its own besides those of the network."""
 
     def film_parameters(self) -> list[nn.Parameter]:
         """Parameters of the second optimiser group."""
@@ -44,20 +45,20 @@ class Method(nn.Module, ABC):
 
         Args:
             network: Image (B, 3, H, W) to a dict of predictions per task.
-            batch: Views, labels and which of them are granted.
-            epoch: Epochs done so far, with fraction; ramps depend on it.
+            batch: Views, labels, which labels are granted, and noise.
+            epoch: Time in epochs, with fraction; ramps depend on it.
         """
 
 
 def ramped(weight: float, ramp_epochs: float, epoch: float) -> float:
-    """A weight at a time: linear from 0 to `weight` over the first `ramp_epochs`, then `weight`."""
+    """The weight at a time of training: linear from 0 over the first `ramp_epochs`, then constant."""
     return weight * min(1.0, epoch / ramp_epochs) if ramp_epochs else weight
 
 
 def predictions_of_views(network: nn.Module, batch: Batch) -> tuple[Predictions, Predictions]:
     """Predictions of the first and of the last view; the same ones twice if there is one view.
 
-    Both views pass the network together, so its BatchNorm sees them as one batch.
+    Both views pass through the network together, so its batch norms see them as one batch.
     """
     first, last = batch.views[0], batch.views[-1]
     if first is last:

@@ -1,6 +1,6 @@
-"""Which prediction meets which label, and both of them in the space of a_theta.
+"""Pairs of the prediction of one task and the label of another, and their features from a_theta.
 
-An ordered pair (t, s) sends the prediction of task t and the label of task s into one space. With partial labels, t is
+An ordered pair (t, s) maps the prediction of task t and the label of task s into one space. With partial labels, t is
 a task without and s a task with a label (section 3.1 of the paper); with all labels, every t differs from s.
 """
 
@@ -17,7 +17,7 @@ from rdc_sweeps.parallel.world import world
 from rdc_sweeps.specs.base import Task
 
 GUMBEL, CONTRAST = range(2)
-"""What an item's noise is for: tags of `Noise.tagged`."""
+"""Purposes of an item's noise: tags for `Noise.tagged`."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Pairs:
 
     Attributes:
         image: Position of the image in the batch.
-        predicted: Position of the task whose prediction is meant.
-        labelled: Position of the task whose label is meant.
+        predicted: Position of the task whose prediction is used.
+        labelled: Position of the task whose label is used.
     """
 
     image: Tensor
@@ -38,7 +38,7 @@ class Pairs:
         return self.image.shape[0]
 
     def per_image(self) -> Tensor:
-        """How many items the image of each item has, (N,)."""
+        """For each item, how many items its image has, (N,)."""
         return self.image.bincount()[self.image]
 
     def noise(self, of_images: Noise) -> Noise:
@@ -52,12 +52,9 @@ def task_pairs(granted: Tensor) -> Pairs:
     Args:
         granted: Bool (B, K) on the CPU: which image has which task's label.
     """
-    labelled = granted[:, None, :]
-    wants = ~granted | granted.all(dim=1, keepdim=True)
-    meets = wants[:, :, None] & labelled
-    meets &= ~torch.eye(granted.shape[1], dtype=torch.bool)
-    image, predicted, source = meets.nonzero(as_tuple=True)
-    return Pairs(image, predicted, source)
+    predicted = ~granted | granted.all(dim=1, keepdim=True)
+    paired = predicted[:, :, None] & granted[:, None, :] & ~torch.eye(granted.shape[1], dtype=torch.bool)
+    return Pairs(*paired.nonzero(as_tuple=True))
 
 
 def map_pairs(
@@ -77,7 +74,7 @@ def map_pairs(
     Args:
         mapping: a_theta.
         predictions: Per task (B, C, H, W).
-        labels: Per task, see `View.labels`; only those that an item names are looked at.
+        labels: Per task, see `View.labels`; only those of the items are used.
         pairs: The N items.
         noise: Of the N items, see `Pairs.noise`.
         tasks: Tasks in the order of their positions in `pairs`.
@@ -104,8 +101,8 @@ def map_pairs(
         if occurs[len(tasks) + position]:
             maps.append(label_input(task, labels[task][pairs.image[as_label[position]].to(device)], classes))
         if maps:
-            slots = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
-            inputs[task] = TaskMaps(torch.cat(maps), slots.to(device))
+            items = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
+            inputs[task] = TaskMaps(torch.cat(maps), items.to(device))
     kinds = pair_index(pairs.predicted, pairs.labelled, len(tasks)).to(device)
     features = mapping(inputs, kinds.repeat(2))
     return features[:count], features[count:]

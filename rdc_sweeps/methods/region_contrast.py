@@ -20,8 +20,8 @@ from rdc_sweeps.specs.method import RegionContrast
 class RegionContrastMethod(Method):
     """Supervised losses on view 1, and the contrast between tasks on view 2 (or view 1 if there is one view).
 
-    For each ordered pair of tasks that `task_pairs` names, the mapping network a_theta brings the prediction of one
-    and the label of the other into one space; the regions of both are contrasted. L_RC is the mean over an image's
+    For each ordered pair of tasks that `task_pairs` names, the mapping network a_theta maps the prediction of
+    one and the label of the other into one space, where their regions are contrasted. L_RC is the mean over an image's
     pairs and over the images of the batch.
     """
 
@@ -37,7 +37,7 @@ class RegionContrastMethod(Method):
         return self.mapping.film_parameters()
 
     def weight(self, epoch: float) -> float:
-        """Weight of L_RC at a time: linear from 0 to `weight` over the ramp, by steps or by whole epochs."""
+        """The weight of L_RC at a time of training; the ramp rises by steps or by whole epochs."""
         return ramped(self.spec.weight, self.spec.ramp_epochs, epoch if self.spec.ramp_by == "step" else int(epoch))
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
@@ -49,7 +49,7 @@ class RegionContrastMethod(Method):
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **diagnostics}, counts)
 
     def contrast(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """L_RC of the last view, the contrast's diagnostics, and of how many items each is the mean.
+        """L_RC of the last view, the diagnostics of the contrast, and the number of items that each is the mean of.
 
         Args:
             predictions: Of that view, per task (B, C, H, W).
@@ -77,7 +77,7 @@ class RegionContrastMethod(Method):
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region.
 
-        They are on the CPU, where indexing them keeps no GPU waiting; only semantic regions have to be fetched.
+        They are on the CPU, where indexing them makes nothing wait for a GPU; only semantic regions are copied from it.
         """
         stride = self.spec.region_stride
         extraction = self.spec.extraction

@@ -77,7 +77,7 @@ class SupervisedMethod(Method):
         self.tasks = tasks
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`; later views are not looked at."""
+        """See `Method.forward`; only the first view is used."""
         view = batch.views[0]
         return supervision(supervised_losses(self.tasks, network(view.image), view.labels, batch.granted))
 

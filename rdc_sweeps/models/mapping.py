@@ -31,11 +31,11 @@ class TaskMaps(NamedTuple):
 
     Attributes:
         maps: Tensor (M, C, H, W), see `prediction_input` and `label_input`.
-        slots: LongTensor (M,), the item that each map is.
+        items: LongTensor (M,), the item of each map.
     """
 
     maps: Tensor
-    slots: Tensor
+    items: Tensor
 
 
 class MappingNetwork(nn.Module):
@@ -64,15 +64,15 @@ class MappingNetwork(nn.Module):
         """Features of a whole batch of items at once; an item is one map and the pair it is mapped for.
 
         Args:
-            inputs: The maps of each task that occurs; their slots together are a permutation of 0..N-1.
+            inputs: The maps of each task that occurs; their items together are a permutation of 0..N-1.
             pairs: LongTensor (N,), each item's `pair_index`.
 
         Returns:
             Tensor (N, out_channels, H / stride, W / stride).
         """
-        slots = torch.cat([task.slots for task in inputs.values()])
+        items = torch.cat([task.items for task in inputs.values()])
         entered = torch.cat([self.inputs[name](task.maps) for name, task in inputs.items()])
-        features = entered[slots.argsort()]
+        features = entered[items.argsort()]
         for level in self.levels:
             features = level(features, pairs)
         return features

@@ -17,14 +17,14 @@ CONVOLUTIONS = (2, 2, 3, 3, 3)
 
 
 class SegNet(MultiTaskNetwork):
-    """VGG-16's convolutions down and up again; what was pooled goes back to where its maximum was.
+    """VGG-16's convolutions as encoder and, mirrored, as decoder; unpooling restores the positions of the maxima.
 
     All convolutions but the heads' are 3x3 with BN and ReLU. A head is a 3x3 and a 1x1 convolution with nothing in
     between, at full resolution. With NYU-V2's three tasks and 13 classes it has 25,055,185 parameters (the original
     counts three more, task weights that its losses do not use), trained from scratch.
 
     Predicted normals have unit length, unlike those of the other networks. Semantic logits are not passed through the
-    log-softmax of the original: the cross-entropy and the Gumbel-softmax are blind to the difference.
+    log-softmax of the original: neither the cross-entropy nor the Gumbel-softmax depends on it.
 
     Args:
         out_channels: Channels of each task's output, see `task_channels`.

@@ -1,4 +1,4 @@
-"""Contrast strategies: how a region is represented, and what a distance between two is."""
+"""Contrasts: how a region is represented, and how two regions are compared."""
 
 from typing import Annotated, Literal
 
@@ -17,7 +17,7 @@ Direction = Literal["a_to_b", "b_to_a", "symmetric"]
 
 
 class ContrastBase(Spec):
-    """What all strategies share."""
+    """Fields of every contrast."""
 
     temperature: float = Field(gt=0, description="tau of eq. 4.")
     negatives: Literal["both", "other"] = Field(
@@ -26,7 +26,7 @@ class ContrastBase(Spec):
 
 
 class RegionNegatives(ContrastBase):
-    """What strategies share whose candidates are regions."""
+    """Fields of the contrasts whose candidates are regions."""
 
     negative_count: int | None = Field(
         None, ge=1, description="Draw this many negatives for each anchor at each step; null for all."

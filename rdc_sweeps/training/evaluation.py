@@ -1,4 +1,4 @@
-"""Metrics of a network on a split, and pictures of what it predicts."""
+"""Metrics of a network on a split, and pictures of its predictions."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,14 +26,14 @@ def evaluate(
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
     Args:
-        network: Image (B, 3, H, W) to a dict of predictions per task; is evaluated in float32 and in evaluation mode.
+        network: Image (B, 3, H, W) to a dict of predictions per task; runs in float32 and in evaluation mode.
         batches: The split; labels that its mask withholds do not count.
         new_meter: Makes meters.
         device: Where the network is.
-        panels: How many images are drawn.
+        panels: Number of images to draw.
         classes: Names of the semantic classes, for the legend.
-        world: The processes that share the batches. All get the same metrics; the pictures are rank 0's, which has the
-            first batch.
+        world: The processes that share the batches. All return the same metrics; the pictures are those of rank 0,
+            which has the first batch.
     """
     network.eval()
     meter = new_meter()

@@ -45,7 +45,7 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
 
 
 def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
-    """The folder that settings name for the data set of a run; None if they name none or it needs none."""
+    """The root folder of a run's data set according to the settings; None if it has or needs none."""
     name = spec.dataset.name
     root: Path | None = getattr(settings, f"{name}_root", None)
     return settings.dataset_roots.get(name, root)
@@ -88,7 +88,7 @@ def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
 
 
 class Learner(torch.nn.Module):
-    """A network and the method that trains it, as one module: what is distributed, saved and resumed."""
+    """A network and the method that trains it, as the one module that checkpoints save."""
 
     def __init__(self, network: torch.nn.Module, method: Method) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ def random_regions(seed: int, batch: int = 2, height: int = 9, width: int = 11, 
 
 @given(seed=st.integers(0, 10**6), batch=st.integers(1, 4), number=st.integers(1, 40))
 @settings(max_examples=40, deadline=None)
-def test_rows_follow_the_order_of_the_ids(seed: int, batch: int, number: int) -> None:
+def test_slots_follow_the_order_of_the_ids(seed: int, batch: int, number: int) -> None:
     regions = random_regions(seed, batch, number=number)
     index = index_regions(regions)
     for image in range(batch):
@@ -40,9 +40,9 @@ def test_rows_follow_the_order_of_the_ids(seed: int, batch: int, number: int) ->
         assert (index.ids[image, len(ids) :] == -1).all()
         assert index.counts[image, : len(ids)].tolist() == counts.tolist()
         assert index.counts[image].sum() == counts.sum()
-        for row, name in enumerate(ids):
-            assert ((index.rows[image] == row) == (regions[image] == name)).all()
-    assert (index.rows[regions < 0] == -1).all()
+        for slot, name in enumerate(ids):
+            assert ((index.slots[image] == slot) == (regions[image] == name)).all()
+    assert (index.slots[regions < 0] == -1).all()
     assert index.counts.shape[1] == max(1, max(len(np.unique(r[r >= 0])) for r in regions.numpy()))
 
 
@@ -137,7 +137,7 @@ def test_max_regions_pads_or_drops() -> None:
     assert padded.ids[0].tolist() == [5, 9, 70000, -1, -1, -1]
     cut = index_regions(regions, max_regions=2)
     assert cut.counts.tolist() == [[2, 1], [3, 0]]
-    assert cut.rows.tolist() == [[[0, 0, 1, -1]], [[0, 0, 0, -1]]]
+    assert cut.slots.tolist() == [[[0, 0, 1, -1]], [[0, 0, 0, -1]]]
     features = torch.randn(2, 3, 1, 4)
     full, small = gaussians(features, regions, DEFAULT), gaussians(features, cut, DEFAULT)
     torch.testing.assert_close(full.covariance[:, :2], small.covariance)
