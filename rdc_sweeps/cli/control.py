@@ -1,13 +1,12 @@
-"""logs, cancel: look into a run that is worked on elsewhere, and end it."""
+"""logs, cancel: read the output of runs that are trained elsewhere, and stop them."""
 
 import sys
 import time
-from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from rdc_sweeps.cli.console import messages, print_json
+from rdc_sweeps.cli.console import print_json, say
 from rdc_sweeps.cli.options import (
     CompatOption,
     ExperimentsOption,
@@ -16,16 +15,14 @@ from rdc_sweeps.cli.options import (
     RootOption,
     SeedsOption,
     SetOption,
-    open_catalogue,
+    find_run,
     parse_seeds,
 )
-from rdc_sweeps.cli.runs import find_run
 from rdc_sweeps.errors import UnavailableError, UsageError
 from rdc_sweeps.monitoring.cancellation import cancel as cancel_runs
-from rdc_sweeps.monitoring.groups import RunsFolder
-from rdc_sweeps.monitoring.logs import GrowingFile, job_log
-from rdc_sweeps.monitoring.views import ENDED, Subject, seed_of, subject_of, subject_of_directory
-from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.monitoring.logs import RunOutput
+from rdc_sweeps.monitoring.targets import named_subjects
+from rdc_sweeps.monitoring.views import Subject
 from rdc_sweeps.settings import Settings, load_settings
 
 POLL_SECONDS = 0.5
@@ -39,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def logs(
     run_id: Annotated[str, typer.Argument(help="Id of a run, or its first digits.", show_default=False)],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the run has ended.")] = False,
     lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last lines.")] = None,
     root: RootOption = None,
 ) -> None:
@@ -49,31 +46,18 @@ def logs(
     """
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
-    of_job = job_log(settings.root, directory.id)
-    path = of_job if of_job is not None and not directory.log.exists() else directory.log
-    file = GrowingFile(path)
-    if lines is not None:
-        file.skip_to_last(lines)
-    if not path.exists():
-        messages.print(f"run {directory.id}: {directory.state()}, nothing was printed yet", highlight=False)
-    elif of_job is not None:
-        other = "no worker has begun; from its Slurm job" if path == of_job else "what its Slurm job printed is in"
-        messages.print(f"{other}: {of_job}", markup=False, highlight=False)
-    _write(file.news())
-    while follow:
-        # Asked first: what is printed until then belongs to it.
-        ended = directory.state() in ENDED
-        if path != directory.log and directory.log.exists():
-            path = directory.log
-            file = GrowingFile(path)
-        elif not path.exists() and (of_job := job_log(settings.root, directory.id)) is not None:
-            path = of_job
-            file = GrowingFile(path)
-        _write(file.news())
-        if ended:
-            messages.print(f"run {directory.id}: {directory.state()}", highlight=False)
-            return
+    output = RunOutput(directory, lines)
+    if not output.exists:
+        say(f"run {directory.id}: {directory.state()}, nothing was printed yet")
+    elif output.job_log is not None:
+        other = "no worker has started; from its Slurm job" if output.is_of_job else "its Slurm job's output is in"
+        say(f"{other}: {output.job_log}")
+    _write(output.news())
+    while follow and not output.ended:
         time.sleep(POLL_SECONDS)
+        _write(output.news())
+    if follow:
+        say(f"run {directory.id}: {directory.state()}")
 
 
 def _write(text: bytes) -> None:
@@ -98,8 +82,8 @@ def cancel(
     Each saves a checkpoint. A table stands for all of its runs, whatever their seeds and changed fields.
     """
     settings = load_settings(profile=profile, root=root, experiments=experiments)
-    choice = _Choice(settings, seeds, assignments, compat)
-    subjects = {subject.run: subject for target in targets for subject in choice.subjects(target)}
+    chosen = {"seeds": parse_seeds(seeds), "changes": assignments or (), "compat": compat}
+    subjects = {one.run: one for target in targets for one in _subjects(target, settings, **chosen)}
     cancellation = cancel_runs(list(subjects.values()), settings.root)
     cancelled = [outcome for outcome in cancellation.outcomes if outcome.done]
     if as_json:
@@ -111,42 +95,15 @@ def cancel(
         )
     else:
         for one in cancellation.outcomes:
-            told = ", ".join(one.done) if one.done else "left as it is"
-            messages.print(f"{one.subject.title} ({one.subject.run}): was {one.before}, {told}", highlight=False)
-        messages.print(f"{len(cancelled)} of {len(subjects)} runs cancelled", highlight=False)
+            done = ", ".join(one.done) if one.done else "left as it is"
+            say(f"{one.subject.title} ({one.subject.run}): was {one.before}, {done}")
+        say(f"{len(cancelled)} of {len(subjects)} runs cancelled")
     if cancellation.problem:
         raise UnavailableError(f"jobs that wait were not removed: {cancellation.problem}; they end when they begin")
 
 
-class _Choice:
-    """What the words on the command line mean."""
-
-    def __init__(
-        self, settings: Settings, seeds: str | None, assignments: list[str] | None, compat: str | None
-    ) -> None:
-        self.settings, self.seeds, self.assignments, self.compat = settings, parse_seeds(seeds), assignments, compat
-        self.narrowed = bool(seeds or assignments or compat)
-
-    def subjects(self, target: str) -> list[Subject]:
-        """The runs of a table that have directories, or one run."""
-        settings = self.settings
-        try:
-            catalogue = open_catalogue(settings)
-        except UsageError:
-            catalogue = None
-        if catalogue is None or target not in catalogue.tables:
-            return [_named(find_run(settings, target))]
-        runs = catalogue.runs(
-            target, settings.profile, seeds=self.seeds, settings=self.assignments or (), compat=self.compat
-        )
-        chosen = {run.id: subject_of(run) for run in runs}
-        if not self.narrowed:
-            # Also of other seeds and settings.
-            for found in RunsFolder(settings.root).subjects():
-                if (found.table, found.profile, found.study) == (target, settings.profile, None):
-                    chosen.setdefault(found.run, _named(RunDirectory(settings.root, found.run)))
-        return [subject for run, subject in chosen.items() if RunDirectory(settings.root, run).folder.is_dir()]
-
-
-def _named(directory: RunDirectory) -> Subject:
-    return replace(subject_of_directory(directory.root, directory.id), seed=seed_of(directory))
+def _subjects(target: str, settings: Settings, **chosen: Any) -> list[Subject]:
+    try:
+        return named_subjects(target, settings, **chosen)
+    except UsageError as error:
+        raise typer.BadParameter(str(error), param_hint="TABLE|RUN") from error

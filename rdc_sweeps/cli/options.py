@@ -1,13 +1,17 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rdc_sweeps.api import Table, load_table
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from rdc_sweeps.runs.directory import RunDirectory
 
 TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
 RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
@@ -65,3 +69,13 @@ def resolve(
     return load_table(
         table, rows=rows or (), seeds=parse_seeds(seeds), changes=assignments or (), compat=compat, **flags
     )
+
+
+def find_run(settings: Settings, prefix: str) -> "RunDirectory":
+    """The run whose id begins with `prefix`."""
+    from rdc_sweeps.monitoring import targets
+
+    try:
+        return targets.find_run(settings.root, prefix)
+    except UsageError as error:
+        raise typer.BadParameter(str(error), param_hint="RUN_ID") from error

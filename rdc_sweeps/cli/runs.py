@@ -19,10 +19,10 @@ from rdc_sweeps.cli.options import (
     SeedsOption,
     SetOption,
     TableArgument,
+    find_run,
     resolve,
 )
-from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.settings import Settings, load_settings, read_settings
+from rdc_sweeps.settings import load_settings, read_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -145,14 +145,3 @@ def show(
                 data.print(f"{rule} (epoch {selected.epoch + 1} of {result.epochs}): {numbers}", highlight=False)
         data.print(f"{result.seconds:.0f} s on {result.device}", highlight=False)
     data.print(directory.spec.read_text(encoding="utf-8"), markup=False, highlight=False)
-
-
-def find_run(settings: Settings, prefix: str) -> RunDirectory:
-    """The run whose id begins with `prefix`."""
-    if prefix.isalnum():
-        found = sorted(folder.name for folder in settings.root.glob(f"{prefix}*") if (folder / "spec.yaml").exists())
-        if len(found) == 1:
-            return RunDirectory(settings.root, found[0])
-        if found:
-            raise typer.BadParameter(f"{prefix!r} is the beginning of {', '.join(found)}", param_hint="RUN_ID")
-    raise typer.BadParameter(f"no run {prefix!r} in {settings.root}", param_hint="RUN_ID")

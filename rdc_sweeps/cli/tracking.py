@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from rdc_sweeps.cli.console import messages
-from rdc_sweeps.cli.options import RootOption
-from rdc_sweeps.cli.runs import find_run
+from rdc_sweeps.cli.options import RootOption, find_run
 from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings

@@ -1,15 +1,17 @@
-"""What a run's workers have printed, and where there are none yet, what its Slurm job has."""
+"""The output of runs: of their workers or, before one has started, of their Slurm jobs."""
 
 import os
 from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.submissions import submissions
+from rdc_sweeps.monitoring.views import ENDED
+from rdc_sweeps.runs.directory import RunDirectory
 
 BLOCK = 2**16
 
 
 class GrowingFile:
-    """A file that others add to, read on from where the last look ended."""
+    """A file that other processes append to, read from where the last reading ended."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -17,7 +19,7 @@ class GrowingFile:
         self._identity: tuple[int, int] | None = None
 
     def skip_to_last(self, lines: int) -> None:
-        """Begin with the last lines instead of the first."""
+        """Start with the last lines instead of the first."""
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
@@ -34,7 +36,7 @@ class GrowingFile:
         self._offset = size - sum(map(len, kept))
 
     def news(self) -> bytes:
-        """What was added; all of it if the file was replaced or cut."""
+        """The bytes added since the last reading; all of them if the file was replaced or cut."""
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -51,7 +53,7 @@ class GrowingFile:
 
 
 def job_log(root: Path, run: str) -> Path | None:
-    """The log of the last Slurm job that was submitted for a run; None if there was none, or it has not begun."""
+    """The log of the last Slurm job that was submitted for a run; None if there was none, or it has not started."""
     for directory in reversed(submissions(root)):
         submission = directory.read()
         run_ids = directory.run_ids() if submission.kind == "runs" else []
@@ -61,3 +63,44 @@ def job_log(root: Path, run: str) -> Path | None:
         logs = sorted(directory.log.glob(f"{submission.job}_{run_ids.index(run)}_*"), key=lambda path: path.name)
         return logs[0] if logs else None
     return None
+
+
+class RunOutput:
+    """The output of a run: its workers' log; before one has started, the log of its Slurm job.
+
+    Args:
+        directory: The run.
+        lines: Start with so many last lines; None: with the first.
+    """
+
+    def __init__(self, directory: RunDirectory, lines: int | None = None) -> None:
+        self.directory = directory
+        self.job_log = job_log(directory.root, directory.id)
+        """Log of the run's Slurm job at the time of the last reading, if it has one."""
+        self.ended = False
+        """Whether the run had ended before the last reading: that has read all of its output."""
+        path = directory.log
+        self._file = GrowingFile(self.job_log if self.job_log is not None and not path.exists() else path)
+        if lines is not None:
+            self._file.skip_to_last(lines)
+
+    @property
+    def is_of_job(self) -> bool:
+        """Whether it is the Slurm job's log that is read."""
+        return self._file.path == self.job_log
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is anything to read."""
+        return self._file.path.exists()
+
+    def news(self) -> bytes:
+        """The bytes added since the last reading."""
+        # Asked first: what is printed until then belongs to it.
+        self.ended = self.directory.state() in ENDED
+        log = self.directory.log
+        if self._file.path != log and log.exists():
+            self._file = GrowingFile(log)
+        elif not self.exists and (found := job_log(self.directory.root, self.directory.id)) is not None:
+            self.job_log, self._file = found, GrowingFile(found)
+        return self._file.news()

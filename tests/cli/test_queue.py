@@ -89,7 +89,7 @@ def test_what_a_job_printed_is_shown_while_no_worker_has_begun(
     (folder / "1000_1_0_log.out").write_text("module: command not found\n")
     shown = cli("logs", submitted["ours"].id)
     assert shown.stdout == "module: command not found\n"
-    assert "no worker has begun" in shown.stderr
+    assert "no worker has started" in shown.stderr
     submitted["ours"].log.write_text("training\n")
     shown = cli("logs", submitted["ours"].id)
     assert shown.stdout == "training\n"

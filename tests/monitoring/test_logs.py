@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.monitoring import logs
-from rdc_sweeps.monitoring.logs import GrowingFile, job_log
+from rdc_sweeps.monitoring.logs import GrowingFile, RunOutput, job_log
+from rdc_sweeps.runs.records import Stopped
+from tests.monitoring.conftest import Bench
 
 
 @given(
@@ -62,3 +64,23 @@ def test_the_log_of_the_last_job_of_a_run(tmp_path: Path) -> None:
     submit(tmp_path, "3", None, ["b"])
     assert job_log(tmp_path, "b") == tmp_path / "submissions" / "2" / "log" / "12_1_0_log.out"
     assert job_log(tmp_path, "a") is None
+
+
+def test_the_output_of_a_run_is_its_jobs_until_a_worker_starts(bench: Bench) -> None:
+    directory = bench.run(0, "planned")
+    output = RunOutput(directory)
+    assert (output.exists, output.news()) == (False, b"")
+    submission = submit(directory.root, "1", "11", [directory.id])
+    (submission.log / "11_0_0_log.out").write_text("no such image\n")
+    assert output.news() == b"no such image\n"
+    assert output.is_of_job
+    directory.log.write_text("step 1\n")
+    assert output.news() == b"step 1\n"
+    assert not output.is_of_job
+    assert not output.ended
+    directory.write_stopped(Stopped.now("cancelled", "by ada"))
+    with directory.log.open("a") as log:
+        log.write("stopped\n")
+    assert output.news() == b"stopped\n"
+    assert output.ended
+    assert RunOutput(directory, lines=1).news() == b"stopped\n"
