@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.tuning.study import Study
     from rdc_sweeps.tuning.study_report import StudyReport
 
-EXTRA = ("optuna", "jinja2", "plotly")
+EXTRA = ("optuna", "jinja2")
 """Packages of the extra `tune`."""
 
 HTML = "report.html"
@@ -280,14 +280,15 @@ def _report(study: "Study", catalogue: Catalogue, *, as_json: bool) -> "StudyRep
     """Draw the plots, write the HTML report and print what was found."""
     from rich.console import Console
 
-    from rdc_sweeps.tuning.plots import draw_plots
+    from rdc_sweeps.tuning.figures import draw_figures, write_figures
     from rdc_sweeps.tuning.study_html import write_html
     from rdc_sweeps.tuning.study_report import build_study_report
     from rdc_sweeps.tuning.study_terminal import print_study
 
     report = build_study_report(study, catalogue)
-    files = [path.name for path in draw_plots(report.summary, report.tuned.spec.space, report.folder)]
-    write_html(report, report.folder / HTML)
+    figures = draw_figures(report.summary, report.tuned.spec.space)
+    files = [path.name for path in write_figures(figures, report.folder)]
+    write_html(report, figures, report.folder / HTML)
     files.append(HTML)
     if as_json:
         print_json({**report.to_data(), "files": files})

@@ -1,253 +1,315 @@
-"""A study's plots as interactive Plotly figures, described as plain values.
+"""The figures of a study: PNG files in its folder, and SVG in its report, where each point leads to its trial."""
 
-Plotly reads markup in texts, so that every text from outside is escaped here.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
+from rdc_sweeps.files import write_atomically
 from rdc_sweeps.specs.ranges import Range
-from rdc_sweeps.tuning.axes import (
+from rdc_sweeps.tuning.plot_data import (
     COLOURS,
     FieldAxis,
     best_so_far,
     field_axes,
     pruned_places,
     pruned_title,
-    shown,
     step_title,
     surface,
     surface_fields,
+    trials_in,
 )
 from rdc_sweeps.tuning.summary import StudySummary, TrialSummary
 from rdc_sweeps.tuning.texts import objective_title, value_text
 
-Figure = dict[str, Any]
+DOTS_PER_INCH = 150
+WIDTH, HEIGHT = 7.2, 4.2
+"""Inches."""
+
+MAX_CHOICE_CHARACTERS = 14
+"""Characters of all choices together that fit side by side below one slice."""
+
+ANCHOR = "trial-"
+"""With a trial's number: the id of its row in the HTML report."""
+
+Draw = Callable[[StudySummary, Sequence[FieldAxis]], Figure | None]
 
 
-FEW_STEPS = 20
-"""So many epochs have a tick each."""
+def draw_figures(summary: StudySummary, space: Mapping[str, Range]) -> dict[str, Figure]:
+    """Draw every figure for which there are enough trials.
 
-
-def build_figures(summary: StudySummary, space: Mapping[str, Range]) -> dict[str, Figure]:
-    """The figures that the trials so far allow: `data` and `layout` by name; slices by field."""
+    Returns:
+        Figures by name: `history`, `intermediate`, `slices`, `contour`, `importances`, as far as they can be drawn.
+    """
     axes = field_axes(space)
-    drawn: dict[str, Figure | None] = {
-        "history": _history(summary),
-        "intermediate": _intermediate(summary),
-        "contour": _contour(summary, axes),
-        **{f"slice-{index}": _slice(summary, axis) for index, axis in enumerate(axes)},
-        "importances": _importances(summary, axes),
-    }
+    # A field's value may contain dollar signs, which are not mathematics.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        drawn = {name: draw(summary, axes) for name, draw in DRAW.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
-def as_script(figures: Mapping[str, Figure]) -> str:
-    """The figures as JSON that may stand inside a script element."""
-    text = json.dumps(figures, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def write_figures(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write figures as PNG files; remove the file of a figure that can no longer be drawn."""
+    written = []
+    for name in DRAW:
+        path = folder / f"{name}.png"
+        if name not in figures:
+            path.unlink(missing_ok=True)
+            continue
+        figure = figures[name]
+        FigureCanvasAgg(figure)
+        write_atomically(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=DOTS_PER_INCH))  # type: ignore[misc]
+        written.append(path)
+    return written
 
 
-def _history(summary: StudySummary) -> Figure | None:
-    complete, pruned = shown(summary, "complete"), shown(summary, "pruned")
+def svg_text(name: str, figure: Figure, summary: StudySummary) -> str:
+    """A figure as an SVG element for an HTML page; a point shows its trial, and is a link to the trial's row.
+
+    Args:
+        name: Makes the ids in the element differ from those of other figures in the page.
+        figure: What `draw_figures` returned.
+        summary: The trials of the figure.
+    """
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    trials = {trial.number: trial for trial in summary.trials}
+    svg = re.sub(
+        rf'<a xlink:href="#{ANCHOR}(\d+)"[^>]*>',
+        lambda link: f'<a href="#{ANCHOR}{link[1]}"><title>{escape(_description(trials[int(link[1])]))}</title>',
+        svg,
+    )
+    return svg[svg.index("<svg") :]
+
+
+def _description(trial: TrialSummary) -> str:
+    """A trial's number, state, value and configuration, one to a line."""
+    value = "" if trial.value is None else f": {trial.value:.4g}"
+    lines = [f"trial {trial.number}, {trial.phase}{value}"]
+    return "\n".join([*lines, *(f"{path} = {value_text(field)}" for path, field in trial.values.items())])
+
+
+def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
+    complete, pruned, failed = trials_in(summary, "complete"), trials_in(summary, "pruned"), summary.count("failed")
     if not (complete or pruned):
         return None
-    numbers, best = best_so_far(summary)
-    edge = {"y": pruned_places(summary)}
-    ended = [trial.number for trial in pruned]
-    data = [
-        *([_points(pruned, ended, "pruned", "triangle-down", pruned_title(summary)) | edge] if pruned else []),
-        *(
-            [_points(complete, [trial.number for trial in complete], "complete", "circle", "complete")]
-            if complete
-            else []
-        ),
-        _line(numbers, best, "best", "best so far") | {"line": {"shape": "hv", "color": COLOURS["best"]}},
-    ]
-    if summary.default is not None and numbers:
-        ends = [min(trial.number for trial in summary.trials), max(trial.number for trial in summary.trials)]
-        data.append(_line(ends, [summary.default.value] * 2, "default", "the row as it is", dash="dash"))
-    return _figure(data, {"title": {"text": "trial"}}, {"title": {"text": _objective(summary)}})
-
-
-def _intermediate(summary: StudySummary) -> Figure | None:
-    curves = [trial for trial in summary.trials if trial.curve]
-    if not curves:
-        return None
-    order = ["pruned", "failed", "interrupted", "running", "complete"]
-    data, named = [], set()
-    for trial in sorted(curves, key=lambda trial: (trial is summary.best, order.index(trial.phase))):
-        special = "best" if trial is summary.best else "default" if trial is summary.default else None
-        text = {"best": "best", "default": "the row as it is", None: trial.phase}[special]
-        colour = special or (trial.phase if trial.phase in COLOURS else "running")
-        line = _line(list(trial.curve), list(trial.curve.values()), colour, text)
-        data.append(
-            line
-            | {
-                "mode": "lines+markers",
-                "line": {"color": COLOURS[colour], "width": 3 if special else 1},
-                "marker": {"size": 4, "symbol": "x" if trial.phase == "pruned" else "circle"},
-                "opacity": 0.5 if trial.phase == "pruned" else 0.9,
-                "legendgroup": text,
-                "showlegend": text not in named,
-                "hovertext": _hover(trial),
-            }
+    figure, plot = _figure()
+    _points(plot, pruned, _numbers(pruned), pruned_places(summary), "pruned", pruned_title(summary), marker="v")
+    _points(plot, complete, _numbers(complete), _values(complete), "complete", "complete")
+    if failed:
+        numbers = [trial.number for trial in summary.trials if trial.phase == "failed"]
+        # At the lower edge: they have no value.
+        plot.plot(
+            numbers, [0.02] * failed, "x", color=COLOURS["failed"], transform=plot.get_xaxis_transform(), label="failed"
         )
-        named.add(text)
-    steps = max(len(trial.curve) for trial in curves)
-    ticks = {"dtick": 1} if steps <= FEW_STEPS else {}
-    return _figure(data, {"title": {"text": step_title(summary)}, **ticks}, {"title": {"text": _objective(summary)}})
+    if complete:
+        plot.step(*best_so_far(summary), where="post", color=COLOURS["best"], label="best so far")
+    if summary.default is not None and summary.default.value is not None:
+        plot.axhline(summary.default.value, color=COLOURS["default"], linestyle="--", label="the row as it is")
+    plot.set_xlim(-0.5, max(trial.number for trial in summary.trials) + 0.5)
+    plot.set_xlabel("trial")
+    plot.set_ylabel(objective_title(summary.objective))
+    plot.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend(figure, plot)
+    return figure
 
 
-def _slice(summary: StudySummary, axis: FieldAxis) -> Figure | None:
-    data = []
-    for trials, colour, symbol, text in (
-        (shown(summary, "pruned"), "pruned", "triangle-down", pruned_title(summary)),
-        (shown(summary, "complete"), "complete", "circle", "complete"),
-        ([summary.best] if summary.best else [], "best", "star", "best"),
-    ):
-        places = [axis.position(trial.values[axis.path]) for trial in trials]
-        if trials:
-            edge = {"y": pruned_places(summary)} if colour == "pruned" else {}
-            data.append(_points(trials, places, colour, symbol, text) | edge)
-    figure = _figure(data, _scale(axis), {"title": {"text": _objective(summary)}})
-    return figure if data else None
+def _intermediate(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
+    trials = [trial for trial in summary.trials if trial.curve and trial is not summary.best]
+    if not trials and (summary.best is None or not summary.best.curve):
+        return None
+    figure, plot = _figure()
+
+    def curve(trial: TrialSummary, style: str, **others: Any) -> list[Line2D]:
+        return plot.plot(list(trial.curve), list(trial.curve.values()), style, url=_link(trial), **others)
+
+    for trial in sorted(trials, key=lambda trial: trial.phase != "pruned"):
+        if trial.phase == "pruned":
+            curve(trial, "-", color=COLOURS["pruned"], alpha=0.5, linewidth=0.8)
+            last = max(trial.curve)
+            plot.plot([last], [trial.curve[last]], "x", color=COLOURS["pruned"], markersize=4, url=_link(trial))
+        else:
+            colour = COLOURS.get(trial.phase, COLOURS["running"])
+            curve(trial, ".-", color=colour, alpha=0.7, linewidth=0.9, markersize=4)
+    labels = [(phase, "x-" if phase == "pruned" else ".-") for phase in ("pruned", "complete", "failed", "running")]
+    handles = [
+        Line2D([], [], color=COLOURS[phase], marker=style[0], markersize=4, linewidth=0.9, label=phase)
+        for phase, style in labels
+        if any(trial.phase == phase for trial in trials)
+    ]
+    for special, name, text in ((summary.default, "default", "the row as it is"), (summary.best, "best", "best")):
+        if special is not None and special.curve:
+            style = "--" if name == "default" else "-"
+            handles += curve(special, style, color=COLOURS[name], linewidth=2, label=text)
+    plot.set_xlabel(step_title(summary))
+    plot.set_ylabel(objective_title(summary.objective))
+    plot.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _legend(figure, plot, handles)
+    return figure
+
+
+def _slices(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
+    complete, pruned = trials_in(summary, "complete"), trials_in(summary, "pruned")
+    if not (complete or pruned):
+        return None
+    best = [summary.best] if summary.best else []
+    columns = min(len(axes), 3)
+    rows = -(-len(axes) // columns)
+    figure = Figure(figsize=(max(0.65 * WIDTH, 2.9 * columns), 3.1 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for plot in grid.flat[len(axes) :]:
+        plot.set_visible(False)
+    for index, (plot, axis) in enumerate(zip(grid.flat, axes, strict=False)):
+        for trials, values, colour, marker, text in (
+            (pruned, pruned_places(summary), "pruned", "v", pruned_title(summary)),
+            (complete, _values(complete), "complete", "o", "complete"),
+            (best, _values(best), "best", "*", "best"),
+        ):
+            _points(plot, trials, _places(trials, axis), values, colour, text, marker=marker, alpha=0.8)
+        _scale(plot, axis, "x")
+        plot.set_xlabel(axis.title)
+        plot.grid(alpha=0.25)
+        if index % columns == 0:
+            plot.set_ylabel(objective_title(summary.objective))
+    _legend(figure, grid.flat[0])
+    return figure
 
 
 def _contour(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     chosen = surface_fields(summary, axes)
-    complete, pruned = shown(summary, "complete"), shown(summary, "pruned")
+    complete, pruned = trials_in(summary, "complete"), trials_in(summary, "pruned")
     if chosen is None or not complete:
         return None
     x, y = chosen
-    values = [trial.value or 0.0 for trial in complete]
-    data: list[dict[str, Any]] = []
+    figure, plot = _figure()
+    values = _values(complete)
+    low, high = min(values), max(values)
     between = surface(complete, x, y)
-    shades = {"zmin": min(values), "zmax": max(values), "colorscale": "Viridis"}
     if between is not None:
-        cells = [[None if np.isnan(z) else float(z) for z in line] for line in between.z]
-        data.append(
-            {
-                "type": "contour",
-                "x": between.x.tolist(),
-                "y": between.y.tolist(),
-                "z": cells,
-                **shades,
-                "opacity": 0.8,
-                "hoverinfo": "skip",
-                "line": {"width": 0.5},
-                "colorbar": {
-                    "title": {"text": _objective(summary), "side": "right", "font": {"size": 12}},
-                    "thickness": 14,
-                },
-            }
-        )
-    for trials, colour, symbol, text in (
-        (pruned, "pruned", "x", "pruned"),
-        (complete, "complete", "circle", "complete"),
-        ([summary.default] if summary.default else [], "default", "diamond-open", "the row as it is"),
-        ([summary.best] if summary.best else [], "best", "star", "best"),
+        levels = np.linspace(low, high, 13)
+        plot.contourf(between.x, between.y, between.z, levels=levels, cmap="viridis", alpha=0.75, extend="both")
+    _points(plot, pruned, _places(pruned, x), _places(pruned, y), "pruned", "pruned", marker="x")
+    points = plot.scatter(
+        _places(complete, x), _places(complete, y), c=values, cmap="viridis", vmin=low, vmax=high, s=38,
+        edgecolors="black", linewidths=0.7, label="complete", zorder=3, urls=[_link(trial) for trial in complete],
+    )  # fmt: skip
+    for trial, name, marker, text in (
+        (summary.default, "default", "D", "the row as it is"),
+        (summary.best, "best", "*", "best"),
     ):
-        if trials:
-            points = _points(trials, [x.position(trial.values[x.path]) for trial in trials], colour, symbol, text)
-            points["marker"]["size"] = {"star": 15, "diamond-open": 15, "x": 6}.get(symbol, 9)
-            data.append(points | {"y": [y.position(trial.values[y.path]) for trial in trials]})
-    return _figure(data, _scale(x), _scale(y))
+        if trial is not None:
+            plot.plot(
+                _places([trial], x), _places([trial], y), marker, color="none", markeredgecolor=COLOURS[name],
+                markeredgewidth=1.8, markersize=17 if marker == "*" else 12, label=text, zorder=4, url=_link(trial),
+            )  # fmt: skip
+    if low < high:
+        bar = figure.colorbar(points, ax=plot)
+        bar.set_label(objective_title(summary.objective))
+    for axis, which in ((x, "x"), (y, "y")):
+        _scale(plot, axis, which)
+    plot.set_xlabel(x.title)
+    plot.set_ylabel(y.title)
+    _legend(figure, plot)
+    return figure
 
 
 def _importances(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if not summary.importances:
         return None
-    titles = {axis.path: escape(axis.title) for axis in axes}
+    titles = {axis.path: axis.title for axis in axes}
     shares = dict(reversed(list(summary.importances.items())))
-    bars = {
-        "type": "bar",
-        "orientation": "h",
-        "x": list(shares.values()),
-        "y": [titles[path] for path in shares],
-        "text": [f"{share:.2f}" for share in shares.values()],
-        "textposition": "outside",
-        "marker": {"color": COLOURS["complete"]},
-        "hoverinfo": "skip",
-    }
-    text = f"importance (PED-ANOVA over {summary.count('complete')} complete trials)"
-    return _figure([bars], {"title": {"text": text}, "range": [0, 1.1]}, {"automargin": True})
+    figure = Figure(figsize=(WIDTH, 1.0 + 0.42 * len(shares)), layout="constrained")
+    plot = figure.subplots()
+    bars = plot.barh([titles[path] for path in shares], list(shares.values()), color=COLOURS["complete"], height=0.6)
+    plot.bar_label(bars, fmt="%.2f", padding=4)
+    plot.set_xlim(0, 1.1)
+    plot.set_xlabel(f"importance (PED-ANOVA over {summary.count('complete')} complete trials)")
+    plot.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
-def _figure(data: list[dict[str, Any]], x: dict[str, Any], y: dict[str, Any]) -> Figure:
-    return {
-        "data": data,
-        "layout": {
-            "xaxis": {"automargin": True, "exponentformat": "power", **_small(x)},
-            "yaxis": {"automargin": True, "exponentformat": "power", **_small(y)},
-            "margin": {"l": 10, "r": 10, "t": 40, "b": 10},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "font": {"family": "system-ui, sans-serif", "size": 12},
-            "plot_bgcolor": "#fafafa",
-            "hovermode": "closest",
-        },
-    }
+DRAW: dict[str, Draw] = {
+    "history": _history,
+    "intermediate": _intermediate,
+    "slices": _slices,
+    "contour": _contour,
+    "importances": _importances,
+}
 
 
-def _small(axis: dict[str, Any]) -> dict[str, Any]:
-    """The axis with a title as small as its numbers."""
-    return axis | {"title": axis["title"] | {"font": {"size": 12}}} if "title" in axis else axis
+def _figure() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    plot = figure.subplots()
+    plot.grid(alpha=0.25)
+    return figure, plot
 
 
 def _points(
-    trials: Sequence[TrialSummary], places: Sequence[float], colour: str, symbol: str, text: str
-) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": list(places),
-        "y": [trial.value for trial in trials],
-        "name": text,
-        "marker": {"color": COLOURS[colour], "symbol": symbol, "size": 14 if symbol == "star" else 7},
-        "hovertext": [_hover(trial) for trial in trials],
-        "hoverinfo": "text",
-    }
+    plot: Axes,
+    trials: Sequence[TrialSummary],
+    x: Sequence[float],
+    y: Sequence[float],
+    colour: str,
+    label: str,
+    *,
+    marker: str = "o",
+    alpha: float | None = None,
+) -> None:
+    """Draw a point per trial, if there are any."""
+    if trials:
+        plot.scatter(
+            x, y, s=90 if marker == "*" else 26, marker=marker, color=COLOURS[colour], alpha=alpha, label=label,
+            linewidths=1.2 if marker == "x" else 0, urls=[_link(trial) for trial in trials],
+        )  # fmt: skip
 
 
-def _line(x: Sequence[float], y: Sequence[float | None], colour: str, text: str, dash: str = "solid") -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": list(x),
-        "y": list(y),
-        "name": text,
-        "line": {"color": COLOURS[colour], "dash": dash},
-        "hoverinfo": "text+y",
-    }
+def _legend(figure: Figure, plot: Axes, handles: Sequence[Line2D] | None = None) -> None:
+    """Put the legend above the axes, where it hides no trial."""
+    found = handles if handles is not None else plot.get_legend_handles_labels()[0]
+    figure.legend(handles=found, loc="outside upper center", ncols=len(found), frameon=False, fontsize="small")
 
 
-def _scale(axis: FieldAxis) -> dict[str, Any]:
-    """The whole range of the field, on its own scale."""
-    title = {"title": {"text": escape(axis.title)}}
+def _link(trial: TrialSummary) -> str:
+    return f"#{ANCHOR}{trial.number}"
+
+
+def _numbers(trials: Sequence[TrialSummary]) -> list[int]:
+    return [trial.number for trial in trials]
+
+
+def _values(trials: Sequence[TrialSummary]) -> list[float]:
+    return [trial.value or 0.0 for trial in trials]
+
+
+def _places(trials: Sequence[TrialSummary], axis: FieldAxis) -> list[float]:
+    return [axis.position(trial.values[axis.path]) for trial in trials]
+
+
+def _scale(plot: Axes, axis: FieldAxis, which: str) -> None:
+    """Show the whole range of the field, on the field's own scale."""
     if axis.choices is not None:
-        places = list(range(len(axis.choices)))
-        return title | {
-            "tickvals": places,
-            "ticktext": [escape(text) for text in axis.choices],
-            "range": [-0.5, len(places) - 0.5],
-        }
-    ends = np.array([axis.low, axis.high], dtype=np.float64)
-    low, high = np.log10(ends) if axis.log else ends
-    margin = 0.03 * (high - low)
-    limits = [float(low - margin), float(high + margin)]
-    return title | ({"type": "log", "range": limits, "dtick": 1} if axis.log else {"range": limits})
-
-
-def _objective(summary: StudySummary) -> str:
-    return escape(objective_title(summary.objective))
-
-
-def _hover(trial: TrialSummary) -> str:
-    value = "" if trial.value is None else f": {trial.value:.4g}"
-    lines = [f"trial {trial.number}, {trial.phase}{value}"]
-    lines += [f"{path} = {value_text(drawn)}" for path, drawn in trial.values.items()]
-    return "<br>".join(escape(line) for line in lines)
+        places = range(len(axis.choices))
+        crowded = sum(map(len, axis.choices)) > MAX_CHOICE_CHARACTERS
+        plot.set_xticks(places, axis.choices, rotation=35 if crowded else 0, ha="right" if crowded else "center")
+        plot.set_xlim(-0.5, len(axis.choices) - 0.5)
+        return
+    if axis.log:
+        plot.set(**{f"{which}scale": "log"})
+        edge = (axis.high / axis.low) ** 0.03
+        limits = (axis.low / edge, axis.high * edge)
+    else:
+        margin = 0.03 * (axis.high - axis.low)
+        limits = (axis.low - margin, axis.high + margin)
+    plot.set(**{f"{which}lim": limits})

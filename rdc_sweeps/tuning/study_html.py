@@ -1,13 +1,16 @@
-"""A study's report as one HTML file that needs nothing else: no network, no other files."""
+"""The report of a study as one self-contained HTML file: it needs no network and no other files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.report import Report, Row
-from rdc_sweeps.tuning.figures import as_script, build_figures
+from rdc_sweeps.tuning.figures import ANCHOR, svg_text
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text, short_titles, value_text
@@ -15,33 +18,32 @@ from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text,
 TEMPLATE = "study.html.j2"
 
 CAPTIONS = {
-    "history": "Trials in order. A pruned trial has no last value and stands below or above all that have one.",
-    "intermediate": "The objective after each epoch. Pruning acts on these.",
-    "contour": "Linear interpolation between complete trials, over two of the fields; the others vary too.",
-    "slice": "Each trial by one field; the others vary too. Pruned trials stand at the edge.",
-    "importances": "How much each field tells good trials from all (PED-ANOVA).",
+    "history": "Trials in order. Pruned trials have no final value; they are drawn just outside the range of others.",
+    "intermediate": "The objective after each epoch. Pruning acts on these values.",
+    "slices": "Each trial by one field; the other fields vary too. Pruned trials are drawn at the edge.",
+    "contour": "Linear interpolation between complete trials, over two of the fields; the other fields vary too.",
+    "importances": "How well each field separates good trials from all trials (PED-ANOVA).",
 }
 
 
-def write_html(report: StudyReport, path: Path) -> None:
-    """Write the report.
+def write_html(report: StudyReport, figures: Mapping[str, Figure], path: Path) -> None:
+    """Write the report with its figures (see `figures.draw_figures`).
 
     Raises:
         UsageError: A package is missing.
     """
-    text = render_html(report)
+    text = render_html(report, figures)
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def render_html(report: StudyReport) -> str:
-    """The report as text; everything that comes from files is escaped.
+def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
+    """The report as text; all texts from files are escaped.
 
     Raises:
         UsageError: A package is missing.
     """
     try:
         import jinja2
-        from plotly.offline import get_plotlyjs
     except ImportError as error:
         raise UsageError(f"{error}; reports of studies need: pip install 'rdc-sweeps[tune]'") from error
     environment = jinja2.Environment(
@@ -53,7 +55,6 @@ def render_html(report: StudyReport) -> str:
     )
     environment.filters["value_text"] = value_text
     summary, spec = report.summary, report.tuned.spec
-    figures = build_figures(summary, spec.space)
     return environment.get_template(TEMPLATE).render(
         report=report,
         summary=summary,
@@ -68,10 +69,8 @@ def render_html(report: StudyReport) -> str:
         trials=[_trial(report, trial) for trial in _ranked(report)],
         reasons=any(trial.reason for trial in summary.trials),
         test=_test_table(report.confirmation) if report.confirmation and _any_done(report.confirmation) else None,
-        figures=[(name, CAPTIONS[name.partition("-")[0]]) for name in figures],
-        # Both are scripts, and free of what would end one.
-        figures_script=as_script(figures),
-        plotly_script=get_plotlyjs().replace("</script", "<\\/script"),
+        figures=[(name, svg_text(name, figure, summary), CAPTIONS[name]) for name, figure in figures.items()],
+        anchor=ANCHOR,
     )
 
 
@@ -102,7 +101,7 @@ def _facts(report: StudyReport) -> list[tuple[str, str]]:
 
 
 def _ranked(report: StudyReport) -> list[TrialSummary]:
-    """Complete trials from the best on, then the others by number."""
+    """Complete trials from best to worst, then the others by number."""
     summary = report.summary
     sign = -1 if summary.direction == "maximize" else 1
 

@@ -142,7 +142,7 @@ def test_the_dry_run_imports_nothing_heavy(sweeps: Path, environment: dict[str, 
         "from rdc_sweeps.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
-        "print([name for name in ('torch', 'wandb', 'optuna', 'matplotlib', 'plotly') if name in sys.modules])"
+        "print([name for name in ('torch', 'wandb', 'optuna', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
@@ -216,7 +216,7 @@ def test_a_storage_that_cannot_be_reached_or_is_none(cli: Cli, sweeps: Path) -> 
     assert "--storage" in fails(cli, "small", "--storage", "mysql://127.0.0.1/trials", code=2)
 
 
-@pytest.mark.parametrize("package", ["optuna", "jinja2", "plotly"])
+@pytest.mark.parametrize("package", ["optuna", "jinja2"])
 def test_a_missing_package_is_named_with_the_extra_that_has_it(
     sweeps: Path, environment: dict[str, str], tmp_path: Path, package: str
 ) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from rdc_sweeps.tuning.figures import draw_figures
 from rdc_sweeps.tuning.study_html import render_html, write_html
+from rdc_sweeps.tuning.study_report import StudyReport
 from tests.tuning.studies import all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -19,6 +21,10 @@ FLAGS = (
 )  # fmt: skip
 
 
+def render(report: StudyReport) -> str:
+    return render_html(report, draw_figures(report.summary, report.tuned.spec.space))
+
+
 def words(html: str) -> str:
     """What a reader sees of the tables and paragraphs."""
     body = re.sub(r"<(script|style)\b.*?</\1>", "", html.partition("<body>")[2], flags=re.DOTALL)
@@ -27,7 +33,7 @@ def words(html: str) -> str:
 
 def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_with_only(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
-    html = render_html(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
     text = words(html)
     before, _, rest = text.partition("What the choice is worth, on test images")
     test, _, after = rest.partition("What to run next")
@@ -43,15 +49,15 @@ def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_
 
 def test_before_the_confirmation_no_test_metric_is_shown(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
-    text = words(render_html(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
+    text = words(render(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
     assert "Not measured yet" in text
     assert "mIoU" not in text
 
 
 def test_studies_without_a_choice_have_a_report(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
-    assert "No trial is complete yet" in words(render_html(report_of(tuned, all_pruned(tuned), tmp_path)))
-    text = words(render_html(report_of(tuned, nothing(tuned), tmp_path)))
+    assert "No trial is complete yet" in words(render(report_of(tuned, all_pruned(tuned), tmp_path)))
+    text = words(render(report_of(tuned, nothing(tuned), tmp_path)))
     assert "No trial has a value yet" in text
     assert "0 finished of 50 asked: none yet" in text
 
@@ -63,16 +69,23 @@ def test_what_comes_from_files_is_escaped(tmp_path: Path) -> None:
         tuned, ["complete"] * 9, values_of(tuned, 9), name=evil, row_yaml=evil, command=evil, storage=evil,
         overruled=(evil,),
     )  # fmt: skip
-    html = render_html(report_of(tuned, found, tmp_path / "runs"))
-    assert "<img" not in html.partition("<script>")[0]
+    html = render(report_of(tuned, found, tmp_path / "runs"))
+    assert "<img" not in html
+    assert "<script" not in html
     assert "onerror=alert" not in re.sub(r"&lt;img src=x onerror=alert", "", html)
 
 
 def test_a_trial_has_its_configuration_its_runs_and_why_it_failed(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
-    html = render_html(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
     assert re.search(r"<td>6</td><td class=\"text\">failed</td><td>-</td>.*?DivergenceError: loss = nan", html, re.S)
     assert f"{2:016x}" in html
+    # A point of a figure leads to the trial's row.
+    rows = set(re.findall(r'<tr id="trial-(\d+)"', html))
+    links = set(re.findall(r'<a href="#trial-(\d+)"', html))
+    assert len(rows) == len(usual(tuned).trials)
+    assert links <= rows
+    assert {"0", "1", "2"} <= links
 
 
 def browse(page: Path, width: int, folder: Path) -> tuple[list[str], list[str]]:
@@ -111,7 +124,8 @@ def browse(page: Path, width: int, folder: Path) -> tuple[list[str], list[str]]:
 @pytest.mark.parametrize("width", [390, 1280])
 def test_a_browser_shows_it_without_errors_and_without_a_network(tmp_path: Path, width: int) -> None:
     tuned = tuned_row(tmp_path, title="An example & <more>")
-    write_html(report_of(tuned, usual(tuned), tmp_path / "runs"), tmp_path / "report.html")
+    report = report_of(tuned, usual(tuned), tmp_path / "runs")
+    write_html(report, draw_figures(report.summary, tuned.spec.space), tmp_path / "report.html")
     assert browse(tmp_path / "report.html", width, tmp_path) == ([], [])
 
 

@@ -1,4 +1,4 @@
-"""What the plots of a study have in common: axes, colours, and which trials are shown how."""
+"""What the figures of a study show: a field as an axis, the trials by state, and the surface between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ COLOURS = {
 }
 
 SURFACE_POINTS = 100
-"""A surface is drawn on so many points a side."""
+"""Points along each side of a surface."""
 
-SURFACE_FROM = 4
+MIN_SURFACE_TRIALS = 4
 """Complete trials that a surface needs."""
 
 
 @dataclass(frozen=True)
 class FieldAxis:
-    """A tuned field as an axis."""
+    """A tuned field as an axis of a figure."""
 
     path: str
     title: str
@@ -38,10 +38,10 @@ class FieldAxis:
     high: float
     log: bool = False
     choices: tuple[str, ...] | None = None
-    """What stands at 0, 1, 2... if the field has values to choose from."""
+    """Labels at 0, 1, 2, ... if the field has a list of values."""
 
     def position(self, value: Any) -> float:
-        """Where a value stands."""
+        """The coordinate of a value."""
         return float(value) if self.choices is None else float(self.choices.index(value_text(value)))
 
 
@@ -63,13 +63,13 @@ def _axis(path: str, title: str, drawn: Range) -> FieldAxis:
 
 
 def step_title(summary: StudySummary) -> str:
-    """What the steps of the trials' curves are."""
+    """Title of the axis along which the trials' curves run: epochs, or seeds."""
     by_seed = any(0 in trial.curve for trial in summary.trials)
     return "seed of the trial, in order" if by_seed else "epoch" + (" over all seeds" if len(summary.seeds) > 1 else "")
 
 
-def shown(summary: StudySummary, phase: str) -> list[TrialSummary]:
-    """The trials of a phase that have a value and a whole configuration."""
+def trials_in(summary: StudySummary, phase: str) -> list[TrialSummary]:
+    """The trials of a phase that have a value and a complete configuration."""
     fields = max((len(trial.values) for trial in summary.trials), default=0)
     return [
         trial
@@ -79,23 +79,24 @@ def shown(summary: StudySummary, phase: str) -> list[TrialSummary]:
 
 
 def best_so_far(summary: StudySummary) -> tuple[list[int], list[float]]:
-    """Numbers of complete trials, and the best value among them up to there."""
+    """Numbers of the complete trials, and after each the best value so far."""
     better = max if summary.direction == "maximize" else min
     numbers: list[int] = []
     values: list[float] = []
-    for trial in shown(summary, "complete"):
+    for trial in trials_in(summary, "complete"):
         numbers.append(trial.number)
         values.append(better([*values[-1:], trial.value or 0.0]))
     return numbers, values
 
 
 def pruned_places(summary: StudySummary) -> list[float]:
-    """Where pruned trials stand beside complete ones: all a little worse than the worst of these.
+    """Vertical positions of the pruned trials: all slightly worse than the worst complete trial.
 
-    A value of an early epoch compares with no last one, and may be worse by so much that nothing else could be read.
+    Their own values are those of early epochs, which do not compare with final values, and may be so much worse that
+    they would compress the rest of the figure.
     """
-    values = [trial.value or 0.0 for trial in shown(summary, "complete")]
-    pruned = shown(summary, "pruned")
+    values = [trial.value or 0.0 for trial in trials_in(summary, "complete")]
+    pruned = trials_in(summary, "pruned")
     if not values:
         return [trial.value or 0.0 for trial in pruned]
     step = 0.1 * (max(values) - min(values)) or 0.05 * abs(values[0]) or 1.0
@@ -104,12 +105,12 @@ def pruned_places(summary: StudySummary) -> list[float]:
 
 
 def pruned_title(summary: StudySummary) -> str:
-    """What the marks of pruned trials are."""
-    return "pruned (no last value)" if summary.count("complete") else "pruned, where it ended"
+    """Legend of the pruned trials."""
+    return "pruned (no final value)" if summary.count("complete") else "pruned, last value"
 
 
 def surface_fields(summary: StudySummary, axes: Sequence[FieldAxis]) -> tuple[FieldAxis, FieldAxis] | None:
-    """The two fields that a surface is drawn over: temperature and shrinkage, or the two that matter most."""
+    """The two fields of the contour figure: temperature and shrinkage, or the two most important ones."""
     numeric = [axis for axis in axes if axis.choices is None]
     named = [axis for end in ("temperature", "shrinkage") for axis in numeric if axis.path.split(".")[-1] == end]
     if len(named) == 2:
@@ -120,7 +121,7 @@ def surface_fields(summary: StudySummary, axes: Sequence[FieldAxis]) -> tuple[Fi
 
 @dataclass(frozen=True)
 class Surface:
-    """The objective between complete trials, linearly interpolated over two fields."""
+    """The objective, linearly interpolated over two fields between the complete trials."""
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
@@ -129,9 +130,9 @@ class Surface:
 
 
 def surface(trials: Sequence[TrialSummary], x: FieldAxis, y: FieldAxis) -> Surface | None:
-    """The surface; None if the trials are too few, on a line, or all of the same value."""
+    """Interpolate between trials; None if they are too few, on one line, or all of the same value."""
     values = np.array([trial.value for trial in trials], dtype=np.float64)
-    if len(trials) < SURFACE_FROM or np.ptp(values) == 0:
+    if len(trials) < MIN_SURFACE_TRIALS or np.ptp(values) == 0:
         return None
     places = [np.array([_scaled(axis, trial) for trial in trials]) for axis in (x, y)]
     try:
