@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def submit_workers(study: "Study", catalogue: Catalogue, settings: Settings, missing: int, workers: int | None) -> None:
     """Submit workers for the trials that are missing, unless there are some in Slurm, and say so."""
     from rdc_sweeps.dispatch.preparation import needs_building
-    from rdc_sweeps.dispatch.slurm.submitter import submit_command, workers_of
+    from rdc_sweeps.dispatch.slurm.submitter import queued_workers, submit_command
 
     if study.url.password:
         raise UsageError(
@@ -36,7 +36,7 @@ def submit_workers(study: "Study", catalogue: Catalogue, settings: Settings, mis
             "PGPASSWORD"
         )
     about = f"study {study.name}"
-    there = workers_of(settings.root, about)
+    there = queued_workers(settings.root, about)
     if there:
         running = sum(job.state == "RUNNING" for job in there)
         messages.print(f"{about}: {running} workers are running and {len(there) - running} waiting in Slurm")

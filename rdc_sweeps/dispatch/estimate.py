@@ -1,4 +1,4 @@
-"""How long planned runs will take, by what runs like them took; of others nothing is claimed."""
+"""Estimates of how long planned runs will take, from measured runs of the same kind; none where there are none."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from rdc_sweeps.errors import SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
-# Many specs may have to be read; the loader in C is far faster, and not everywhere.
+# Many specs may have to be read. The C loader is far faster, but not installed everywhere.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MOST_READ = 2000
-"""Specs that are read at most in search of like runs."""
+"""Maximum number of specs that are read in search of runs of the same kind."""
 
 ENOUGH = 5
 """Measured runs that are enough for one kind."""
@@ -27,7 +27,7 @@ ENOUGH = 5
 
 @dataclass(frozen=True)
 class Measured:
-    """What an epoch of a run took, its evaluation included."""
+    """The measured time of one epoch of a run, including its evaluation."""
 
     seconds: float
     device: str
@@ -37,13 +37,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left of a planned run.
+    """The remaining cost of a planned run.
 
     Attributes:
         seconds: On one GPU, or with the threads that the measured runs had.
         hours: GPU-hours, or core-hours on a CPU.
         device: Name of the GPU, or `cpu`.
-        measured: How many runs it rests on.
+        measured: How many measured runs it is based on.
     """
 
     seconds: float
@@ -53,9 +53,9 @@ class Estimate:
 
 
 def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estimate]:
-    """What is left of the runs that are to be done, by id; without those whose like was never measured.
+    """The remaining cost of the runs to be done, by id; without those of whose kind no run was measured.
 
-    Runs are alike if nothing tells them apart but weights, rates, seeds, the number of epochs and where initial
+    Runs are of the same kind if they differ only in weights, rates, seeds, the number of epochs and where initial
     weights come from.
 
     Args:
@@ -73,7 +73,7 @@ def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estim
 
 
 def _estimate(one: Planned, known: list[Measured], settings: Settings) -> Estimate:
-    # Of several devices, that which most of them had.
+    # Of several devices, the most frequent.
     device = statistics.mode(measured.device for measured in known)
     chosen = [measured for measured in known if measured.device == device]
     seconds = (
@@ -84,7 +84,7 @@ def _estimate(one: Planned, known: list[Measured], settings: Settings) -> Estima
 
 
 def _left(one: Planned, settings: Settings) -> float:
-    """Share of the training that a resumed run still has before it."""
+    """The share of the training that a resumed run still has to do."""
     status = RunDirectory(settings.root, one.run.id).status() if one.action == "resume" else None
     return 1 - status.step / status.steps if status and status.steps else 1.0
 
@@ -117,7 +117,7 @@ def _directories(root: Path) -> Iterator[RunDirectory]:
 
 
 def _may_be_used(device: str, settings: Settings) -> bool:
-    """Whether runs may come to such a device."""
+    """Whether the planned runs may be placed on such a device."""
     if settings.device == "cpu":
         return device == "cpu"
     return device != "cpu" or settings.device == "auto"
@@ -130,7 +130,7 @@ def _measure(directory: RunDirectory) -> Measured | None:
         return None
     if result is not None:
         return Measured(result.seconds / result.epochs, result.device, _threads(directory))
-    # Of a run that has begun, whole epochs tell what an evaluation costs.
+    # Of an unfinished run only whole epochs include the cost of an evaluation.
     if status is None or not status.rate or not status.epoch or not status.device:
         return None
     return Measured(status.steps / status.epochs / status.rate, status.device, _threads(directory))
@@ -144,7 +144,7 @@ def _threads(directory: RunDirectory) -> int:
 
 
 def _kind(spec: Mapping[str, Any]) -> str:
-    """What a run's duration per epoch depends on, as text."""
+    """Everything on which a run's time per epoch depends, as text."""
     try:
         parts = {
             "dataset": {**spec["dataset"], "seed": None},
@@ -159,7 +159,7 @@ def _kind(spec: Mapping[str, Any]) -> str:
 
 
 def _without_rates(value: Any) -> Any:
-    """Fractional numbers are weights, rates and thresholds: they change results, not durations."""
+    """A value without its fractional numbers: weights, rates and thresholds change results, not durations."""
     if isinstance(value, Mapping):
         return {key: _without_rates(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -216,9 +216,9 @@ class SlurmExecutor(Executor):
 
     def inspect(self, planned: Sequence[Planned]) -> list[Planned]:
         """The plan without the runs that have a Slurm job; see `Executor.inspect`."""
-        from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it
+        from rdc_sweeps.dispatch.slurm.submitter import with_queue
 
-        return as_slurm_has_it(planned, self.settings.root)
+        return with_queue(planned, self.settings.root)
 
     def job_files(self, planned: Sequence[Planned]) -> list[str]:
         """The job files that `execute` would submit; nothing is written anywhere."""
@@ -248,9 +248,9 @@ class SlurmExecutor(Executor):
 
     def start_workers(self, workers: Workers) -> Sequence[int]:
         """Submit workers unless there are some in Slurm; see `Executor.start_workers`. Returns no exit codes."""
-        from rdc_sweeps.dispatch.slurm.submitter import submit_command, workers_of
+        from rdc_sweeps.dispatch.slurm.submitter import queued_workers, submit_command
 
-        there = workers_of(self.settings.root, workers.about)
+        there = queued_workers(self.settings.root, workers.about)
         if there:
             running = sum(job.state == "RUNNING" for job in there)
             self.listener.workers_found(running, len(there) - running)

@@ -1,4 +1,4 @@
-"""The local executor: a pool of processes over the cores or GPUs of this machine."""
+"""Training runs in processes of this machine, several at once, on its cores or GPUs."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,21 +15,21 @@ from rdc_sweeps.processes.pool import run_pool
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
-"""What a small run needs at least; fewer run at once where memory is short."""
+"""Minimum for a small run; fewer run at once where memory is short."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many runs at once, and CPU threads of each."""
+    """How many runs train at once, and the CPU threads of each."""
 
     runs: int
     threads: int
 
 
 def slots(count: int, settings: Settings, gpus: int) -> Slots:
-    """Slots for `count` runs: as many as the GPUs take, or one a core and process, as far as memory allows.
+    """Choose slots for `count` runs: as many as fit on the GPUs, or one per core, as far as memory allows.
 
-    One thread a run is fastest for many small runs: threads of several processes that share cores wait for each other.
+    Many small runs are fastest with one thread each: threads of several processes that share cores wait for each other.
     """
     cores = len(os.sched_getaffinity(0))
     if gpus:
@@ -52,7 +52,7 @@ def run_locally(
     watch: Callable[[], None],
     interval: float = 0.2,
 ) -> dict[str, int]:
-    """Work through the runs, several at once; a run whose process was killed is started again.
+    """Train the runs, several at once; a run whose process was killed is started again.
 
     How often, its directory decides (see `lifecycle.conduct`). Interrupted (KeyboardInterrupt), it asks all of them
     to stop at the next step with a checkpoint, waits for that, and raises again.
@@ -60,10 +60,10 @@ def run_locally(
     Args:
         run_ids: Runs whose directories have specs.
         settings: For the workers.
-        chosen: How many at once, and their threads.
+        chosen: How many train at once, and their threads.
         gpus: GPUs of this machine to spread over; 0 for the CPU.
-        watch: Is called every `interval` seconds.
-        interval: Seconds between looks at the processes.
+        watch: Called every `interval` seconds.
+        interval: Seconds between two checks of the processes.
 
     Returns:
         Exit code of each run's last process (see `dispatch.lifecycle`); negative is the signal that killed it.
@@ -78,7 +78,7 @@ def run_locally(
         if not waiting:
             return None
         run_id = waiting.pop(0)
-        process = context.Process(target=_enter, args=(run_id, worker_settings, masks[slot]), name=run_id)
+        process = context.Process(target=_train, args=(run_id, worker_settings, masks[slot]), name=run_id)
         process.start()
         return process
 
@@ -92,7 +92,7 @@ def run_locally(
     return codes
 
 
-def _enter(run_id: str, settings: Settings, mask: str | None) -> None:
+def _train(run_id: str, settings: Settings, mask: str | None) -> None:
     restrict_to(mask)
     from rdc_sweeps.dispatch.worker import main
 

@@ -1,4 +1,4 @@
-"""What is to be done about each run of a table; imports nothing heavy, for it is also the dry run."""
+"""Plans: what to do about each run of a table. Imports nothing heavy, because a dry run only plans."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +12,14 @@ from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.run import RunSpec
 
-LOOKS_AT_ONCE = 32
+READERS = 32
 
 Action = Literal["train", "resume", "skip"]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A run, its state, and what will be done about it and why."""
+    """A run, its state, what will be done about it, and why."""
 
     run: Run
     state: State
@@ -30,17 +30,17 @@ class Planned:
 
 
 def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: bool = False) -> list[Planned]:
-    """One entry per distinct training, in order.
+    """Plan each distinct training once, in order.
 
     Args:
-        runs: Rows x seeds; the same training may be asked for more than once.
+        runs: Rows x seeds; several may stand for the same training.
         root: The runs folder.
         retry_failed: Try failed runs again, from their checkpoints.
         rerun: Train everything anew that nobody is working on.
     """
     distinct = {run.id: run for run in runs}
-    # On a shared disk a look is a wait for the server, and ten thousand of them in a row are minutes.
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    # On a shared disk each state costs a round trip to the server; ten thousand in a row would take minutes.
+    with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(partial(_plan_one, root=root, retry_failed=retry_failed, rerun=rerun), distinct.values()))
 
 
@@ -75,12 +75,12 @@ def training_steps(spec: RunSpec) -> int:
 
 
 def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
-    """Make a run's directory ready for a worker: its spec, its origin, and no old result or failure in the way."""
+    """Prepare a run's directory for a worker: write its spec and origin, and remove an old result or failure."""
     run = planned.run
     directory = RunDirectory(root, run.id)
     if rerun:
         directory.set_aside()
-    # Only what was known when it was planned: others may have made it fail, or cancelled it, since then.
+    # Only what was known when it was planned: since then it may have failed again, or been cancelled.
     if planned.state == "failed":
         directory.forget_failure()
     if planned.state in {"cancelled", "pruned"}:

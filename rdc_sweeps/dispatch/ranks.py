@@ -1,7 +1,7 @@
-"""One run on several GPUs, or on several CPU processes: a process each on this machine, with equal results.
+"""One run in several processes of this machine, one per GPU or on the CPU, with equal results.
 
 Rank 0 is the process that calls `train_on`: it holds the run's lock, records and tracks. It starts the other ranks,
-which only train. None of them outlives it, and it notices within seconds if one of them is gone.
+which only train. None of them outlives it, and it notices within seconds if one of them has ended.
 """
 
 import logging
@@ -36,11 +36,11 @@ from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
 from rdc_sweeps.training.observers import Observer
 
-GRACE = 20.0
-"""Seconds that rank 0 has to leave the training after another rank is gone; then its process is ended."""
+GRACE_SECONDS = 20.0
+"""Time for rank 0 to leave the training after another rank has ended; then its process is ended."""
 
-LAST_WORDS = 5.0
-"""Seconds to wait for what another rank says after rank 0 has lost it."""
+ERROR_SECONDS = 5.0
+"""Time to wait for the error of another rank after rank 0 has lost the connection to it."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def train_on(
     *,
     log_path: Path | None = None,
 ) -> Training:
-    """`train` in `count` processes, of which this is rank 0; the results are those of one process but for rounding.
+    """`train` in `count` processes, of which this is rank 0; results equal those of one process up to rounding.
 
     Each rank has a GPU of its own, in the order of CUDA_VISIBLE_DEVICES, or an equal part of this process's CPU
     threads. The checkpoint does not depend on `count`.
@@ -69,12 +69,12 @@ def train_on(
         observers: Of rank 0.
         stop: Of rank 0; all ranks stop at the same step.
         write: See `train`.
-        log_path: File that the other ranks write to; None: where this process's children write.
+        log_path: File to which the other ranks log; None: they inherit this process's output.
 
     Raises:
-        UsageError: The batch or the GPUs are fewer than `count`; nothing was started.
-        InfrastructureError: A rank ended by itself.
-        Exception: What `train` raises; if it was in another rank, with a note that has the traceback.
+        UsageError: There are fewer images in a batch, or fewer GPUs, than `count`; nothing was started.
+        InfrastructureError: A rank ended unexpectedly.
+        Exception: Whatever `train` raises; if it was raised in another rank, a note holds the traceback.
     """
     if count == 1:
         return train(spec, settings, checkpoint, observers, stop, write)
@@ -97,7 +97,7 @@ def _on_gpus(settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class _Error:
-    """An exception on its way to rank 0: itself, if it can travel, and how it reads."""
+    """An exception on its way to rank 0: itself, if it can be pickled, and its traceback as text."""
 
     error: Exception | None
     trace: str
@@ -111,7 +111,7 @@ class _Error:
             return cls(None, trace)
         return cls(error if str(travelled) == str(error) else None, trace)
 
-    def rebuilt(self, rank: int) -> Exception:
+    def rebuild(self, rank: int) -> Exception:
         error = self.error or RuntimeError(self.trace.strip().splitlines()[-1])
         error.add_note(f"This was raised in rank {rank}:\n{self.trace}")
         return error
@@ -124,27 +124,27 @@ def _one_group(
     with tempfile.TemporaryDirectory(prefix="rdc-ranks-") as folder:
         threads = max(1, torch.get_num_threads() // count)
         first, *places = (Place(rank, count, Path(folder), _on_gpus(settings), threads) for rank in range(count))
-        others = _Others(abort=first.on_gpus)
+        peers = _Peers(abort=first.on_gpus)
         try:
             for place in places:
-                others.start(place, spec, settings, checkpoint, log_path)
-            others.wait_until_ready()
-            with first.joined(others.check):
+                peers.start(place, spec, settings, checkpoint, log_path)
+            peers.wait_until_ready()
+            with first.joined(peers.check):
                 yield
         except RuntimeError as error:
-            others.explain(error)
+            peers.explain(error)
             raise
         except InfrastructureError as error:
-            others.explain(error)
+            peers.explain(error)
             raise
         else:
-            others.dismiss()
+            peers.dismiss()
         finally:
-            others.end()
+            peers.end()
 
 
-class _Others:
-    """Ranks 1 and up, as rank 0 sees them; a thread follows each."""
+class _Peers:
+    """Ranks 1 and up as seen by rank 0, with a thread that listens to each."""
 
     def __init__(self, *, abort: bool) -> None:
         self.abort = abort
@@ -154,14 +154,14 @@ class _Others:
         self.ready: set[int] = set()
         self.errors: dict[int, _Error] = {}
         self.codes: dict[int, int] = {}
-        self.trouble, self.left = threading.Event(), threading.Event()
+        self.failed, self.closed = threading.Event(), threading.Event()
 
     def start(self, place: Place, spec: RunSpec, settings: Settings, checkpoint: Path, log_path: Path | None) -> None:
         """Start a rank."""
         context, rank = fork_server(__name__), place.rank
         self.connections[rank], theirs = context.Pipe()
         self.processes[rank] = context.Process(
-            target=_enter,
+            target=_train_rank,
             args=(theirs, place, spec, settings, checkpoint, log_path, os.environ.get(VISIBLE)),
             name=f"rank {rank}",
         )
@@ -172,36 +172,36 @@ class _Others:
         self.followers.append(follower)
 
     def wait_until_ready(self) -> None:
-        """Wait until all can join, so that nobody waits for the dead when the group forms."""
+        """Wait until all are ready, so that no rank waits for one that has died when the group forms."""
         while len(self.ready) < len(self.processes):
             self.check()
             time.sleep(0.02)
 
     def check(self) -> None:
-        """Raise what ended another rank, if something did."""
-        if self.trouble.is_set():
+        """Raise the error of another rank, if one has ended."""
+        if self.failed.is_set():
             raise self._cause()
 
     def explain(self, error: Exception) -> None:
-        """Raise what ended another rank, if that is why rank 0 failed with `error`."""
-        deadline = time.monotonic() + LAST_WORDS
-        while time.monotonic() < deadline and not self._root_known():
+        """Raise the error of another rank, if that is why rank 0 failed with `error`."""
+        deadline = time.monotonic() + ERROR_SECONDS
+        while time.monotonic() < deadline and not self._has_error():
             time.sleep(0.05)
-        if self.trouble.is_set():
+        if self.failed.is_set():
             raise self._cause() from error
 
     def dismiss(self) -> None:
-        """Let the others end, now that nobody needs an answer of theirs."""
-        self.left.set()
+        """Let the other ranks end, now that no rank needs an answer from them."""
+        self.closed.set()
         for connection in self.connections.values():
             with suppress(OSError):
                 connection.send(None)
         for follower in self.followers:
-            follower.join(GRACE)
+            follower.join(GRACE_SECONDS)
 
     def end(self) -> None:
-        """End those that have not."""
-        self.left.set()
+        """Kill the ranks that have not ended."""
+        self.closed.set()
         for process, follower in zip(self.processes.values(), self.followers, strict=True):
             if follower.is_alive():
                 process.kill()
@@ -211,47 +211,47 @@ class _Others:
         connection, process = self.connections[rank], self.processes[rank]
         while connection in wait([connection, process.sentinel]):
             try:
-                said = connection.recv()
+                message = connection.recv()
             except (EOFError, OSError):
                 break
-            if isinstance(said, _Error):
-                self.errors[rank] = said
-                self._in_trouble()
+            if isinstance(message, _Error):
+                self.errors[rank] = message
+                self._abort()
             else:
                 self.ready.add(rank)
         process.join()
-        if process.exitcode and not self.left.is_set():
+        if process.exitcode and not self.closed.is_set():
             self.codes[rank] = process.exitcode
-            self._in_trouble()
+            self._abort()
 
-    def _in_trouble(self) -> None:
-        first = not self.trouble.is_set()
-        self.trouble.set()
-        if first and not self.left.is_set():
-            threading.Thread(target=self._insist, name="end of ranks", daemon=True).start()
+    def _abort(self) -> None:
+        first = not self.failed.is_set()
+        self.failed.set()
+        if first and not self.closed.is_set():
+            threading.Thread(target=self._force_end, name="end of ranks", daemon=True).start()
 
-    def _insist(self) -> None:
-        """End the process of rank 0 if it does not come back from what it waits for."""
+    def _force_end(self) -> None:
+        """End the process of rank 0 if it does not return from what it is waiting for."""
         if self.abort and dist.is_initialized():
-            # Kernels of NCCL wait for their peers for ever; gloo sees that they are gone.
+            # NCCL kernels wait for their peers for ever; gloo notices that they have ended.
             dist.group.WORLD.abort()  # type: ignore[union-attr]
-        if not self.left.wait(GRACE):
-            log.error("this process is ended; it waits for another rank: %s", self._cause())
+        if not self.closed.wait(GRACE_SECONDS):
+            log.error("ending this process, which still waits for another rank: %s", self._cause())
             os._exit(RETRY)
 
-    def _root_known(self) -> bool:
+    def _has_error(self) -> bool:
         return bool(self.errors) or any(code != RETRY for code in self.codes.values())
 
     def _cause(self) -> Exception:
         for rank, error in sorted(self.errors.items()):
-            return error.rebuilt(rank)
+            return error.rebuild(rank)
         # A rank that lost another one ends with RETRY.
         rank, code = min(self.codes.items(), key=lambda item: (item[1] == RETRY, item[0]))
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return InfrastructureError(f"rank {rank} {how}")
 
 
-def _enter(
+def _train_rank(
     connection: Connection,
     place: Place,
     spec: RunSpec,
@@ -260,7 +260,7 @@ def _enter(
     log_path: Path | None,
     mask: str | None,
 ) -> None:
-    """The process of a rank but the first."""
+    """Train as one of the ranks 1 and up; the main function of its process."""
     # Rank 0 decides for all.
     ignore_stop_signals()
     end_with_parent()
@@ -272,7 +272,7 @@ def _enter(
         with place.joined():
             train(spec, settings, checkpoint)
             with suppress(EOFError):
-                # Until the others have all answers that they need.
+                # Until the other ranks have all answers that they need.
                 connection.recv()
     except InfrastructureError as error:
         log.warning("%s", error)

@@ -1,7 +1,7 @@
-"""Ending runs on purpose: their workers save a checkpoint and end, and none begins them until they are asked for again.
+"""Cancelling runs: their workers save a checkpoint and end, and none starts them until the next `run`.
 
-The record in the run directory is what counts. Workers anywhere look for it at every heartbeat and before they begin;
-signals and Slurm only make it faster.
+The record in the run directory decides. Workers everywhere check it at each heartbeat and before they start; signals
+and Slurm only make it faster.
 """
 
 import getpass
@@ -30,16 +30,16 @@ class Outcome:
     subject: Subject
     before: State
     done: Sequence[str]
-    """In words; empty if there was nothing to cancel."""
+    """Descriptions; empty if there was nothing to cancel."""
 
 
 @dataclass
 class Cancellation:
-    """What was done about all of them.
+    """What was done about all runs.
 
     Attributes:
-        outcomes: In the order in which they were named.
-        problem: Why Slurm could not be asked to drop jobs; their workers will end at once when they begin.
+        outcomes: One per run, in the order given.
+        problem: Why Slurm could not be asked to cancel jobs, if so; their workers will end as soon as they start.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -47,7 +47,7 @@ class Cancellation:
 
 
 def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
-    """End every run that has not ended."""
+    """Cancel every run that has not ended."""
     cancellation = Cancellation()
     jobs: dict[str, Job] = {}
     try:
@@ -81,11 +81,11 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
 
 
 def _signal(status: Status) -> bool:
-    """Ask a worker of this host to stop now; False if it is elsewhere, gone or not ours."""
+    """Ask a worker on this host to stop now; False if it is elsewhere, has ended or belongs to another user."""
     if status.host != socket.gethostname():
         return False
     try:
-        # A process that is younger than the heartbeat has only inherited the number.
+        # A process that started after the heartbeat has only reused the process id.
         if psutil.Process(status.process).create_time() > status.time:
             return False
         os.kill(status.process, signal.SIGTERM)

@@ -1,20 +1,20 @@
-"""Runs that wait in Slurm's queue; Slurm is asked only where something was submitted, and not too often."""
+"""Runs in Slurm's queue. Slurm is asked only where something was submitted, and not too often."""
 
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from rdc_sweeps.dispatch.slurm.queue import Job, Lost, lost, queued
+from rdc_sweeps.dispatch.slurm.queue import Job, LostJob, lost_jobs, queued
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.monitoring.groups import Group
 from rdc_sweeps.monitoring.views import View, Waiting
 
 LEFT_ALONE = frozenset({"planned", "preempted"})
-"""States in which nobody works on a run or has ended it."""
+"""States of runs on which no process is working and that have not ended."""
 
 RENEWAL_SECONDS = 10.0
-"""How old an answer of Slurm may be: its controller serves many."""
+"""How long an answer of Slurm is used: its controller serves many users."""
 
 
 def jobs_of(root: Path) -> dict[str, Job]:
@@ -27,10 +27,10 @@ def jobs_of(root: Path) -> dict[str, Job]:
 
 
 class SlurmQueue:
-    """The queue, renewed now and then.
+    """The queue, read again when the last answer is too old.
 
     Attributes:
-        problem: Why Slurm could not be asked the last time; what it said before still stands then.
+        problem: Why the last request to Slurm failed, if it did; the answer before is then still used.
     """
 
     def __init__(self, root: Path) -> None:
@@ -38,11 +38,11 @@ class SlurmQueue:
         self.problem: str | None = None
         self._asked = float("-inf")
         self._waiting: dict[str, Waiting] = {}
-        self._lost: dict[str, Lost] = {}
-        self._looked_for: set[str] = set()
+        self._lost: dict[str, LostJob] = {}
+        self._inspected: set[str] = set()
 
     def read(self) -> dict[str, Waiting]:
-        """By run id."""
+        """The waiting runs by id."""
         if time.monotonic() - self._asked > RENEWAL_SECONDS:
             try:
                 jobs, self.problem = jobs_of(self.root), None
@@ -50,17 +50,17 @@ class SlurmQueue:
             except UnavailableError as error:
                 self.problem = str(error)
             self._asked = time.monotonic()
-            self._looked_for = set()
+            self._inspected = set()
         return self._waiting
 
     def explained(self, groups: Iterable[Group]) -> list[Group]:
-        """The groups with the reason why runs that were submitted are left alone: how their jobs ended."""
+        """The groups, with the reason why submitted runs make no progress: how their jobs ended."""
         groups = list(groups)
         if self.problem is not None or not (self.root / "submissions").is_dir():
             return groups
         left = {view.subject.run for group in groups for view in group.views if view.state in LEFT_ALONE}
-        if left - self._looked_for:
-            self._lost, self._looked_for = lost(self.root, left), left
+        if left - self._inspected:
+            self._lost, self._inspected = lost_jobs(self.root, left), left
         return [replace(group, views=[self._explained(view) for view in group.views]) for group in groups]
 
     def _explained(self, view: View) -> View:
@@ -72,5 +72,5 @@ class SlurmQueue:
 
 
 def _reason(job: Job) -> str:
-    """Slurm's reason for a job that waits; of others, what it does instead."""
+    """Slurm's reason for a pending job; for others the state."""
     return job.reason if job.state == "PENDING" else job.state.lower()

@@ -1,1 +1,1 @@
-"""The Slurm executor: submits runs as arrays of jobs; the shared disk and Slurm alone know how they stand."""
+"""Runs as arrays of Slurm jobs; their state is on the shared disk and in Slurm alone."""

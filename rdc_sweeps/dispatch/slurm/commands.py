@@ -1,4 +1,4 @@
-"""Calling Slurm's commands: a clean environment, a time limit, and errors that say what to do."""
+"""Calls of Slurm's commands, with a clean environment, a time limit, and errors that say what to do."""
 
 import os
 import subprocess
@@ -27,13 +27,13 @@ OVERRIDING = frozenset(
         "SBATCH_WAIT",
     }
 )
-"""Variables that win over the lines of a job file, and would break what a submission rests on."""
+"""Variables that override the lines of a job file and would break a submission."""
 
 
 def environment() -> dict[str, str]:
-    """This process's environment for a command of Slurm.
+    """This process's environment for a Slurm command.
 
-    Without what an allocation that this process may be in says of itself, and what would change the commands' output.
+    Left out are variables of an allocation in which this process may run, and those that change the commands' output.
     """
     return {
         name: value
@@ -43,12 +43,12 @@ def environment() -> dict[str, str]:
 
 
 def call(command: Sequence[str], *, attempts: int = ATTEMPTS, descriptors: Sequence[int] = ()) -> str:
-    """What a command prints.
+    """Run a command and return its output.
 
     Args:
         command: Its words.
-        attempts: How often a command that fails is tried.
-        descriptors: Open files that it inherits.
+        attempts: How often a failing command is tried.
+        descriptors: Open files for the command to inherit.
 
     Raises:
         UnavailableError: It does not exist, fails or hangs.

@@ -1,4 +1,4 @@
-"""Profiles of Slurm nodes: what a job asks for, and how a worker is started there."""
+"""Node profiles: what a Slurm job asks for, and how a worker is started on a node."""
 
 import re
 import shlex
@@ -39,7 +39,7 @@ SET_BY_JOBS = frozenset(
         "wrap",
     }
 )
-"""Options of `sbatch` that a job's finding, restarting and logging rest on."""
+"""Options of `sbatch` that are needed to find, restart and log a job."""
 
 
 def _one_line(text: str) -> str:
@@ -79,20 +79,20 @@ class Container(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: Literal["pyxis", "apptainer"] = Field(description="pyxis: options of srun; apptainer: `apptainer exec`.")
-    image: Line = Field(description="What the engine takes: an URI or a file.")
+    image: Line = Field(description="Image in the form that the engine takes: a URI or a file.")
     mounts: tuple[Word, ...] = Field(
         (),
-        description="SOURCE:TARGET[:OPTIONS]; the folders of the settings are mounted anyhow.",
+        description="SOURCE:TARGET[:OPTIONS]; the folders of the settings are always mounted.",
     )
 
 
 class NodeProfile(BaseModel):
-    """What jobs of one kind ask for; amounts are for each GPU, or for the job where it has none."""
+    """The resources of jobs of one kind; amounts are per GPU, or per job where it has none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = Field("", description="One line for people.")
-    extends: str | None = Field(None, description="Profile that this one is laid over.")
+    extends: str | None = Field(None, description="Profile whose values this one inherits.")
     partition: Word | None = Field(None, description="Partition; default: the cluster's.")
     account: Word | None = Field(None, description="Account that is charged.")
     qos: Word | None = Field(None, description="Quality of service.")
@@ -104,10 +104,10 @@ class NodeProfile(BaseModel):
     cpus: int = Field(4, ge=1, description="CPU cores.")
     memory: str = Field("16G", pattern=r"^[1-9][0-9]*[KMGT]$", description="Memory, such as 64G.")
     time_limit: Annotated[str, BeforeValidator(_time_limit)] = Field(
-        "12:00:00", description="HH:MM:SS, D-HH:MM:SS or minutes; longer runs go on in the next job."
+        "12:00:00", description="HH:MM:SS, D-HH:MM:SS or minutes; longer runs resume in the next job."
     )
     signal_seconds: int = Field(
-        180, ge=30, le=65535, description="How long before the time limit a run is told to save a checkpoint."
+        180, ge=30, le=65535, description="Seconds before the time limit at which a run is asked to save a checkpoint."
     )
     array_parallelism: int = Field(64, ge=1, description="Runs of one submission at once.")
     exclusive: bool = Field(False, description="Whole nodes.")
@@ -123,7 +123,7 @@ class NodeProfile(BaseModel):
     )
     threads: int = Field(0, ge=0, description="CPU threads a run; 0: its CPU cores.")
     heartbeat: float = Field(10.0, gt=0, description="Seconds between signs of life on the shared disk.")
-    offline: bool = Field(False, description="Nodes without internet: W&B writes to disk, for a later upload.")
+    offline: bool = Field(False, description="Nodes without internet access: W&B writes to disk, for a later upload.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -146,10 +146,10 @@ class NodeProfile(BaseModel):
         return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
     def gpus(self, gpus_per_run: float) -> int:
-        """GPUs of a job for one run; 0 where the profile has none.
+        """The number of GPUs of a job for one run; 0 where the profile has none.
 
         Raises:
-            UsageError: A fraction, which Slurm does not give.
+            UsageError: A fraction of a GPU, which Slurm cannot allocate.
         """
         if self.gpu is None:
             return 0
@@ -163,12 +163,12 @@ class NodeProfile(BaseModel):
 
 
 def shipped_profiles() -> dict[str, dict[str, Any]]:
-    """The profiles that come with the package, as they are written."""
+    """The profiles that come with the package, as written in their file."""
     return tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
 
 
 def node_profile(name: str, own: Mapping[str, Mapping[str, Any]]) -> NodeProfile:
-    """The profile `name`: the user's `own` table over the shipped one, over those that they extend.
+    """Resolve the profile `name`: the user's `own` table over the shipped one, over those that they extend.
 
     Raises:
         UsageError: There is no such profile, or a value does not fit.
@@ -180,7 +180,7 @@ def node_profile(name: str, own: Mapping[str, Mapping[str, Any]]) -> NodeProfile
         raise UsageError(
             "\n".join(
                 ": ".join([".".join(["nodes", name, *map(str, problem["loc"])]), problem["msg"]])
-                # A table as a whole says little, and a command of the setup may say too much.
+                # The value of a whole table helps nobody, and a setup command may hold a secret.
                 + ("" if problem["loc"][:1] in {(), ("setup",)} else f", found {problem['input']!r}")
                 for problem in error.errors(include_url=False)
             )
@@ -217,7 +217,7 @@ def _merged(
 
 
 def _over(values: dict[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table over another; `sbatch` option by option, everything else whole."""
+    """Overlay one table on another: `sbatch` option by option, everything else as a whole."""
     joint = {**values, **table}
     if isinstance(values.get("sbatch"), Mapping) and isinstance(table.get("sbatch"), Mapping):
         joint["sbatch"] = {**values["sbatch"], **table["sbatch"]}

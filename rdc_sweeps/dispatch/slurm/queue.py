@@ -1,4 +1,4 @@
-"""What Slurm knows of the runs of a folder: which have a job, and what became of jobs that are gone."""
+"""Slurm's view of the runs of a folder: which have a job, and how the jobs of the others ended."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 
 AT_ONCE = 200
-"""Names or jobs in one call of a command."""
+"""Maximum number of names or jobs in one call of a command."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class Job:
     job_id: str
     """`123_4` for a task of an array."""
     state: str
-    """Slurm's word, such as PENDING."""
+    """Slurm's name of the state, such as PENDING."""
     reason: str
-    """Why it waits, such as Resources."""
+    """Why it is pending, such as Resources."""
     submission: str
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The last job of a run that is neither done nor in Slurm any more."""
+class LostJob:
+    """The last job of a run that is not done and has no job in Slurm any more."""
 
     job_id: str | None
     """None if it never reached Slurm."""
     state: str | None
-    """How it ended, such as TIMEOUT; None where Slurm keeps no accounts."""
+    """How it ended, such as TIMEOUT; None where Slurm has no accounting."""
     submission: str
 
 
@@ -41,23 +41,23 @@ def queued(root: Path) -> dict[str, Job]:
     """The jobs that Slurm has for runs, by run id.
 
     Raises:
-        UnavailableError: Slurm does not answer, so that nobody knows.
+        UnavailableError: Slurm does not answer.
     """
     found: dict[str, Job] = {}
-    open_ones = {one.id: one for one in submissions(root) if not one.read().ended}
-    for submission_id, jobs in alive(open_ones).items():
-        run_ids = open_ones[submission_id].run_ids()
+    unfinished = {one.id: one for one in submissions(root) if not one.read().ended}
+    for submission_id, jobs in jobs_by_submission(unfinished).items():
+        run_ids = unfinished[submission_id].run_ids()
         for task, job in jobs.items():
-            if task is not None and task < len(run_ids) and _is_better(job, found.get(run_ids[task])):
+            if task is not None and task < len(run_ids) and _is_preferred(job, found.get(run_ids[task])):
                 found[run_ids[task]] = job
     return found
 
 
-def _is_better(job: Job, other: Job | None) -> bool:
+def _is_preferred(job: Job, other: Job | None) -> bool:
     return other is None or (job.state == "RUNNING" and other.state != "RUNNING")
 
 
-def alive(submission_ids: Iterable[str]) -> dict[str, dict[int | None, Job]]:
+def jobs_by_submission(submission_ids: Iterable[str]) -> dict[str, dict[int | None, Job]]:
     """The jobs of each submission by array task (None: no array); submissions without jobs are left out.
 
     Raises:
@@ -70,7 +70,7 @@ def alive(submission_ids: Iterable[str]) -> dict[str, dict[int | None, Job]]:
         for line in call(command).splitlines():
             fields = line.strip().split("|")
             if len(fields) != 5 or fields[4] not in names:
-                raise UnavailableError(f"squeue: an answer that is not understood: {line!r}")
+                raise UnavailableError(f"squeue: cannot parse the answer {line!r}")
             array, task, state, reason, name = fields
             number = int(task) if task.isdecimal() else None
             job_id = array if number is None else f"{array}_{number}"
@@ -79,7 +79,7 @@ def alive(submission_ids: Iterable[str]) -> dict[str, dict[int | None, Job]]:
 
 
 def cancel(jobs: Iterable[Job]) -> None:
-    """End jobs, whether they wait or run; a task of an array alone.
+    """Cancel jobs, whether they are pending or running; of an array only the given tasks.
 
     Raises:
         UnavailableError: Slurm does not answer.
@@ -88,12 +88,12 @@ def cancel(jobs: Iterable[Job]) -> None:
         call(["scancel", *some])
 
 
-def lost(root: Path, run_ids: Iterable[str]) -> dict[str, Lost]:
-    """The last jobs of those runs that were submitted before.
+def lost_jobs(root: Path, run_ids: Iterable[str]) -> dict[str, LostJob]:
+    """The last job of each of these runs that was ever submitted.
 
     Args:
         root: The runs folder.
-        run_ids: Runs that have neither an end nor a job.
+        run_ids: Runs that have not ended and have no job.
     """
     wanted = set(run_ids)
     last: dict[str, tuple[Submission, int]] = {}
@@ -103,15 +103,15 @@ def lost(root: Path, run_ids: Iterable[str]) -> dict[str, Lost]:
             tasks = enumerate(directory.run_ids())
             last |= {run_id: (submission, task) for task, run_id in tasks if run_id in wanted}
     jobs = {run_id: f"{one.job}_{task}" if one.job else None for run_id, (one, task) in last.items()}
-    states = accounted(job for job in jobs.values() if job)
+    states = final_states(job for job in jobs.values() if job)
     return {
-        run_id: Lost(job, _unprepared(root, run_id, last[run_id][0]) or states.get(job or ""), last[run_id][0].id)
+        run_id: LostJob(job, _unprepared(root, run_id, last[run_id][0]) or states.get(job or ""), last[run_id][0].id)
         for run_id, job in jobs.items()
     }
 
 
 def _unprepared(root: Path, run_id: str, submission: Submission) -> str | None:
-    """Why a run never began whose preparation did not end well: Slurm drops what waits for that."""
+    """Why a run never started if its preparation job failed: Slurm then drops the jobs that depend on it."""
     if submission.after is None or RunDirectory(root, run_id).status() is not None:
         return None
     preparation = SubmissionDirectory(root, submission.after)
@@ -122,8 +122,8 @@ def _unprepared(root: Path, run_id: str, submission: Submission) -> str | None:
     )
 
 
-def accounted(job_ids: Iterable[str]) -> dict[str, str]:
-    """How jobs ended by Slurm's accounts; nothing of jobs that these do not know, or where there are none."""
+def final_states(job_ids: Iterable[str]) -> dict[str, str]:
+    """How jobs ended, from Slurm's accounting; jobs that it does not know are left out."""
     states: dict[str, str] = {}
     for some in _chunks(sorted({job_id.partition("_")[0] for job_id in job_ids})):
         try:
@@ -131,7 +131,7 @@ def accounted(job_ids: Iterable[str]) -> dict[str, str]:
                 ["sacct", "--format=JobID,State,NodeList", "--parsable2", f"--jobs={','.join(some)}"], attempts=1
             )
         except UnavailableError:
-            # Many clusters keep no accounts.
+            # Many clusters have no accounting.
             continue
         from submitit.slurm.slurm import SlurmInfoWatcher
 

@@ -1,4 +1,4 @@
-"""The text of a job file."""
+"""Job files: the text that `sbatch` gets."""
 
 import shlex
 import sys
@@ -25,25 +25,25 @@ MODULE = ("-m", "rdc_sweeps")
 
 @dataclass(frozen=True)
 class Batch:
-    """What a job file is made from."""
+    """All that a job file is made from."""
 
     submission: Submission
     profile: NodeProfile
     settings: Settings
     """Of the workers: all folders absolute."""
     after: str | None = None
-    """Job that must have ended well before."""
+    """Job that must have succeeded before."""
     command: tuple[str, ...] = ()
-    """What every task of a submission of kind `command` does: the words after `rdc-sweep`."""
+    """Words after `rdc-sweep` in every task of a submission of kind `command`."""
 
     @property
     def at_once(self) -> int:
-        """Runs of the submission at the same time."""
+        """Maximum number of the submission's runs at the same time."""
         return min(self.submission.runs, self.settings.max_parallel or self.profile.array_parallelism)
 
     @property
     def directory(self) -> SubmissionDirectory:
-        """Where the files of the submission are."""
+        """The directory of the submission."""
         return SubmissionDirectory(self.settings.root, self.submission.id)
 
 
@@ -52,7 +52,7 @@ class BatchFiles(SlurmExecutor):
 
     @classmethod
     def affinity(cls) -> int:
-        """Job files can be written anywhere, for a look at them; that Slurm is there is asked when it is called."""
+        """Available everywhere: a dry run shows job files without Slurm; that it is missing is reported when called."""
         return 2
 
     def text(self, command: str) -> str:
@@ -65,24 +65,24 @@ class BatchFiles(SlurmExecutor):
 
     @classmethod
     def job_id(cls, output: str) -> str:
-        """The job's number in what that command prints.
+        """The job id in the output of that command.
 
         Raises:
-            UnavailableError: There is none.
+            UnavailableError: There is none in it.
         """
         try:
             return cls._get_job_id_from_submission_command(output)
         except FailedSubmissionError as error:
-            raise UnavailableError(f"sbatch: an answer that is not understood: {output!r}") from error
+            raise UnavailableError(f"sbatch: cannot parse the answer {output!r}") from error
 
 
 def batch_text(batch: Batch) -> str:
-    """The job file: what is asked of Slurm, the user's setup, the worker under `srun`, and what follows its end.
+    """The job file: Slurm options, the user's setup, the worker under `srun`, and what follows its end.
 
     Raises:
-        UsageError: A folder whose name cannot stand in a job file, or GPUs that the profile cannot give.
+        UsageError: A folder whose name cannot be written in a job file, or GPUs that the profile cannot provide.
     """
-    files = BatchFiles(_speakable(batch.directory.log))
+    files = BatchFiles(_checked(batch.directory.log))
     files.update_parameters(**_parameters(batch))
     if batch.submission.kind != "preparation":
         files.parameters["map_count"] = batch.submission.runs
@@ -121,7 +121,7 @@ def _parameters(batch: Batch) -> dict[str, Any]:
         "stderr_to_stdout": True,
         "additional_parameters": further,
         "setup": [*profile.setup, *_setup(batch)],
-        # Newer versions of srun do not take the number of cores over from sbatch.
+        # Newer versions of srun do not inherit the number of cores from sbatch.
         "srun_args": [
             "--open-mode=append",
             f"--cpus-per-task={cpus}",
@@ -133,7 +133,7 @@ def _parameters(batch: Batch) -> dict[str, Any]:
 
 def _setup(batch: Batch) -> list[str]:
     lines = [*FINISH.read_text(encoding="utf-8").splitlines(), ""]
-    lines.append(f"export RDC_SWEEP_ROOT={shlex.quote(_speakable(batch.settings.root))}")
+    lines.append(f"export RDC_SWEEP_ROOT={shlex.quote(_checked(batch.settings.root))}")
     if batch.submission.kind == "runs":
         lines.append(f'RUN_ID=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(batch.directory.runs))})')
     lines.append("attempts_before=$(attempts)")
@@ -171,18 +171,18 @@ def _apptainer(profile: NodeProfile, settings: Settings) -> list[str]:
 def _mounts(container: Container, settings: Settings) -> Sequence[str]:
     own = list(dict.fromkeys(str(folder) for folder in folders(settings)))
     for folder in own:
-        if any(character in _speakable(Path(folder)) for character in ":,"):
+        if any(character in _checked(Path(folder)) for character in ":,"):
             raise UsageError(f"{folder}: a folder with a colon or comma in its name cannot be mounted; rename it")
     return [*(f"{folder}:{folder}" for folder in own), *container.mounts]
 
 
 def folders(settings: Settings) -> list[Path]:
-    """The folders that a worker reads and writes."""
+    """The folders that a worker reads or writes."""
     named = (getattr(settings, name) for name in type(settings).model_fields if name != "experiments")
     return [*(value for value in named if isinstance(value, Path)), *settings.dataset_roots.values()]
 
 
-def _speakable(path: Path) -> str:
+def _checked(path: Path) -> str:
     text = str(path)
     if not text.isprintable() or any(character in "%\\" for character in text):
         raise UsageError(

@@ -1,12 +1,12 @@
-"""What the shared disk knows of submissions.
+"""The records of submissions on the shared disk.
 
-runs/submissions/lock                    held while somebody submits
-                 <id>/submission.json    who submitted what, and the job's number
+runs/submissions/lock                    held during a submission
+                 <id>/submission.json    who submitted what, and the job id
                       settings.json      of the workers
-                      runs.txt           a run id per line; task 0 of the array works on the first
+                      runs.txt           a run id per line; task 0 of the array trains the first
                       job.sbatch         the job file
-                      log/               what the jobs print
-                      prepared           of a preparation: it has ended well
+                      log/               output of the jobs
+                      prepared           of a preparation: it has succeeded
 """
 
 import os
@@ -39,17 +39,17 @@ class Submission(Record):
     node: str
     """Name of the node profile."""
     runs: int
-    """How many: the tasks of the array."""
+    """Number of runs: the tasks of the array."""
     after: str | None = None
     """Id of the submission that prepares what this one needs."""
     job: str | None = None
-    """Slurm's number; None while it is not known."""
+    """Slurm's job id; None while it is unknown."""
     ended: bool = False
-    """No job of it is left in Slurm."""
+    """Whether Slurm has no job of it any more."""
 
     @property
     def name(self) -> str:
-        """Name of the job, by which Slurm finds it."""
+        """Name of the job, by which it is found in Slurm."""
         return f"rdc-{self.id}"
 
 
@@ -89,12 +89,12 @@ class SubmissionDirectory:
         write_json(self.record, submission.model_dump(mode="json"))
 
     def run_ids(self) -> list[str]:
-        """The runs, in the order of the array's tasks."""
+        """The ids of the runs, in the order of the array's tasks."""
         return self.runs.read_text(encoding="utf-8").split()
 
 
 def submissions(root: Path) -> list[SubmissionDirectory]:
-    """All submissions of a runs folder, the oldest first; one without a record never came to be."""
+    """All submissions of a runs folder, the oldest first; a folder without a record is none."""
     return [
         SubmissionDirectory(root, record.parent.name)
         for record in sorted((root / "submissions").glob("*/submission.json"))
@@ -103,16 +103,16 @@ def submissions(root: Path) -> list[SubmissionDirectory]:
 
 @contextmanager
 def submission_lock(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
-    """Hold the right to submit for a runs folder.
+    """Hold the lock of a runs folder that is needed to submit.
 
-    The kernel gives it back when all holders of the yielded descriptor have ended: an `sbatch` that inherits it keeps
-    others from submitting even if the process that called it is killed meanwhile.
+    The kernel releases it when all processes with the yielded descriptor have ended: an `sbatch` that inherits it
+    keeps the lock even if the process that called it is killed meanwhile.
 
     Yields:
         Descriptor of the lock file.
 
     Raises:
-        UnavailableError: Somebody else keeps it for too long, or the file system has no locks.
+        UnavailableError: Another process holds it for too long, or the file system has no locks.
     """
     path = root / "submissions" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def submission_lock(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]
     try:
         yield descriptor
     finally:
-        # Only closed: an sbatch that goes on keeps the lock.
+        # Only closed, not unlocked: an sbatch that is still running keeps the lock.
         os.close(descriptor)
 
 

@@ -1,4 +1,4 @@
-"""Submitting what is missing: never the same run twice, whoever submits at the same time or is killed meanwhile."""
+"""Submitting the missing runs: none twice, even with concurrent submitters or if one is killed meanwhile."""
 
 import getpass
 import re
@@ -13,7 +13,7 @@ from pathlib import Path
 from rdc_sweeps.dispatch.plan import Planned, prepare_directory
 from rdc_sweeps.dispatch.slurm.commands import call
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
-from rdc_sweeps.dispatch.slurm.queue import Job, Lost, alive, cancel, lost, queued
+from rdc_sweeps.dispatch.slurm.queue import Job, LostJob, cancel, jobs_by_submission, lost_jobs, queued
 from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, new_id, submission_lock, submissions
 from rdc_sweeps.errors import UnavailableError
@@ -23,48 +23,48 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 
 DEFAULT_ARRAY = 1001
-"""Slurm's own limit of tasks in an array."""
+"""Slurm's default limit of tasks in an array."""
 
-BEGUN: frozenset[State] = frozenset({"planned", "preempted"})
-"""States of runs that were submitted and have no end yet."""
+UNFINISHED: frozenset[State] = frozenset({"planned", "preempted"})
+"""States of submitted runs that have not ended."""
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """What came of a submission: how every run was planned, and the arrays that were accepted."""
+    """The result of a submission: how every run was planned, and the arrays that Slurm accepted."""
 
     planned: list[Planned]
     preparation: Submission | None
     arrays: list[Submission]
 
 
-def as_slurm_has_it(planned: Sequence[Planned], root: Path) -> list[Planned]:
-    """The plan without runs that Slurm has a job for; of those whose job is gone it says how that ended.
+def with_queue(planned: Sequence[Planned], root: Path) -> list[Planned]:
+    """The plan with runs that have a Slurm job skipped, and how the jobs of the others ended.
 
     Raises:
         UnavailableError: Slurm does not answer.
     """
     jobs = queued(root)
-    gone = lost(root, [one.run.id for one in planned if one.state in BEGUN and one.run.id not in jobs])
-    return [_as_slurm_has_it(one, jobs.get(one.run.id), gone.get(one.run.id)) for one in planned]
+    gone = lost_jobs(root, [one.run.id for one in planned if one.state in UNFINISHED and one.run.id not in jobs])
+    return [_with_queue(one, jobs.get(one.run.id), gone.get(one.run.id)) for one in planned]
 
 
-def _as_slurm_has_it(one: Planned, job: Job | None, gone: Lost | None) -> Planned:
+def _with_queue(one: Planned, job: Job | None, gone: LostJob | None) -> Planned:
     if job and one.state != "done":
-        return replace(one, action="skip", reason=_said(job))
+        return replace(one, action="skip", reason=_describe(job))
     if gone and one.action != "skip":
         how = f" ({gone.state})" if gone.state else ""
         return replace(one, reason=f"{one.reason}; Slurm job {gone.job_id or gone.submission} has ended{how}")
     return one
 
 
-def _said(job: Job) -> str:
+def _describe(job: Job) -> str:
     reason = f", {job.reason}" if job.state == "PENDING" and job.reason not in {"", "None"} else ""
     return f"Slurm job {job.job_id} ({job.state}{reason})"
 
 
 def worker_settings(settings: Settings, profile: NodeProfile) -> Settings:
-    """Settings of a worker on a node: absolute folders, and what the node profile says of runs there."""
+    """The settings of workers on a node: absolute folders, and those that the node profile overrides."""
     changes = {name: _absolute(value) for name, value in settings if isinstance(value, Path)}
     device = "cuda" if profile.gpu else "cpu"
     return settings.model_copy(
@@ -75,21 +75,21 @@ def worker_settings(settings: Settings, profile: NodeProfile) -> Settings:
             "threads": profile.threads or settings.threads or profile.cpus,
             "heartbeat": profile.heartbeat,
             "wandb": "offline" if profile.offline and settings.wandb != "disabled" else settings.wandb,
-            # Whatever else these hold is in the job file, and of no use to a worker.
+            # A worker has no use for them: what it needs of them is in the job file.
             "nodes": {},
         }
     )
 
 
 def _absolute(path: Path) -> Path:
-    """Without resolving links, which may lead elsewhere on another machine."""
+    """The path without resolving links, which may lead elsewhere on another machine."""
     return path.expanduser().absolute()
 
 
 def drafts(
     runs: int, table: str, settings: Settings, *, array: int = DEFAULT_ARRAY, after: Submission | None = None
 ) -> list[Submission]:
-    """The records of as many submissions as the limit of tasks in an array takes."""
+    """The records of submissions for so many runs, split by the limit of tasks in an array."""
     return [_draft("runs", min(array, runs - first), table, settings, after) for first in range(0, runs, array)]
 
 
@@ -110,34 +110,34 @@ def _draft(kind: str, runs: int, table: str, settings: Settings, after: Submissi
 
 
 def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare: bool, rerun: bool) -> Submitted:
-    """Submit the runs of a plan that Slurm has no job for; returns at once.
+    """Submit the runs of a plan that have no Slurm job; returns at once.
 
     Args:
-        plan: Looks at the run directories; is called once nobody else can submit.
+        plan: Inspects the run directories; called while no other process can submit.
         settings: Of this command.
-        prepare: Submit a job first that computes missing region maps, which the runs wait for.
+        prepare: First submit a job that computes missing region maps; the runs wait for it.
         rerun: Set old directories aside.
 
     Raises:
-        UnavailableError: Slurm does not answer or refuses; what it accepted before stays submitted.
+        UnavailableError: Slurm does not answer or refuses; arrays accepted before stay submitted.
     """
     profile = node_profile(settings.node, settings.nodes)
     root = settings.root
     with submission_lock(root) as lock:
         reconcile(root)
-        planned = as_slurm_has_it(plan(), root)
+        planned = with_queue(plan(), root)
         todo = [one for one in planned if one.action != "skip"]
         if not todo:
             return Submitted(planned, None, [])
         table = todo[0].run.table.table
         on_node = worker_settings(settings, profile)
-        # Containers mount it.
+        # Containers mount it, so it must exist.
         on_node.cache_root.mkdir(parents=True, exist_ok=True)
         preparation = None
         if prepare:
             draft = _draft("preparation", len(todo), table, settings)
             preparation = _submit_one(Batch(draft, profile, on_node), todo, lock, rerun=rerun)
-            rerun = False  # the old directories are aside
+            rerun = False  # the old directories have been set aside
         arrays: list[Submission] = []
         try:
             for draft in drafts(len(todo), table, settings, array=largest_array(), after=preparation):
@@ -155,17 +155,17 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
 def submit_command(
     command: Sequence[str], times: int, settings: Settings, *, about: str, needs: Sequence[RunSpec] = ()
 ) -> tuple[Submission | None, Submission]:
-    """Submit a command as an array of tasks that all do the same; returns at once.
+    """Submit an array of identical tasks that run a command; returns at once.
 
     Args:
         command: The words after `rdc-sweep`; `--settings FILE` is added.
-        times: How many tasks.
+        times: Number of tasks.
         settings: Of this command.
-        about: What the submission's record names instead of a table.
-        needs: Runs whose missing region maps another job computes first; none if all are there.
+        about: Stands in the submission's record in place of a table.
+        needs: Runs whose missing region maps another job computes first; none if nothing is missing.
 
     Returns:
-        The submission of that other job, and of the command.
+        The submissions of that other job, if any, and of the command.
 
     Raises:
         UnavailableError: Slurm does not answer or refuses.
@@ -190,15 +190,15 @@ def submit_command(
             raise
 
 
-def workers_of(root: Path, about: str) -> list[Job]:
-    """The waiting and running tasks of commands that were submitted about something.
+def queued_workers(root: Path, about: str) -> list[Job]:
+    """The pending and running tasks of commands that were submitted with this `about`.
 
     Raises:
         UnavailableError: Slurm does not answer.
     """
     records = ((one.id, one.read()) for one in submissions(root))
     ids = [name for name, one in records if one.kind == "command" and one.table == about and not one.ended]
-    return [job for jobs in alive(ids).values() for job in jobs.values()]
+    return [job for jobs in jobs_by_submission(ids).values() for job in jobs.values()]
 
 
 def _withdraw(preparation: Submission | None) -> None:
@@ -208,12 +208,12 @@ def _withdraw(preparation: Submission | None) -> None:
 
 
 def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool) -> Submission:
-    """Submit runs; if Slurm refuses, they are as they were."""
+    """Submit runs; if Slurm refuses, restore their directories."""
     root = batch.settings.root
     before = {one.run.id: RunDirectory(root, one.run.id) for one in runs}
     failures = {name: run.failure() for name, run in before.items() if not rerun}
     stops = {name: run.stopped() for name, run in before.items() if not rerun}
-    batch_text(batch)  # what cannot be submitted leaves no trace
+    batch_text(batch)  # raises before anything is changed
     for one in runs:
         prepare_directory(one, root, rerun=rerun)
     try:
@@ -228,10 +228,10 @@ def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool
 
 
 def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
-    """Record, `sbatch`, record the job: killed anywhere between, the next submission finds out by the job's name.
+    """Record, `sbatch`, record the job id: after a kill in between, the next submission finds the job by its name.
 
     Raises:
-        UnavailableError: Slurm refuses; the record is gone.
+        UnavailableError: Slurm refuses; the record is removed.
     """
     directory, submission = batch.directory, batch.submission
     text = batch_text(batch)
@@ -244,9 +244,9 @@ def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
         command = BatchFiles(directory.log).command(directory.batch)
         job = BatchFiles.job_id(call(command, attempts=1, descriptors=[lock]))
     except UnavailableError:
-        jobs = alive([submission.id]).get(submission.id)
+        jobs = jobs_by_submission([submission.id]).get(submission.id)
         if not jobs:
-            # Refused, not accepted with the answer lost on the way.
+            # It was refused; otherwise only the answer was lost.
             shutil.rmtree(directory.folder)
             raise
         return _complete(directory, submission, jobs)
@@ -256,7 +256,7 @@ def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
 
 
 def _complete(directory: SubmissionDirectory, submission: Submission, jobs: Mapping[int | None, Job]) -> Submission:
-    """Enter the job of a submission whose number was never recorded."""
+    """Record the job id of a submission that was killed before it could."""
     job = next(iter(jobs.values())).job_id.partition("_")[0]
     submission = submission.model_copy(update={"job": job})
     directory.write(submission)
@@ -264,14 +264,14 @@ def _complete(directory: SubmissionDirectory, submission: Submission, jobs: Mapp
 
 
 def reconcile(root: Path) -> None:
-    """Bring the records into line with Slurm: numbers of jobs that are not recorded, and what has ended.
+    """Update the records from Slurm: job ids that were not recorded, and submissions that have ended.
 
     Raises:
         UnavailableError: Slurm does not answer.
     """
-    open_ones = {one.id: one for one in submissions(root) if not one.read().ended}
-    jobs = alive(open_ones)
-    for submission_id, directory in open_ones.items():
+    unfinished = {one.id: one for one in submissions(root) if not one.read().ended}
+    jobs = jobs_by_submission(unfinished)
+    for submission_id, directory in unfinished.items():
         submission = directory.read()
         if submission_id not in jobs:
             directory.write(submission.model_copy(update={"ended": True}))
@@ -280,7 +280,7 @@ def reconcile(root: Path) -> None:
 
 
 def largest_array() -> int:
-    """Tasks that the cluster allows in an array.
+    """The cluster's limit of tasks in an array.
 
     Raises:
         UnavailableError: Slurm does not answer.

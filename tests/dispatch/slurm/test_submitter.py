@@ -11,7 +11,7 @@ import pytest
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.dispatch.slurm.queue import cancel, queued
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory, submission_lock, submissions
-from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it, submit, submit_command, workers_of
+from rdc_sweeps.dispatch.slurm.submitter import queued_workers, submit, submit_command, with_queue
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure
@@ -26,7 +26,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from rdc_sweeps.dispatch.plan import plan
-from rdc_sweeps.dispatch.slurm.submitter import as_slurm_has_it, submit, submit_command, workers_of
+from rdc_sweeps.dispatch.slurm.submitter import submit
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 
@@ -80,7 +80,7 @@ def test_only_what_has_no_job_any_more_is_submitted_again(
     scheduler.set_state("1000", 3, "TIMEOUT")
     scheduler.set_state("1000", 5, "CANCELLED by 1000")
     scheduler.set_state("1000", 6, "RUNNING")
-    shown = as_slurm_has_it(look(), settings.root)
+    shown = with_queue(look(), settings.root)
     assert [one.reason for one in shown if one.action != "skip"] == [
         "new; Slurm job 1000_3 has ended (TIMEOUT)",
         "new; Slurm job 1000_5 has ended (CANCELLED)",
@@ -90,7 +90,7 @@ def test_only_what_has_no_job_any_more_is_submitted_again(
     jobs = queued(settings.root)
     assert (jobs[table[3].id].job_id, jobs[table[5].id].job_id) == ("1001_0", "1001_1")
     assert jobs[table[6].id].state == "RUNNING"
-    assert {one.action for one in as_slurm_has_it(look(), settings.root)} == {"skip"}
+    assert {one.action for one in with_queue(look(), settings.root)} == {"skip"}
 
 
 def test_without_accounts_lost_runs_are_known_all_the_same(
@@ -99,7 +99,7 @@ def test_without_accounts_lost_runs_are_known_all_the_same(
     submit(look, settings, prepare=False, rerun=False)
     scheduler.finish_all()
     scheduler.behave("fail-sacct", "Slurm accounting storage is disabled")
-    shown = as_slurm_has_it(look(), settings.root)
+    shown = with_queue(look(), settings.root)
     assert [one.reason for one in shown] == [f"new; Slurm job 1000_{task} has ended" for task in range(12)]
 
 
@@ -139,11 +139,11 @@ def test_runs_whose_preparation_failed_say_so(scheduler: Scheduler, settings: Se
     assert done.preparation is not None
     scheduler.finish_all("CANCELLED")
     preparation = SubmissionDirectory(settings.root, done.preparation.id)
-    said = as_slurm_has_it(look(), settings.root)[0].reason
+    said = with_queue(look(), settings.root)[0].reason
     assert said.startswith("new; Slurm job 1001_0 has ended (no region maps: the job that computes them failed, see ")
     assert str(preparation.log) in said
     preparation.prepared.touch()
-    assert as_slurm_has_it(look(), settings.root)[0].reason == "new; Slurm job 1001_0 has ended (CANCELLED)"
+    assert with_queue(look(), settings.root)[0].reason == "new; Slurm job 1001_0 has ended (CANCELLED)"
 
 
 def test_a_refused_array_takes_its_preparation_along(scheduler: Scheduler, settings: Settings, look: Look) -> None:
@@ -343,8 +343,8 @@ def test_a_command_becomes_an_array_of_equal_tasks(
     first, second = scheduler.jobs().values()
     assert (Path(first["file"]).parent / "runs.txt").read_text().split() == [run.id for run in table[:2]]
     assert (second["options"]["array"], second["options"]["dependency"]) == ("0-2%3", "afterok:1000")
-    assert [job.job_id for job in workers_of(settings.root, "study tau")] == ["1001_0", "1001_1", "1001_2"]
-    assert workers_of(settings.root, "study other") == []
+    assert [job.job_id for job in queued_workers(settings.root, "study tau")] == ["1001_0", "1001_1", "1001_2"]
+    assert queued_workers(settings.root, "study other") == []
     # Its tasks are no jobs of runs.
     assert queued(settings.root) == {}
     assert [one.runs for one in submit(look, settings, prepare=False, rerun=False).arrays] == [12]
@@ -357,7 +357,7 @@ def test_a_refused_command_takes_its_preparation_along(
     with pytest.raises(UnavailableError, match="QOSMaxSubmitJob"):
         submit_command(["study-worker", "tau"], 3, settings, about="study tau", needs=[table[0].spec])
     assert scheduler.calls("scancel") == [["1000"]]
-    assert workers_of(settings.root, "study tau") == []
+    assert queued_workers(settings.root, "study tau") == []
 
 
 def test_records_can_be_read_by_all_who_may_read_the_folder(
