@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -22,3 +24,10 @@ def test_the_example_for_ones_own_loop_runs() -> None:
     exec(example, names)
     assert model.weight.grad is not None
     assert model.weight.grad.abs().max() > 0
+
+
+def test_the_contrast_needs_of_this_project_what_the_page_says() -> None:
+    code = "import sys, rdc_sweeps.contrast; print(*(name for name in sys.modules if name.startswith('rdc_sweeps.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    others = {name for name in loaded if not name.startswith("rdc_sweeps.contrast")}
+    assert others == {"rdc_sweeps.errors", "rdc_sweeps.specs", "rdc_sweeps.specs.base", "rdc_sweeps.specs.contrast"}

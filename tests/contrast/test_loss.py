@@ -364,3 +364,17 @@ def test_divergence_shows(spec: ContrastSpec) -> None:
 def test_unequal_features_are_refused() -> None:
     with pytest.raises(UsageError, match="one shape"):
         contrast(torch.zeros(1, 3, 4, 4), torch.zeros(1, 4, 4, 4), torch.zeros(1, 4, 4).long(), VectorContrast())
+
+
+@pytest.mark.parametrize("spec", EVERY, ids=NAMES)
+def test_no_items_at_all_have_a_loss_and_a_gradient_of_zero(spec: ContrastSpec) -> None:
+    """What a process has that shares a batch with others and got images without pairs."""
+    prediction, label, regions = scene(13)
+    nothing = torch.tensor([], dtype=torch.int64)
+    sides = [side[nothing].requires_grad_() for side in (prediction, label)]
+    found = contrast(sides[0], sides[1], index_regions(regions).select(nothing), spec)
+    assert found.losses.shape == (0,)
+    assert found.loss == 0
+    assert found.diagnostics.accuracy.isnan()
+    torch.autograd.backward(found.losses.sum())
+    assert all(side.grad is not None and side.grad.shape == side.shape for side in sides)

@@ -5,7 +5,8 @@ import torch
 
 from rdc_sweeps.contrast import region_contrast
 from rdc_sweeps.contrast.arithmetic import Draw
-from rdc_sweeps.specs.contrast import GaussianContrast, VectorContrast
+from rdc_sweeps.data.noise import step_noise
+from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
 
 contrast = partial(region_contrast, min_pixels=2)
 
@@ -36,3 +37,19 @@ def test_fewer_negatives_are_drawn_anew_and_make_the_task_easier() -> None:
         losses.append(contrast(one, other, regions, spec, draw=numbers(seed)).loss)
     assert len({loss.item() for loss in losses}) > 10
     assert max(losses) < contrast(one, other, regions, GaussianContrast()).loss
+
+
+@pytest.mark.parametrize(
+    "spec", [GaussianContrast(negative_count=2), VectorContrast(negative_count=2), PixelContrast(pixels_per_region=3)]
+)
+def test_draws_of_an_item_do_not_depend_on_its_neighbours(spec: ContrastSpec) -> None:
+    """Nor on how many regions these have, if the item's random numbers do not."""
+    one, other, few = items()
+    many = torch.arange(24)[None, :, None].expand(1, -1, 6)
+    noise = step_noise(0, 0, 0, range(2))
+    for regions in (few, torch.cat([few[:1], many]), torch.cat([many, few[:1]])):
+        together = contrast(one, other, regions, spec, draw=noise.uniform).losses
+        for item in range(2):
+            chosen = torch.tensor([item])
+            alone = contrast(one[chosen], other[chosen], regions[chosen], spec, draw=noise.select(chosen).uniform)
+            torch.testing.assert_close(alone.losses[0], together[item])

@@ -11,12 +11,14 @@ from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.training import loop
 from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training, train
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
-from rdc_sweeps.training.setup import open_data
+from rdc_sweeps.training.setup import Learner, build_learner, open_data
 from rdc_sweeps.training.splits import open_splits
+from tests.parallel.processes import in_group
 
 from .small import small_run
 
@@ -104,6 +106,50 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     assert [start[0] for start in resumed_notes.starts] == [0, 1, 3]
     for part in ("learner", "optimizer", "history"):
         assert_same(state[part], resumed_state[part])
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
+def test_precision_is_that_of_the_forward_pass_alone(
+    precision: str, dtype: torch.dtype, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[bool, torch.dtype]] = set()
+
+    def watched(spec: RunSpec, settings: Settings) -> Learner:
+        learner = build_learner(spec, settings)
+        convolution = next(one for one in learner.network.modules() if isinstance(one, torch.nn.Conv2d))
+        convolution.register_forward_hook(lambda module, _, output: seen.add((module.training, output.dtype)))
+        return learner
+
+    monkeypatch.setattr(loop, "build_learner", watched)
+    _, state = run(small_run({"training": {"precision": precision, "epochs": 1}}), settings, tmp_path)
+    assert seen == {(True, dtype), (False, torch.float32)}
+    weights = [value for value in state["learner"].values() if value.is_floating_point()]
+    assert {value.dtype for value in weights} == {torch.float32}
+
+
+def seeds_of_steps(spec: RunSpec, settings: Settings, checkpoint: Path, steps: int | None = None) -> list[int]:
+    """The seeds of torch's global generator, which dropout draws from, at the steps of a training."""
+    seeds: list[int] = []
+
+    def watched(spec: RunSpec, settings: Settings) -> Learner:
+        learner = build_learner(spec, settings)
+        learner.register_forward_pre_hook(lambda *_: seeds.append(torch.initial_seed()))
+        return learner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "build_learner", watched)
+        train(spec, settings, checkpoint, [], lambda: len(seeds) == steps)
+    return seeds
+
+
+def test_dropout_masks_depend_on_the_step_and_the_process(settings: Settings, tmp_path: Path) -> None:
+    spec = small_run({"method": {"name": "supervised"}})
+    whole = seeds_of_steps(spec, settings, tmp_path / "whole.pt")
+    parts = [seeds_of_steps(spec, settings, tmp_path / "parts.pt", steps) for steps in (3, None)]
+    assert parts[0] + parts[1] == whole
+    first, second = in_group(2, seeds_of_steps, spec, settings, tmp_path / "shared.pt")
+    assert first == whole
+    assert len({*first, *second}) == 2 * len(whole) == 8
 
 
 def test_every_epoch_is_evaluated_on_test_and_validation(settings: Settings, tmp_path: Path) -> None:
