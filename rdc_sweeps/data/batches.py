@@ -33,7 +33,7 @@ class View:
     regions: Tensor | None
 
     def to(self, device: torch.device | str) -> "View":
-        """The same on a device, but for the regions, which are indexed on the host."""
+        """The same view on a device, except for the regions, which are indexed on the host."""
         return View(
             self.image.to(device, non_blocking=True),
             {task: label.to(device, non_blocking=True) for task, label in self.labels.items()},
@@ -49,8 +49,8 @@ class Batch:
         rows: (B,) int64 indices into the data set, on the CPU.
         granted: (B, K) bool on the CPU, which labels each image has; K in the order of the data set's tasks.
         views: One or two views of the same images.
-        noise: Source of random numbers for whatever is done with the B images at this step.
-        fraction: This process's part of the images of the step, which several processes share.
+        noise: Source of the random numbers of the B images at this step.
+        fraction: Part of the step's images that this process has; 1 for a single process.
     """
 
     rows: Tensor
@@ -63,7 +63,7 @@ class Batch:
         return len(self.rows)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same with views and noise on a device; what is read on the host, `rows` and `granted`, stays there."""
+        """The same batch with views and noise on a device; `rows` and `granted` are read on the host and stay there."""
         return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 

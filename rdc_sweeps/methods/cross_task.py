@@ -25,7 +25,7 @@ PROJECTION_SEED = 0
 class CrossTaskMethod(Method):
     """Supervised losses on view 1, and cross-task consistency on view 2 (or view 1 if there is one view).
 
-    For each ordered pair of tasks that `task_pairs` names, a_theta maps the prediction of s and the label of t to m_s
+    For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of s and the label of t to m_s
     and m_t. With f the encoder feature, which gets no gradient, the pair's loss is
 
         1 - cos(m_s, m_t) + regulariser [(1 - cos(m_s, f)) + (1 - cos(m_t, f))],
@@ -63,7 +63,7 @@ class CrossTaskMethod(Method):
 
         Args:
             predictions: Of the last view, per task (B, C, H, W).
-            maps: What the encoder made of that view, Tensors (B, C_i, H_i, W_i).
+            maps: Outputs of the encoder for that view, Tensors (B, C_i, H_i, W_i).
             batch: Its last view has the labels.
         """
         view, pairs = batch.views[-1], task_pairs(batch.granted)

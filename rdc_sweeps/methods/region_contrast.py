@@ -1,4 +1,4 @@
-"""Region-aware distribution contrast: L_Sup + w L_RC (eq. 1) in all its strategies and extractions."""
+"""Region-aware distribution contrast: L_Sup + w L_RC (eq. 1) with every contrast and extraction."""
 
 from dataclasses import fields
 
@@ -20,9 +20,9 @@ from rdc_sweeps.specs.method import RegionContrast
 class RegionContrastMethod(Method):
     """Supervised losses on view 1, and the contrast between tasks on view 2 (or view 1 if there is one view).
 
-    For each ordered pair of tasks that `task_pairs` names, the mapping network a_theta maps the prediction of
-    one and the label of the other into one space, where their regions are contrasted. L_RC is the mean over an image's
-    pairs and over the images of the batch.
+    For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of one and the label of the other
+    into one space, where their regions are contrasted. L_RC is the mean over an image's pairs and over the images of
+    the batch.
     """
 
     def __init__(self, spec: RegionContrast, tasks: tuple[Task, ...], classes: int) -> None:
