@@ -37,6 +37,10 @@ class CheckpointError(RdcError):
     """A training checkpoint that cannot be resumed from."""
 
 
+class EventLogError(RdcError):
+    """An event log that is damaged, or lacks what the checkpoint says must be there."""
+
+
 class DivergenceError(RdcError):
     """A loss or gradient that stopped being finite."""
 

@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.settings import load_settings
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.extensions import Extension, Group, implementation, load_extensions
@@ -55,9 +56,9 @@ def steps(runs: Path) -> dict[str, list[dict[str, float]]]:
     """What each row reported at every step."""
     found = {}
     for folder in runs.iterdir():
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+        events = read_events(folder / "events.jsonl")
         row = json.loads((folder / "origin.json").read_text())["row"]
-        found[row] = [line["values"] for line in lines if "values" in line]
+        found[row] = [event["values"] for event in events if event["kind"] == "step"]
     return found
 
 

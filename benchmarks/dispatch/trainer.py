@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from rdc_sweeps.dispatch.lifecycle import Stop
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
 from rdc_sweeps.training.records import EpochRecord
@@ -124,18 +125,20 @@ def problems(trainer: Trainer) -> list[str]:
     wanted = [{"mIoU": one} for one in losses[trainer.steps - 1 :: trainer.steps]]
     if [record["test"] for record in result.history] != wanted:
         found.append("has a wrong result")
-    lines = [json.loads(line) for line in directory.metrics.read_text().splitlines()]
-    steps = [(line["step"], line["values"]["loss"]) for line in lines if "values" in line]
+    events = list(read_events(directory.events))
+    steps = [(event["step"], event["values"]["loss"]) for event in events if event["kind"] == "step"]
     if steps != list(enumerate(losses)):
-        found.append(f"has lines of steps {[step for step, _ in steps]}")
-    if [line["record"]["epoch"] for line in lines if "record" in line] != list(range(trainer.epochs)):
-        found.append("has not one line of each epoch")
+        found.append(f"has events of steps {[step for step, _ in steps]}")
+    if [event["epoch"] for event in events if event["kind"] == "epoch"] != list(range(trainer.epochs)):
+        found.append("has not one event of each epoch")
+    if [event["state"] for event in events if event["kind"] == "end"] != ["done"] or events[-1]["kind"] != "end":
+        found.append("has a log without its end")
     if json.loads(directory.checkpoint.read_bytes())["state"] != state:
         found.append("has another checkpoint than its last")
     if directory.status() is None or not directory.attempts():
         found.append("has no heartbeat or no history")
     known = {
-        "spec.yaml", "origin.json", "metrics.jsonl", "checkpoints", "status.json", "attempts.jsonl", "result.json",
+        "spec.yaml", "origin.json", "events.jsonl", "checkpoints", "status.json", "attempts.jsonl", "result.json",
         "lock", "writers", "witness",
     }  # fmt: skip
     if stray := {path.name for path in directory.folder.iterdir()} - known:

@@ -62,12 +62,12 @@ def _send(directories: list[RunDirectory], *, again: bool) -> None:
 
     failed = known = 0
     for directory in directories:
-        folder, in_progress = directory.folder / "wandb", directory.state() == "running"
-        if not again and is_sent(folder, in_progress=in_progress):
+        in_progress = directory.state() == "running"
+        if not again and is_sent(directory, in_progress=in_progress):
             known += 1
             continue
         try:
-            upload(folder, in_progress=in_progress)
+            upload(directory, in_progress=in_progress)
         except RunLockedError as error:
             messages.print(f"{directory.id}: not needed, {error}", markup=False, highlight=False)
         except UnavailableError as error:

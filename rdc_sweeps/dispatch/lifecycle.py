@@ -143,7 +143,8 @@ class _Life:
     def _conclude(self, result: Result | None) -> int:
         self.ended.set()
         if result is not None:
-            self.recorder.beat()  # only the owner may write a result
+            # Only the owner may write a result, and what is done has the whole of its log.
+            self.recorder.ended("done")
             self.directory.write_result(result)
             self._end("done")
             return DONE
@@ -181,7 +182,7 @@ class _Life:
 
     def _end(self, state: Ending | Literal["retry"], cause: str | None = None) -> None:
         ending: Ending = "preempted" if state == "retry" else state
-        self.recorder.beat(state=ending)
+        self.recorder.ended(ending)
         self.directory.write_attempt(Attempt.now("end", state=state, cause=cause))
         try:
             self.tell(ending)

@@ -10,8 +10,7 @@ import torch
 
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.dispatch.ranks import train_on
-from rdc_sweeps.dispatch.tracked import TrackingObserver
-from rdc_sweeps.errors import InfrastructureError, SpecError
+from rdc_sweeps.errors import InfrastructureError, LostRunError, SpecError
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.runs.directory import RunDirectory
@@ -20,6 +19,9 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.mode import resolve_mode
+from rdc_sweeps.tracking.tracker import Tracker
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.observers import Observer
 from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
@@ -52,8 +54,7 @@ def device_name(settings: Settings) -> str:
 class _Trainer:
     def __init__(self, directory: RunDirectory, settings: Settings, observers: Sequence[Observer]) -> None:
         self.directory, self.settings, self.observers = directory, settings, observers
-        self.tracking: TrackingObserver | None = None
-        self.result: Result | None = None
+        self.tracking: Tracker | None = None
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         spec = self._spec()
@@ -62,7 +63,9 @@ class _Trainer:
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         torch.set_num_threads(self._threads())
         self.directory.write_environment(describe_environment())
-        self.tracking = TrackingObserver(self.directory, spec, self.settings)
+        self.tracking = Tracker(
+            self.directory, Identity.of(self.directory, spec, self.settings), resolve_mode(self.settings.wandb)
+        )
         try:
             training = train_on(
                 processes_per_run(self.settings.gpus_per_run),
@@ -74,12 +77,13 @@ class _Trainer:
                 recorder.write_checkpoint,
                 log_path=self.directory.log,
             )
+        except LostRunError:
+            self.tracking.kill()
+            raise
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
             # Out of memory is neither: that is the spec's fault.
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
-        if training.finished:
-            self.result = self._result(spec, training)
-        return self.result
+        return self._result(spec, training) if training.finished else None
 
     def _spec(self) -> RunSpec:
         spec = self.directory.read_spec()
@@ -94,11 +98,8 @@ class _Trainer:
 
     def ended(self, ending: Literal["done", "failed", "preempted"]) -> None:
         """Close the W&B run."""
-        if self.tracking is None:
-            return
-        if self.result is not None:
-            self.tracking.summarise(self.result)
-        self.tracking.finish(ending)
+        if self.tracking is not None:
+            self.tracking.finish(ending)
 
     def _threads(self) -> int:
         """CPU threads: a resumed run keeps the number it began with, for sums in another order round differently."""

@@ -3,7 +3,8 @@
 runs/<id>/spec.yaml          the resolved spec
           origin.json        the table and row that asked for it first
           environment.json   packages, device, host, commit
-          metrics.jsonl      a line per step and per epoch
+          events.jsonl       the event log: a line per step and per epoch
+          panels/            pictures of predictions after each epoch
           checkpoints/       what a resume needs, and the trained weights
           status.json        heartbeat: owner, time, progress
           attempts.jsonl     a line whenever a worker started or ended in order
@@ -74,14 +75,19 @@ class RunDirectory:
         return self.folder / "environment.json"
 
     @property
-    def metrics(self) -> Path:
-        """A line per step and epoch."""
-        return self.folder / "metrics.jsonl"
+    def events(self) -> Path:
+        """The event log (see `runs.events`)."""
+        return self.folder / "events.jsonl"
 
     @property
     def checkpoint(self) -> Path:
         """The last checkpoint."""
         return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def wandb(self) -> Path:
+        """What W&B and the uploader keep of the run."""
+        return self.folder / "wandb"
 
     @property
     def log(self) -> Path:

@@ -1,20 +1,24 @@
-"""The observer that writes a run's metrics and heartbeat."""
+"""The observer that writes a run's event log and heartbeat."""
 
-import json
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from rdc_sweeps.errors import LostRunError
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import encode, verified_lines
 from rdc_sweeps.runs.records import Status
 
 if TYPE_CHECKING:
     # What only annotations name is not worth NumPy, where the command line imports this.
+    import numpy as np
+    from numpy.typing import NDArray
+
     from rdc_sweeps.training.observers import Panel
     from rdc_sweeps.training.records import EpochRecord
 
@@ -22,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Writes `metrics.jsonl`, a line per step and epoch, and the heartbeat. Creating it takes the run over.
+    """Writes the event log (see `runs.events`), the panels and the heartbeat. Creating it takes the run over.
 
     Args:
         directory: The run, which the caller owns (see `runs.ownership`).
@@ -35,7 +39,9 @@ class Recorder:
         self.status = Status.of_this_process("starting", interval).model_copy(update={"device": device})
         self._first_step, self._began = 0, 0.0
         self._file: IO[bytes] | None = None
-        self._lines: list[str] = []
+        self._unwritten = b""
+        self._sequence = 0
+        self._ended = False
         # Heartbeats come from a thread of their own.
         self._mutex = threading.Lock()
         self._beaten = time.monotonic()
@@ -59,25 +65,26 @@ class Recorder:
             self.directory.write_status(self.status)
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
-        """Drop lines of steps that a killed process took after its last checkpoint, and begin to count."""
+        """Drop the events of steps that a killed process took after its last checkpoint, and begin to count.
+
+        Raises:
+            EventLogError: An event of a step before that is damaged or missing.
+        """
         self._first_step, self._began = step, time.monotonic()
-        try:
-            lines = self.directory.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
-        except FileNotFoundError:
-            lines = []
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step]
+        kept = verified_lines(self.directory.events, step, steps_per_epoch)
+        self._sequence = len(kept)
         # A file of its own in any case: an earlier owner who goes on one day has the old one open.
-        self.directory.write(self.directory.metrics, lambda file: self._go_on_in(file, "".join(kept)))
+        self.directory.write(self.directory.events, lambda file: self._continue_in(file, b"".join(kept)))
         self.beat(state="training", epochs=epochs, step=step, steps=epochs * steps_per_epoch)
 
-    def _go_on_in(self, file: IO[bytes], text: str) -> None:
-        file.write(text.encode())
+    def _continue_in(self, file: IO[bytes], content: bytes) -> None:
+        file.write(content)
         file.flush()
         # It stays open over its renaming: opened by its name afterwards, it might be a later owner's.
         self._file = os.fdopen(os.dup(file.fileno()), "wb", buffering=0)
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
-        """A line; the next heartbeat tells of it.
+        """Log a step; the next heartbeat brings it to disk.
 
         Raises:
             LostRunError: Another worker has taken the run over.
@@ -87,19 +94,35 @@ class Recorder:
         rate = taken / max(time.monotonic() - self._began, 1e-9)
         losses = {name: value for name, value in values.items() if name.startswith("loss")}
         with self._mutex:
-            self._write({"step": step, "epoch": epoch, "values": dict(values)})
+            self._log("step", step, epoch=epoch, values=dict(values))
             news = {"epoch": epoch, "step": step + 1, "rate": rate, "values": losses}
             self.status = self.status.model_copy(update=news)
 
     def evaluated(self, record: "EpochRecord", step: int, panels: "Sequence[Panel]") -> None:
-        """A line with the epoch's record, and a heartbeat.
+        """Log an epoch, after its panels are files, and beat.
+
+        Raises:
+            LostRunError: Another worker has taken the run over.
+        """
+        files = {title: self._save(f"{step:08d}-{n}", title, image) for n, (title, image) in enumerate(panels)}
+        with self._mutex:
+            if files:
+                self._log("panels", step, epoch=record.epoch, panels=files)
+            # Last, so that a log with the epoch has all of it.
+            self._log("epoch", step, epoch=record.epoch, record=record.model_dump())
+        self.beat(epoch=record.epoch + 1, step=step + 1, metrics=record.test)
+
+    def ended(self, state: "Literal['done', 'failed', 'preempted']") -> None:
+        """Log how this worker ended, once and only if it trained, and beat.
 
         Raises:
             LostRunError: Another worker has taken the run over.
         """
         with self._mutex:
-            self._write({"step": step, "record": record.model_dump()})
-        self.beat(epoch=record.epoch + 1, step=step + 1, metrics=record.test)
+            if self._file is not None and not self._ended:
+                self._log("end", self.status.step, state=state)
+                self._ended = True
+        self.beat(state=state)
 
     def keep_in_touch(self) -> None:
         """Give the heartbeat if it is overdue: this process may have been stopped, and have lost its run meanwhile.
@@ -116,7 +139,7 @@ class Recorder:
             log.warning("heartbeat: %s", error)
 
     def write_checkpoint(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
-        """Replace a checkpoint, after the lines of all steps before it have come to disk.
+        """Replace a checkpoint, after the events of all steps before it have come to disk.
 
         Raises:
             LostRunError: Another worker has taken the run over.
@@ -129,19 +152,29 @@ class Recorder:
         self.directory.write(path, write)
 
     def close(self) -> None:
-        """Release the file. Lines since the last heartbeat are dropped: an owner's end is a heartbeat."""
+        """Close the log. Events since the last heartbeat are dropped: an owner's end is a heartbeat."""
         with self._mutex:
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
-    def _write(self, line: Mapping[str, object]) -> None:
-        self._lines.append(json.dumps(line) + "\n")
+    def _save(self, number: str, title: str, image: "NDArray[np.uint8]") -> str:
+        """Write a panel, and return its file relative to the run's folder."""
+        from PIL import Image
+
+        name = f"panels/{number}-{re.sub(r'[^A-Za-z0-9.-]+', '-', title)}.png"
+        path = self.directory.folder / name
+        path.parent.mkdir(exist_ok=True)
+        picture = Image.fromarray(image)
+        # Drawn again by whoever resumes from before it.
+        self.directory.write(path, lambda file: picture.save(file, format="PNG"), durable=False)
+        return name
+
+    def _log(self, kind: str, step: int, **fields: object) -> None:
+        self._unwritten += encode({"kind": kind, "step": step, **fields}, self._sequence)
+        self._sequence += 1
 
     def _flush(self) -> None:
-        if self._file is not None and self._lines:
-            encoded = "".join(self._lines).encode()
-            # Most often all of it at once.
-            while encoded:
-                encoded = encoded[self._file.write(encoded) :]
-            self._lines.clear()
+        # Most often all of it at once. What a full disk did not take is tried again at the next heartbeat.
+        while self._file is not None and self._unwritten:
+            self._unwritten = self._unwritten[self._file.write(self._unwritten) :]

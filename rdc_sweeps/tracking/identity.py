@@ -1,4 +1,4 @@
-"""What names a run at W&B, kept beside its journal so that a later session or an upload by hand finds the same run."""
+"""What names a run at W&B, kept in its folder so that a later session or `sync` finds the same run."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_json
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec
 
 FILE = "identity.json"
 
@@ -24,6 +27,24 @@ class Identity:
     name: str
     tags: tuple[str, ...]
     config: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, run: RunDirectory, spec: RunSpec, settings: Settings) -> Self:
+        """The identity of a run: its id is the W&B id, its table or study the group, its row the job type."""
+        origin = run.origin()
+        table, row, profile = (origin.table, origin.row, origin.profile) if origin else ("none", "none", "none")
+        study = origin.study if origin else None
+        tags = (table, profile, spec.dataset.name, spec.labels.setting, spec.backbone.name, spec.method.name)
+        return cls(
+            run_id=run.id,
+            project=settings.wandb_project,
+            entity=settings.wandb_entity,
+            group=study or table,
+            job_type=row,
+            name=f"{study} trial {origin.trial}" if origin and study else f"{table}/{row} seed {spec.seed}",
+            tags=tags if study is None else (study, *tags),
+            config=spec.model_dump(mode="json"),
+        )
 
     def save(self, folder: Path) -> None:
         """Write it to the W&B folder of a run."""
@@ -42,5 +63,5 @@ class Identity:
             return cls(**{**data, "tags": tuple(data["tags"])})
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
-                f"{path}: no tracked run here ({error}); name the wandb folder of a run directory"
+                f"{path}: no tracked run here ({error}); it was trained with --wandb disabled, or has not started"
             ) from error

@@ -1,4 +1,4 @@
-"""Who may send a run to W&B: one session at a time, on whichever host.
+"""The right to send a run to W&B, which one session at a time has, on whichever host.
 
 A kernel lock decides, and on disks that do not carry locks between hosts a stamp that the holder renews.
 """
@@ -12,10 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from rdc_sweeps.errors import RunLockedError
-from rdc_sweeps.files import write_json
+from rdc_sweeps.files import try_lock, unlock, write_json
 
 LOCK, STAMP = "lock", "holder.json"
 
@@ -36,11 +34,10 @@ def lease(folder: Path, patience: float = 0.0) -> Iterator[None]:
         RunLockedError: Another process is sending the run.
     """
     deadline = time.monotonic() + patience
-    lock = FileLock(folder / LOCK, timeout=patience, poll_interval=0.1)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise RunLockedError(f"{_holder(folder)} is sending the run") from error
+    while (descriptor := try_lock(folder / LOCK)) is None:
+        if time.monotonic() >= deadline:
+            raise RunLockedError(f"{_holder(folder)} is sending the run")
+        time.sleep(0.1)
     try:
         while _is_held_elsewhere(folder):
             if time.monotonic() >= deadline:
@@ -55,7 +52,7 @@ def lease(folder: Path, patience: float = 0.0) -> Iterator[None]:
             released.set()
             (folder / STAMP).unlink(missing_ok=True)
     finally:
-        lock.release()
+        unlock(descriptor)
 
 
 def _is_held_elsewhere(folder: Path) -> bool:

@@ -1,19 +1,20 @@
 """One W&B session of a run: what it is given, and what the server has already."""
 
 import json
-import math
 import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from rdc_sweeps.files import write_json
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
+from rdc_sweeps.runs.records import Result
+from rdc_sweeps.tracking.history import HistoryRow
 from rdc_sweeps.tracking.identity import Identity
-from rdc_sweeps.tracking.journal import JOURNAL, Row, Rows, last_step, read
 from rdc_sweeps.tracking.mode import Mode
 
 SERVER = "server.json"
@@ -28,10 +29,10 @@ class Server:
 
     rows: int = 0
     pictures: int = 0
-    journal: int = 0
-    """Bytes of the journal that it was given."""
+    events: int = 0
+    """Events of the log that it was given."""
     ended: bool = False
-    """Whether it was told how the run ended."""
+    """Whether it knows how the run ended."""
 
     def save(self, folder: Path) -> None:
         """Write it to the W&B folder of a run."""
@@ -50,7 +51,8 @@ class Session:
     """One W&B run object and what it has been given.
 
     Args:
-        folder: The `wandb` folder of the run.
+        run: The run.
+        identity: What it is called at W&B.
         mode: online or offline.
         init_timeout: Seconds that `wandb.init` may take.
         finish_timeout: Seconds that the last upload may take.
@@ -60,7 +62,7 @@ class Session:
 
     def __init__(
         self,
-        folder: Path,
+        run: RunDirectory,
         identity: Identity,
         mode: Mode,
         *,
@@ -71,9 +73,9 @@ class Session:
     ) -> None:
         import wandb
 
-        self._folder, self._wandb = folder, wandb
+        self._directory, self._wandb = run, wandb
         settings = wandb.Settings(
-            root_dir=str(folder.parent),
+            root_dir=str(run.folder),
             use_dot_wandb=False,
             console="off",
             # Otherwise it asks for the name of the user first, and waits 10 s for that during an outage.
@@ -98,7 +100,7 @@ class Session:
             # By default a stop button would interrupt this process, not the training.
             stop_fn=lambda: print("W&B asked to stop the run: ignored", file=sys.stderr),
         )
-        earlier = _session_folders(folder)
+        earlier = _session_folders(run.wandb)
         self._run = wandb.init(
             id=identity.run_id,
             project=identity.project,
@@ -115,20 +117,21 @@ class Session:
         )
         self._online = mode == "online"
         self._over_epochs: set[str] = set()
-        self._server = Server.load(folder)
+        self._server = Server.load(run.wandb)
         if self._online:
             self._server = replace(self._server, rows=self._run.starting_step)
         elif any(any(session.glob("*.wandb.synced")) for session in earlier):
             # Somebody ran `wandb sync` on what an earlier offline session had written.
-            self._server = replace(self._server, rows=max(0, last_step(read(folder / JOURNAL))))
-        self._server.save(folder)
+            steps = (event["step"] for event in read_events(run.events))
+            self._server = replace(self._server, rows=max(steps, default=0))
+        self._server.save(run.wandb)
         # This session holds all that they do. Left here, `wandb sync` would append them a second time. But while a run
         # is tracked offline on its node, somebody may be sending it online from elsewhere; neither touches the other's.
         for old in earlier:
             if not partial if old.name.startswith("offline-") else self._online:
                 shutil.rmtree(old, ignore_errors=True)
 
-    def send(self, row: Row) -> None:
+    def send(self, row: HistoryRow) -> None:
         """Log a row, or as much of it as the server may lack."""
         for key in row.epoch_keys - self._over_epochs:
             self._run.define_metric(key, step_metric="epoch")
@@ -140,17 +143,23 @@ class Session:
             for key, image in self._images(row).items():
                 image.bind_to_run(self._run, key, row.step)
 
-    def finish(self, rows: Rows, state: str) -> None:
+    def finish(self, pending: HistoryRow | None, state: str, result: Result | None) -> None:
         """Send what is left and wait for the upload.
+
+        Args:
+            pending: The last row; of a run that is not done, only the summary shows it.
+            state: How the run ended.
+            result: Of a done run.
 
         Raises:
             TimeoutError: The server did not take everything in time.
         """
-        if rows.pending and state == "done":
-            self.send(rows.pending)
-        elif rows.pending:
-            self._run.summary.update(_summarised(rows.pending.values))
-        self._run.summary.update(_summarised(rows.summary))
+        if pending and state == "done":
+            self.send(pending)
+        elif pending:
+            self._run.summary.update(pending.values)
+        if result is not None:
+            self._run.summary.update(_figures(result))
         if state == "preempted":
             self._run.mark_preempting()
         self._run.finish(exit_code=0 if state == "done" else 1)
@@ -163,13 +172,13 @@ class Session:
         """
         self._run.finish()
 
-    def confirm(self, end: int, journal: int, *, ended: bool) -> None:
-        """Remember that the server took everything before step `end`, and so many bytes of the journal."""
+    def confirm(self, end: int, events: int, *, ended: bool) -> None:
+        """Remember that the server took everything before step `end`, and so many events of the log."""
         if self._online:
-            Server(end, end, journal, ended).save(self._folder)
+            Server(end, end, events, ended).save(self._directory.wandb)
 
-    def _images(self, row: Row) -> dict[str, Any]:
-        paths = {title: self._folder / name for title, name in row.panels.items()}
+    def _images(self, row: HistoryRow) -> dict[str, Any]:
+        paths = {title: self._directory.folder / name for title, name in row.panels.items()}
         return {
             f"panels/{title}": self._wandb.Image(str(path), caption=title)
             for title, path in paths.items()
@@ -177,12 +186,15 @@ class Session:
         }
 
 
-def _summarised(values: Mapping[str, Any]) -> dict[str, Any]:
-    """W&B drops NaN and infinity from a summary; the reader should see them."""
-    return {
-        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in values.items()
-    }
+def _figures(result: Result) -> dict[str, float]:
+    """The test metrics of each rule's epoch, and figures of the run as a whole."""
+    figures: dict[str, float] = {"seconds": result.seconds, "parameters": result.parameters}
+    for rule, selected in result.selected.items():
+        if selected is not None:
+            figures[f"{rule}/epoch"] = selected.epoch
+            metrics = selected.metrics.items()
+            figures.update({f"{rule}/{name}": value for name, value in metrics if value is not None})
+    return figures
 
 
 def _session_folders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The uploader process as its starter sees it: begun, replaced, waited for, ended."""
+"""The uploader process as its parent sees it: started, restarted, waited for, ended."""
 
 import os
 import subprocess
@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import rdc_sweeps
-from rdc_sweeps.errors import RunLockedError, UnavailableError
+from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import FORMER_LOG, last_event
 from rdc_sweeps.tracking.identity import Identity
-from rdc_sweeps.tracking.journal import JOURNAL
 from rdc_sweeps.tracking.session import Server
 from rdc_sweeps.tracking.uploader import REASON, Exit
 
@@ -24,9 +25,8 @@ class Supervisor:
     """The uploader process of one session, started again or in another mode as its exit code asks for.
 
     Args:
-        folder: The `wandb` folder of the run.
+        run: The run, which this process trains.
         mode: online or offline.
-        live_from: Journal offset at which the session begins.
         init_timeout: Seconds that `wandb.init` may take.
         finish_timeout: Seconds that the last upload may take.
         warn: Receives each warning as a line.
@@ -34,15 +34,14 @@ class Supervisor:
 
     def __init__(
         self,
-        folder: Path,
+        run: RunDirectory,
         mode: str,
-        live_from: int,
         *,
         init_timeout: float,
         finish_timeout: float,
         warn: Callable[[str], object],
     ) -> None:
-        self._folder, self._wanted, self._live_from = folder, mode, live_from
+        self._run, self._wanted = run, mode
         self._init_timeout, self._finish_timeout = init_timeout, finish_timeout
         self._warn = warn
         self._starts = 0
@@ -54,11 +53,11 @@ class Supervisor:
         if code is None or self._starts > RESTARTS:
             return
         if code == Exit.UNREACHABLE and self._mode == "online":
-            self._warn(f"W&B cannot be used ({_last_words(self._folder)}); tracking offline in {self._folder}")
+            self._warn(f"W&B cannot be used ({_last_reason(self._run)}); tracking offline in {self._run.wandb}")
             self._process = self._start("offline")
         elif self._starts == RESTARTS:
             self._starts += 1
-            self._warn(f"the W&B uploader keeps failing ({_last_words(self._folder)}); {self._remedy()}")
+            self._warn(f"the W&B uploader keeps failing ({_last_reason(self._run)}); {self._remedy()}")
         else:
             self._process = self._start(self._mode)
 
@@ -90,7 +89,7 @@ class Supervisor:
         self._mode = mode
         self._starts += 1
         options = [f"--init-timeout={self._init_timeout}", f"--finish-timeout={self._finish_timeout}"]
-        return _start(self._folder, mode, "--live", str(self._live_from), str(os.getpid()), *options)
+        return _start(self._run, mode, "--live", str(os.getpid()), *options)
 
     def _wait(self, deadline: float) -> int | None:
         try:
@@ -100,28 +99,30 @@ class Supervisor:
             return None
 
     def _remedy(self) -> str:
-        return f"nothing is lost, send it later: rdc-sweep sync {self._folder.parent.name}"
+        return f"nothing is lost, send it later: rdc-sweep sync {self._run.id}"
 
 
 def upload(
-    folder: Path, *, in_progress: bool = False, init_timeout: float = 30.0, finish_timeout: float = 300.0
+    run: RunDirectory, *, in_progress: bool = False, init_timeout: float = 30.0, finish_timeout: float = 300.0
 ) -> None:
-    """Send the W&B folder of a run, as far as W&B lacks it. Harmless to repeat.
+    """Send a tracked run, as far as W&B lacks it. Harmless to repeat.
 
     Args:
-        folder: The `wandb` folder of the run.
-        in_progress: Somebody works on the run: send what there is, and leave it open at W&B.
+        run: The run.
+        in_progress: A worker trains it: send what there is, and leave it open at W&B.
         init_timeout: Seconds that `wandb.init` may take.
         finish_timeout: Seconds that the last upload may take.
 
     Raises:
-        UsageError: The folder holds no tracked run.
+        UsageError: The run was not tracked, or by an earlier version.
         RunLockedError: Another process is sending the run, such as the one on the node that trains it.
         UnavailableError: W&B cannot be reached or did not take everything in time.
     """
-    Identity.load(folder)
+    Identity.load(run.wandb)
+    if not run.events.exists() and (run.folder / FORMER_LOG).exists():
+        raise UsageError(f"{run.folder}: was tracked by an earlier version of rdc-sweeps, which alone can send it")
     options = [f"--init-timeout={init_timeout}", f"--finish-timeout={finish_timeout}"]
-    process = _start(folder, "online", *options, *(["--partial"] if in_progress else []))
+    process = _start(run, "online", *options, *(["--partial"] if in_progress else []))
     try:
         code = process.wait(init_timeout + finish_timeout + 30.0)
     except subprocess.TimeoutExpired:
@@ -130,27 +131,25 @@ def upload(
         process.kill()
         process.wait()
     if code == Exit.BUSY:
-        raise RunLockedError(_last_words(folder))
+        raise RunLockedError(_last_reason(run))
     if code != Exit.COMPLETE:
-        raise UnavailableError(f"{folder}: W&B did not take the run ({_last_words(folder)}); the same again continues")
+        raise UnavailableError(
+            f"{run.folder}: W&B did not take the run ({_last_reason(run)}); the same command again continues"
+        )
 
 
-def is_sent(folder: Path, *, in_progress: bool) -> bool:
-    """Whether W&B was given all of the journal, and how the run ended if it did; asks nobody."""
-    known = Server.load(folder)
-    try:
-        size = (folder / JOURNAL).stat().st_size
-    except OSError:
-        return False
-    return known.journal == size and (known.ended or in_progress)
+def is_sent(run: RunDirectory, *, in_progress: bool) -> bool:
+    """Whether W&B was given all of the event log, and how the run ended if it did; asks no server."""
+    last, known = last_event(run.events), Server.load(run.wandb)
+    return last is not None and known.events == last["sequence"] + 1 and (known.ended or in_progress)
 
 
-def _start(folder: Path, mode: str, *options: str) -> subprocess.Popen[bytes]:
+def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[bytes]:
     # The process must find this very package, wherever it was imported from.
     path = [str(Path(rdc_sweeps.__file__).parents[1]), os.environ.get("PYTHONPATH")]
-    with (folder / LOG).open("ab") as output:
+    with (run.wandb / LOG).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "rdc_sweeps.tracking.uploader", str(folder.absolute()), mode, *options],
+            [sys.executable, "-P", "-m", "rdc_sweeps.tracking.uploader", str(run.folder.absolute()), mode, *options],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -159,8 +158,8 @@ def _start(folder: Path, mode: str, *options: str) -> subprocess.Popen[bytes]:
         )
 
 
-def _last_words(folder: Path) -> str:
+def _last_reason(run: RunDirectory) -> str:
     """Why the latest upload failed, as far as it said so."""
-    lines = reversed((folder / LOG).read_text(errors="replace").splitlines())
-    reason = next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), f"see {folder / LOG}")
+    lines = reversed((run.wandb / LOG).read_text(errors="replace").splitlines())
+    reason = next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), f"see {run.wandb / LOG}")
     return reason[:300]

@@ -1,11 +1,12 @@
-"""The process that hands a run's journal to W&B: `python -m rdc_sweeps.tracking.uploader RUN/wandb online`.
+"""The process that carries a run's event log to W&B: `python -m rdc_sweeps.tracking.uploader RUN_FOLDER online`.
 
-Training never talks to W&B itself. With `--live` this process follows the journal of a training process until that says
-how it ended; without, it sends what the journal holds and ends. With `--partial` the run goes on elsewhere, and stays
-open at W&B. Each time the server is asked first which steps it has, and gets only the others, so repeating it is
-harmless. Online, one process at a time sends a run (see `lease`).
+Training never talks to W&B itself. With `--live` this process follows the log of a training process until that has
+ended; without, it sends what the log holds and ends. With `--partial` the run continues elsewhere, and stays open at
+W&B. Each time the server is asked first which steps it has, and gets only the others, so repeating it is harmless.
+Online, one process at a time sends a run (see `lease`).
 
-It holds one W&B session in one mode. The exit code says how that went, and whoever started it decides what comes next.
+It holds one W&B session in one mode. The exit code says how that went, and the process that started it decides what
+comes next.
 """
 
 import argparse
@@ -20,10 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rdc_sweeps.errors import RunLockedError, UsageError
+from rdc_sweeps.errors import EventLogError, RunLockedError, UsageError
 from rdc_sweeps.processes.children import end_with_process
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import Event, EventReader, last_event
+from rdc_sweeps.runs.records import Result
+from rdc_sweeps.tracking.history import History
 from rdc_sweeps.tracking.identity import Identity
-from rdc_sweeps.tracking.journal import JOURNAL, Event, Rows, has_ended, read
 from rdc_sweeps.tracking.lease import lease
 from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.session import Session
@@ -32,6 +36,9 @@ REASON = "reason: "
 """Begins the line of output that says why an upload failed."""
 
 POLL_SECONDS = 0.5
+
+RESULT_SECONDS = 5.0
+"""How long after the end of its log a run's result may appear."""
 
 # Left over from an enclosing W&B run, agent or sweep, these would turn this session into part of that.
 FOREIGN = (
@@ -57,7 +64,7 @@ class Exit(enum.IntEnum):
     BUSY = 77
 
 
-class Log:
+class GuardedStream:
     """A text stream that keeps keys out of what passes through it and notices when W&B gives up."""
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
@@ -82,63 +89,57 @@ class Log:
         return False
 
 
-def follow(path: Path, live_from: int | None) -> Iterator[tuple[Event, int]]:
-    """The events of a journal, each with the offset at which it ends.
-
-    With `live_from`, also those to come, up to the end of the session that began there.
-    """
-    position = 0
-    while True:
-        for event, end in read(path, position):
-            position = end
-            yield event, end
-            if live_from is not None and event["kind"] == "finish" and end > live_from:
+def follow(path: Path, *, live: bool) -> Iterator[Event]:
+    """The events of a log; if it is live, also those to come, up to the end of the worker that writes it."""
+    with EventReader(path) as reader:
+        while True:
+            for event in reader.read():
+                yield event
+                if live and event["kind"] == "end":
+                    return
+            if not live:
                 return
-        if live_from is None:
-            return
-        time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True)
 class Job:
     """What one upload is to do."""
 
-    folder: Path
+    run: RunDirectory
     mode: Mode
-    live_from: int | None = None
-    """Journal offset at which the live session begins; None to send what is there."""
     trainer: int | None = None
-    """The process that trains, if it is on this machine."""
+    """The process whose training is to be followed; None to send what is there."""
     partial: bool = False
-    """The run goes on elsewhere."""
+    """The run continues elsewhere."""
     init_timeout: float = 30.0
     finish_timeout: float = 300.0
 
 
 def upload(job: Job) -> Exit:
-    """Run one session from `wandb.init` to the end of the journal."""
-    log = Log(sys.stderr, os.environ)
-    sys.stdout = sys.stderr = log
+    """Run one session from `wandb.init` to the end of the log."""
+    stream = GuardedStream(sys.stderr, os.environ)
+    sys.stdout = sys.stderr = stream
     for name in FOREIGN:
         os.environ.pop(f"WANDB_{name}", None)
-    os.environ |= {"WANDB_DATA_DIR": str(job.folder / "data"), "WANDB_ERROR_REPORTING": "false"}
-    identity = Identity.load(job.folder)
+    os.environ |= {"WANDB_DATA_DIR": str(job.run.wandb / "data"), "WANDB_ERROR_REPORTING": "false"}
+    identity = Identity.load(job.run.wandb)
     try:
-        # A live session may wait: the journal keeps everything meanwhile.
-        patience = 0.0 if job.live_from is None else float("inf")
-        with lease(job.folder, patience) if job.mode == "online" else nullcontext():
-            return _send(job, identity, log)
+        # A live session may wait: the log keeps everything meanwhile.
+        patience = 0.0 if job.trainer is None else float("inf")
+        with lease(job.run.wandb, patience) if job.mode == "online" else nullcontext():
+            return _send(job, identity, stream)
     except RunLockedError as error:
         _say(str(error))
         return Exit.BUSY
 
 
-def _send(job: Job, identity: Identity, log: Log) -> Exit:
+def _send(job: Job, identity: Identity, stream: GuardedStream) -> Exit:
     # It may have ended since somebody looked.
-    partial = job.partial and not has_ended(job.folder / JOURNAL)
+    partial = job.partial and not _has_ended(job.run)
     try:
         session = Session(
-            job.folder,
+            job.run,
             identity,
             job.mode,
             init_timeout=job.init_timeout,
@@ -149,25 +150,38 @@ def _send(job: Job, identity: Identity, log: Log) -> Exit:
     except Exception as error:
         _say(f"{type(error).__name__}: {error}")
         return Exit.UNREACHABLE
-    rows, state, sent = Rows(), "failed", 0
-    for event, offset in follow(job.folder / JOURNAL, job.live_from):
-        sent = offset
-        if event["kind"] == "finish":
-            state = event["state"]
-        if row := rows.add(event):
+    history = History()
+    for event in follow(job.run.events, live=job.trainer is not None):
+        if row := history.add(event):
             session.send(row)
+    result = _awaited_result(job.run) if history.ended == "done" else None
+    # A worker that died has written no end, and one that died before its result was not done.
+    state = "failed" if history.ended is None or (history.ended == "done" and result is None) else history.ended
     try:
         if partial:
             session.pause()
         else:
-            session.finish(rows, state)
+            session.finish(history.pending, state, result)
     except TimeoutError:
         return Exit.INCOMPLETE
-    if log.gave_up:
+    if stream.gave_up:
         return Exit.INCOMPLETE
-    end = rows.pending.step + (state == "done" and not partial) if rows.pending else 0
-    session.confirm(end, sent, ended=not partial)
+    end = history.pending.step + (state == "done" and not partial) if history.pending else 0
+    session.confirm(end, history.events, ended=not partial)
     return Exit.COMPLETE
+
+
+def _has_ended(run: RunDirectory) -> bool:
+    last = last_event(run.events)
+    return last is not None and last["kind"] == "end"
+
+
+def _awaited_result(run: RunDirectory) -> Result | None:
+    """The result of a run, which is written right after the end of its log."""
+    deadline = time.monotonic() + RESULT_SECONDS
+    while (result := run.result()) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return result
 
 
 def _say(reason: str) -> None:
@@ -177,38 +191,31 @@ def _say(reason: str) -> None:
 def main() -> int:
     """Parse the command line and upload."""
     parser = argparse.ArgumentParser(prog="python -m rdc_sweeps.tracking.uploader", description="Send a run to W&B.")
-    parser.add_argument("folder", type=Path, help="the wandb folder of a run directory")
+    parser.add_argument("folder", type=Path, help="a run's folder")
     parser.add_argument("mode", choices=["online", "offline"])
-    parser.add_argument(
-        "--live",
-        type=int,
-        nargs=2,
-        metavar=("OFFSET", "PID"),
-        help="follow the session of a process from this offset on",
-    )
-    parser.add_argument("--partial", action="store_true", help="the run goes on elsewhere: leave it open")
+    parser.add_argument("--live", type=int, metavar="PID", help="follow the training of this process to its end")
+    parser.add_argument("--partial", action="store_true", help="the run continues elsewhere: leave it open")
     parser.add_argument("--init-timeout", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--finish-timeout", type=float, default=300.0, metavar="SECONDS")
     given = parser.parse_args()
-    live_from, trainer = given.live or (None, None)
-    if trainer is not None:
+    if given.live is not None:
         # The training process decides what a signal to the whole job means.
         for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(name, signal.SIG_IGN)
         # A killed run sends nothing more until it is resumed.
-        end_with_process(trainer, Exit.CRASHED)
+        end_with_process(given.live, Exit.CRASHED)
+    folder = given.folder.absolute()
     job = Job(
-        given.folder.absolute(),
+        RunDirectory(folder.parent, folder.name),
         given.mode,
-        live_from=live_from,
-        trainer=trainer,
+        trainer=given.live,
         partial=given.partial,
         init_timeout=given.init_timeout,
         finish_timeout=given.finish_timeout,
     )
     try:
         return upload(job)
-    except UsageError as error:
+    except (UsageError, EventLogError) as error:
         _say(str(error))
         return error.exit_code
 

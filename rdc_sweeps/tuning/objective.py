@@ -3,7 +3,6 @@
 Test metrics are never read here.
 """
 
-import json
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import optuna
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Metrics, Stopped
 from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
 from rdc_sweeps.training.observers import Panel
@@ -172,11 +172,6 @@ class PruningObserver:
 
 
 def trained_epochs(directory: RunDirectory) -> list[EpochRecord]:
-    """The epochs that a run's metrics file tells of."""
-    try:
-        lines = directory.metrics.read_bytes().splitlines(keepends=True)
-    except FileNotFoundError:
-        return []
-    # A killed process may have left half a line.
-    entries = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return [EpochRecord.model_validate(entry["record"]) for entry in entries if "record" in entry]
+    """The epochs in a run's event log."""
+    events = read_events(directory.events)
+    return [EpochRecord.model_validate(event["record"]) for event in events if event["kind"] == "epoch"]

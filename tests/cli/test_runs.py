@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rdc_sweeps.runs.events import read_events
 from tests.cli.conftest import Cli
 
 RUN = [sys.executable, "-m", "rdc_sweeps", "run", "tiny"]
@@ -73,8 +74,10 @@ def test_killed_and_interrupted_runs_end_as_if_nothing_had_happened(
     assert cli("run", "tiny", *longer, RDC_SWEEP_THREADS="2").returncode == 0
     assert results(tmp_path / "runs") == results(tmp_path / "undisturbed")
     for folder in (tmp_path / "runs").iterdir():
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        assert [line["step"] for line in lines if "values" in line] == list(range(12))
+        events = read_events(folder / "events.jsonl")
+        assert [event["step"] for event in events if event["kind"] == "step"] == list(range(12))
+        calm = tmp_path / "undisturbed" / folder.name / "events.jsonl"
+        assert (folder / "events.jsonl").read_bytes() == calm.read_bytes()
 
 
 @pytest.mark.slow

@@ -52,7 +52,7 @@ def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_wa
         env={**environment, "RDC_SWEEP_WANDB": "offline"}, cwd=tmp_path, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        journal = wait_for_journal(tmp_path / "runs", 6)
+        log = wait_for_log(tmp_path / "runs", 6)
         with Backend() as backend:
             server = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": backend.url}
             first = cli("sync", **server)
@@ -69,22 +69,22 @@ def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_wa
             assert steps == list(range(len(steps)))
             assert len(steps) > sent
             assert "1 runs are at W&B already" in cli("sync", **server).stderr
-            # Of the step that may go on there is only the summary.
-            assert journal.read_text().count('"kind": "step"') == len(steps) + 1
+            # Of the last step, which a resumed run may add to, there is only the summary.
+            assert log.read_text().count('"kind": "step"') == len(steps) + 1
     finally:
         node.kill()
         node.wait()
 
 
-def wait_for_journal(root: Path, lines: int) -> Path:
-    """The journal of a run once it holds so many steps."""
+def wait_for_log(root: Path, lines: int) -> Path:
+    """The event log of a run once it holds so many steps."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
-        for path in root.glob("*/wandb/journal.jsonl"):
+        for path in root.glob("*/events.jsonl"):
             if path.read_text().count('"kind": "step"') >= lines:
                 return path
         time.sleep(0.1)
-    raise TimeoutError("nothing was tracked")
+    raise TimeoutError("nothing was logged")
 
 
 def test_sync_watches_until_it_is_ended(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:

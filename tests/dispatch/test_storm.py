@@ -23,6 +23,7 @@ from rdc_sweeps import files
 from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import conduct
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
@@ -302,11 +303,10 @@ def test_a_storm_over_real_trainings_leaves_the_results_of_an_undisturbed_sweep(
         folder = path.parent
         for name in folder.glob("*.json"):
             json.loads(name.read_bytes())
-        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-        assert [line["step"] for line in lines if "values" in line] == list(range(2 * EPOCHS))
-        assert [line["record"]["epoch"] for line in lines if "record" in line] == list(range(EPOCHS))
-        calm = [json.loads(line) for line in (undisturbed / folder.name / "metrics.jsonl").read_text().splitlines()]
-        assert [line for line in lines if "values" in line] == [line for line in calm if "values" in line]
+        events = list(read_events(folder / "events.jsonl"))
+        assert [event["step"] for event in events if event["kind"] == "step"] == list(range(2 * EPOCHS))
+        assert [event["epoch"] for event in events if event["kind"] == "epoch"] == list(range(EPOCHS))
+        assert (folder / "events.jsonl").read_bytes() == (undisturbed / folder.name / "events.jsonl").read_bytes()
         attempts = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
         assert not overlaps(attempts)
         saved, wanted = (

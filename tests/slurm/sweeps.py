@@ -1,6 +1,5 @@
 """A user who runs small sweeps on the test cluster, and what can be seen of them."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Attempt, Status
 from tests.slurm.cluster import Cluster, wait_for
 
@@ -123,6 +122,5 @@ def endings(run: RunDirectory) -> list[str | None]:
 
 
 def steps(run: RunDirectory) -> list[int]:
-    """The steps in the run's metrics, in the order of the file."""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    return [line["step"] for line in lines if "values" in line]
+    """The steps in the run's event log, in the order of the file."""
+    return [event["step"] for event in read_events(run.events) if event["kind"] == "step"]

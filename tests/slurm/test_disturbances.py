@@ -92,7 +92,7 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
     for run in runs.values():
         peaceful = RunDirectory(tmp_path / "undisturbed", run.id)
         assert _result(run) == _result(peaceful)
-        assert run.metrics.read_text() == peaceful.metrics.read_text()
+        assert run.events.read_text() == peaceful.events.read_text()
 
 
 def _limit_the_time_of_the_last(cluster: Cluster) -> str:

@@ -39,7 +39,7 @@ def uploaders_of(folder: Path) -> list[int]:
             words = path.read_bytes().split(b"\0")
         except OSError:
             continue
-        if b"rdc_sweeps.tracking.uploader" in words and str(folder / "wandb").encode() in words:
+        if b"rdc_sweeps.tracking.uploader" in words and str(folder).encode() in words:
             found.append(int(path.parent.name))
     return found
 

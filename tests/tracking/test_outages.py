@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.tracking.supervisor import upload
 from tests.tracking.backend import Backend, Fault
 from tests.tracking.conftest import KEY
 from tests.tracking.observing import assert_complete, children_of, is_alive, uploaders_of, wait_for
-from tests.tracking.training import RUN, tracker, train
+from tests.tracking.training import RUN, Node
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -17,99 +18,99 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 def test_out_of_reach_all_the_time(fault: Fault, backend: Backend, tmp_path: Path) -> None:
     backend.fault = fault
     warnings: list[str] = []
-    observer = tracker(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
-    observer.start(0)
-    train(observer, 0, 25)
-    observer.finish("done")
+    node = Node(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
+    node.start()
+    node.train(0, 25)
+    node.finish("done")
     assert [warning[:20] for warning in warnings] == ["W&B cannot be used (", "W&B does not have al"]
     assert backend.runs == {} or fault is Fault.QUOTA
-    assert len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 1
+    assert len(list(tmp_path.glob("*/wandb/offline-run-*/*.wandb"))) == 1
 
     backend.fault = Fault.NONE
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert_complete(backend, 25)
 
 
 def test_no_server_at_all(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     warnings: list[str] = []
-    observer = tracker(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
-    observer.start(0)
-    train(observer, 0, 25)
-    observer.finish("done")
+    node = Node(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
+    node.start()
+    node.train(0, 25)
+    node.finish("done")
     assert "connection refused" in warnings[0]
-    assert len(list(tmp_path.glob("wandb/offline-run-*/*.wandb"))) == 1
+    assert len(list(tmp_path.glob("*/wandb/offline-run-*/*.wandb"))) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.DROP])
 def test_lost_in_the_middle(fault: Fault, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    observer = tracker(tmp_path, "online", finish_timeout=3.0, warn=warnings.append)
-    observer.start(0)
-    train(observer, 0, 15)
+    node = Node(tmp_path, "online", finish_timeout=3.0, warn=warnings.append)
+    node.start()
+    node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
     backend.fault = fault
-    train(observer, 15, 30)
-    observer.finish("done")
+    node.train(15, 30)
+    node.finish("done")
     (warning,) = warnings
     assert "nothing is lost, send it later" in warning
     backend.fault = Fault.NONE
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert_complete(backend, 30)
 
 
 def test_a_short_outage_mends_itself(backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    observer = tracker(tmp_path, "online", warn=warnings.append)
-    observer.start(0)
-    train(observer, 0, 15)
+    node = Node(tmp_path, "online", warn=warnings.append)
+    node.start()
+    node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
     backend.fault = Fault.ERROR
     before = backend.operations["file_stream"]
-    train(observer, 15, 30)
+    node.train(15, 30)
     backend.wait_for(lambda: backend.operations["file_stream"] > before)
     backend.fault = Fault.NONE
-    observer.finish("done")
+    node.finish("done")
     assert warnings == []
     assert_complete(backend, 30)
 
 
 def test_a_slow_server_gets_everything(backend: Backend, tmp_path: Path) -> None:
     backend.fault, backend.delay = Fault.SLOW, 1.0
-    observer = tracker(tmp_path, "online")
-    observer.start(0)
-    train(observer, 0, 25)
-    observer.finish("done")
+    node = Node(tmp_path, "online")
+    node.start()
+    node.train(0, 25)
+    node.finish("done")
     assert_complete(backend, 25)
 
 
 def test_an_upload_that_hangs_is_ended_with_the_run(backend: Backend, tmp_path: Path) -> None:
-    observer = tracker(tmp_path, "online", finish_timeout=1000.0)
-    observer.start(0)
-    train(observer, 0, 15)
+    node = Node(tmp_path, "online", finish_timeout=1000.0)
+    node.start()
+    node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
     backend.fault = Fault.HANG
-    train(observer, 15, 30)
-    uploaders = uploaders_of(tmp_path)
+    node.train(15, 30)
+    uploaders = uploaders_of(tmp_path / RUN)
     processes = uploaders + children_of(uploaders)
     assert len(processes) >= 2
-    observer.finish("preempted")
+    node.finish("preempted")
     wait_for(lambda: not any(is_alive(process) for process in processes))
     backend.fault = Fault.NONE
-    observer = tracker(tmp_path, "online")
-    observer.start(30)
-    train(observer, 30, 40)
-    observer.finish("done")
+    node = Node(tmp_path, "online")
+    node.start(30)
+    node.train(30, 40)
+    node.finish("done")
     assert_complete(backend, 40)
 
 
 def test_the_stop_button_is_ignored(backend: Backend, tmp_path: Path) -> None:
     backend.stop_requested = True
-    observer = tracker(tmp_path, "online")
-    observer.start(0)
-    train(observer, 0, 15)
-    log = tmp_path / "wandb" / "uploader.log"
+    node = Node(tmp_path, "online")
+    node.start()
+    node.train(0, 15)
+    log = tmp_path / RUN / "wandb" / "uploader.log"
     wait_for(lambda: log.exists() and "W&B asked to stop the run: ignored" in log.read_text(), 60.0)
-    train(observer, 15, 30)
-    observer.finish("done")
+    node.train(15, 30)
+    node.finish("done")
     assert_complete(backend, 30)

@@ -12,116 +12,116 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.errors import RunLockedError
-from rdc_sweeps.tracking.journal import JOURNAL
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.tracking.lease import SILENCE_SECONDS, STAMP, lease
 from rdc_sweeps.tracking.supervisor import is_sent, upload
 from tests.tracking.backend import Backend
 from tests.tracking.observing import assert_complete, wait_for
-from tests.tracking.training import RUN, loss, tracker, train
+from tests.tracking.training import RUN, Node, loss
 
 
-def steps_told(folder: Path) -> int:
-    path = folder / "wandb" / JOURNAL
-    return path.read_text().count('"kind": "step"') if path.exists() else 0
+def steps_logged(folder: Path) -> int:
+    return sum(event["kind"] == "step" for event in read_events(folder / RUN / "events.jsonl"))
 
 
 def offline_sessions(folder: Path) -> list[Path]:
-    return list(folder.glob("wandb/offline-run-*/*.wandb"))
+    return list(folder.glob("*/wandb/offline-run-*/*.wandb"))
 
 
 def test_a_run_in_progress_is_sent_in_parts_and_once(backend: Backend, tmp_path: Path) -> None:
-    node = tracker(tmp_path, "offline")
-    node.start(0)
-    train(node, 0, 15)
-    wait_for(lambda: steps_told(tmp_path) == 15 and bool(offline_sessions(tmp_path)))
-    upload(tmp_path / "wandb", in_progress=True)
+    node = Node(tmp_path, "offline")
+    node.start()
+    node.train(0, 15)
+    wait_for(lambda: steps_logged(tmp_path) == 15 and bool(offline_sessions(tmp_path)))
+    upload(RunDirectory(tmp_path, RUN), in_progress=True)
     # The newest step may still get an evaluation.
     run = backend.runs[RUN]
     assert [row["_step"] for row in run.history] == list(range(14))
     assert run.exit_code is None
-    assert is_sent(tmp_path / "wandb", in_progress=True)
-    assert not is_sent(tmp_path / "wandb", in_progress=False)
+    assert is_sent(RunDirectory(tmp_path, RUN), in_progress=True)
+    assert not is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
 
-    train(node, 15, 32)
-    wait_for(lambda: steps_told(tmp_path) == 32)
-    assert not is_sent(tmp_path / "wandb", in_progress=True)
+    node.train(15, 32)
+    wait_for(lambda: steps_logged(tmp_path) == 32)
+    assert not is_sent(RunDirectory(tmp_path, RUN), in_progress=True)
     # Its writer may be in the middle of a line.
-    with (tmp_path / "wandb" / JOURNAL).open("a") as file:
-        file.write('{"kind": "step", "st')
+    with (tmp_path / RUN / "events.jsonl").open("a") as file:
+        file.write('{"sequence": 34, "kind"')
         file.flush()
-        upload(tmp_path / "wandb", in_progress=True)
-        os.truncate(file.name, file.tell() - 20)
+        upload(RunDirectory(tmp_path, RUN), in_progress=True)
+        os.truncate(file.name, file.tell() - 23)
     assert [row["_step"] for row in run.history] == list(range(31))
     assert run.exit_code is None
     assert len(offline_sessions(tmp_path)) == 1
 
     node.finish("done")
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert_complete(backend, 32)
     assert run.exit_code == 0
-    assert is_sent(tmp_path / "wandb", in_progress=False)
+    assert is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
     assert not offline_sessions(tmp_path)
 
 
 def test_a_run_that_ended_since_somebody_looked_is_closed(backend: Backend, tmp_path: Path) -> None:
-    node = tracker(tmp_path, "offline")
-    node.start(0)
-    train(node, 0, 12)
+    node = Node(tmp_path, "offline")
+    node.start()
+    node.train(0, 12)
     node.finish("done")
-    upload(tmp_path / "wandb", in_progress=True)
+    upload(RunDirectory(tmp_path, RUN), in_progress=True)
     assert_complete(backend, 12)
     assert backend.runs[RUN].exit_code == 0
 
 
 def test_a_preempted_run_that_was_sent_goes_on_offline_and_is_sent_again(backend: Backend, tmp_path: Path) -> None:
-    node = tracker(tmp_path, "offline")
-    node.start(0)
-    train(node, 0, 25)
-    wait_for(lambda: steps_told(tmp_path) == 25)
-    upload(tmp_path / "wandb", in_progress=True)
+    node = Node(tmp_path, "offline")
+    node.start()
+    node.train(0, 25)
+    wait_for(lambda: steps_logged(tmp_path) == 25)
+    upload(RunDirectory(tmp_path, RUN), in_progress=True)
     node.finish("preempted")
     # The checkpoint is older than what was sent.
-    node = tracker(tmp_path, "offline")
+    node = Node(tmp_path, "offline")
     node.start(20)
-    train(node, 20, 41)
-    wait_for(lambda: steps_told(tmp_path) == 41)
-    upload(tmp_path / "wandb", in_progress=True)
+    node.train(20, 41)
+    wait_for(lambda: steps_logged(tmp_path) == 41)
+    upload(RunDirectory(tmp_path, RUN), in_progress=True)
     node.finish("done")
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert_complete(backend, 41)
 
 
 def test_the_machine_that_sends_is_not_recorded_as_the_one_that_trained(backend: Backend, tmp_path: Path) -> None:
-    node = tracker(tmp_path, "offline")
-    node.start(0)
-    train(node, 0, 12)
+    node = Node(tmp_path, "offline")
+    node.start()
+    node.train(0, 12)
     node.finish("done")
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert backend.runs[RUN].events == []
     metadata = backend.runs[RUN].files.get("wandb-metadata.json", b"{}")
     assert "host" not in json.loads(metadata)
 
 
 def test_what_a_node_sends_itself_is_left_to_it(backend: Backend, tmp_path: Path) -> None:
-    node = tracker(tmp_path, "online")
-    node.start(0)
-    train(node, 0, 15)
+    node = Node(tmp_path, "online")
+    node.start()
+    node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
     with pytest.raises(RunLockedError, match=rf"process \d+ on {os.uname().nodename} is sending the run"):
-        upload(tmp_path / "wandb", in_progress=True)
-    train(node, 15, 30)
+        upload(RunDirectory(tmp_path, RUN), in_progress=True)
+    node.train(15, 30)
     node.finish("done")
     assert_complete(backend, 30)
-    assert is_sent(tmp_path / "wandb", in_progress=False)
+    assert is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
 
 
 def test_a_live_session_waits_for_an_upload_to_end(backend: Backend, tmp_path: Path) -> None:
-    (tmp_path / "wandb").mkdir()
-    with lease(tmp_path / "wandb"):
-        node = tracker(tmp_path, "online")
-        node.start(0)
-        train(node, 0, 15)
-        wait_for(lambda: steps_told(tmp_path) == 15)
+    (tmp_path / RUN / "wandb").mkdir(parents=True)
+    with lease(tmp_path / RUN / "wandb"):
+        node = Node(tmp_path, "online")
+        node.start()
+        node.train(0, 15)
+        wait_for(lambda: steps_logged(tmp_path) == 15)
     node.finish("done")
     assert [value for _, value in backend.runs[RUN].series("loss")] == [pytest.approx(loss(step)) for step in range(15)]
 
@@ -165,7 +165,7 @@ def test_half_a_stamp_is_nobody(tmp_path: Path) -> None:
 
 
 def test_an_upload_of_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
-    assert not is_sent(tmp_path, in_progress=False)
+    assert not is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
     done = subprocess.run(
         [sys.executable, "-m", "rdc_sweeps.tracking.uploader", str(tmp_path), "online"], capture_output=True, text=True
     )
@@ -176,14 +176,14 @@ def test_an_upload_of_a_folder_without_a_run_says_so(tmp_path: Path) -> None:
 NODE = """
 import sys, time
 from pathlib import Path
-from tests.tracking.training import tracker, train
-observer = tracker(Path(sys.argv[1]), sys.argv[2])
+from tests.tracking.training import Node
+node = Node(Path(sys.argv[1]), sys.argv[2])
 first, end = int(sys.argv[3]), int(sys.argv[4])
-observer.start(first)
+node.start(first)
 for step in range(first, end):
-    train(observer, step, step + 1)
+    node.train(step, step + 1)
     time.sleep(0.05)
-observer.finish("done")
+node.finish("done")
 """
 
 
@@ -192,14 +192,14 @@ observer.finish("done")
 def test_a_storm_of_kills_and_uploads_loses_and_doubles_nothing(seed: int, backend: Backend, tmp_path: Path) -> None:
     """A node that is killed and resumed, offline or online, while two others send what there is."""
     dice = random.Random(seed)
-    end, told, ended, sent = 70, 0, threading.Event(), [0, 0]
+    end, logged, ended, sent = 70, 0, threading.Event(), [0, 0]
 
     def send_again(index: int) -> None:
         while not ended.wait(dice.random()):
-            if not (tmp_path / "wandb" / "identity.json").exists():
+            if not (tmp_path / RUN / "wandb" / "identity.json").exists():
                 continue
             try:
-                upload(tmp_path / "wandb", in_progress=True)
+                upload(RunDirectory(tmp_path, RUN), in_progress=True)
                 sent[index] += 1
             except RunLockedError:
                 continue
@@ -209,7 +209,7 @@ def test_a_storm_of_kills_and_uploads_loses_and_doubles_nothing(seed: int, backe
         sender.start()
     path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     while True:
-        first = max(0, told - dice.randrange(12)) if told else 0
+        first = max(0, logged - dice.randrange(12)) if logged else 0
         mode = dice.choice(["offline", "offline", "online"])
         node = subprocess.Popen(
             [sys.executable, "-c", NODE, str(tmp_path), mode, str(first), str(end)],
@@ -217,15 +217,15 @@ def test_a_storm_of_kills_and_uploads_loses_and_doubles_nothing(seed: int, backe
         )
         try:
             # The last one may end as it likes.
-            node.wait(dice.uniform(2.0, 4.0) if told < end // 2 else None)
+            node.wait(dice.uniform(2.0, 4.0) if logged < end // 2 else None)
             break
         except subprocess.TimeoutExpired:
             node.kill()
             node.wait()
-        told = steps_told(tmp_path)
+        logged = steps_logged(tmp_path)
     ended.set()
     for sender in senders:
         sender.join()
-    upload(tmp_path / "wandb")
+    upload(RunDirectory(tmp_path, RUN))
     assert_complete(backend, end)
     assert sum(sent) > 0

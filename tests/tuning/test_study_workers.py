@@ -1,6 +1,5 @@
 """The number of trials is exact, whatever the storage and whatever happens to workers."""
 
-import json
 import multiprocessing
 import os
 import random
@@ -14,6 +13,7 @@ import pytest
 
 from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.tuning.study import Study, open_study
 from rdc_sweeps.tuning.study_workers import work_in_pool, work_on_study
@@ -55,8 +55,8 @@ def assert_exact(study: Study, trials: int) -> None:
     runs = [run for trial in summary.trials for run in trial.runs.values()]
     assert len(set(runs)) == trials
     for run in runs:
-        lines = RunDirectory(study.folder.root, run).metrics.read_text().splitlines()
-        steps = [entry["step"] for line in lines if "values" in (entry := json.loads(line))]
+        events = read_events(RunDirectory(study.folder.root, run).events)
+        steps = [event["step"] for event in events if event["kind"] == "step"]
         assert max(Counter(steps).values()) == 1
         assert steps == sorted(steps)
     for trial in study.optuna.trials:
@@ -121,11 +121,8 @@ def test_workers_that_draw_the_same_run_share_it(where: Where, tuned: Make) -> N
     assert len(values) <= 2
     assert all(trial.value == values[trial.runs["0"]] for trial in summary.trials)
     for run in values:
-        steps = [
-            entry["step"]
-            for entry in map(json.loads, RunDirectory(where.root, run).metrics.open())
-            if "values" in entry
-        ]
+        events = read_events(RunDirectory(where.root, run).events)
+        steps = [event["step"] for event in events if event["kind"] == "step"]
         assert steps == list(range(EPOCHS * STEPS))
 
 

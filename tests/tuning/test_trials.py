@@ -17,6 +17,7 @@ from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Attempt, Origin, Stopped
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
@@ -130,7 +131,7 @@ def test_hopeless_trials_end_early_and_say_so(journal: Where, opened: Open, run:
         assert stopped is not None
         assert f"study example, trial {trial.number}" in stopped.detail
         assert trial.epochs == max(trial.curve) < EPOCHS
-        assert len(found.metrics.read_text().splitlines()) == trial.epochs * (STEPS + 1)
+        assert len(list(read_events(found.events))) == trial.epochs * (STEPS + 1) + 1
     assert summary.epochs_saved == sum(EPOCHS - trial.epochs for trial in pruned)
     assert summary.epochs_spent + summary.epochs_saved == 12 * EPOCHS
     assert summary.best is not None

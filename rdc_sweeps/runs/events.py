@@ -1,0 +1,199 @@
+"""The event log of a run: all that its training reported, in order, one JSON object a line.
+
+    {"sequence": 7, "kind": "step", "step": 5, "epoch": 1, "values": {"loss": 0.25}, "checksum": "9c1f03aa"}
+
+| kind   | besides `sequence`, `kind`, `step` and `checksum`                                     |
+|--------|---------------------------------------------------------------------------------------|
+| step   | epoch; values: losses, diagnostics, learning rates                                    |
+| panels | epoch; panels: picture files, relative to the run's folder, by title                  |
+| epoch  | epoch; record: mean losses, test and validation metrics; the last line of its epoch   |
+| end    | state: how the worker ended; only as the last line                                    |
+
+`sequence` counts the lines from 0. `checksum` is the CRC-32 of all bytes of the line before it, so every flipped byte
+is noticed. Nothing in a line depends on the clock or the machine: a run that was killed and resumed ends with the same
+log as one that was not.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Self
+
+from rdc_sweeps.errors import EventLogError
+
+Event = dict[str, Any]
+"""A line of the log, without its checksum."""
+
+_SEAL = b', "checksum": "'
+_SEAL_END = b'"}\n'
+_TAIL_BYTES = 2**14
+_REMEDY = "restore the file from a backup, or train the run from the beginning with --rerun"
+
+
+def encode(event: Mapping[str, Any], sequence: int) -> bytes:
+    """The line of an event."""
+    body = json.dumps({"sequence": sequence, **event}).encode()[:-1]
+    return body + _SEAL + b"%08x" % zlib.crc32(body) + _SEAL_END
+
+
+def decode(line: bytes, sequence: int) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: The line is damaged, or is not number `sequence`.
+    """
+    body, seal, checksum = line.rpartition(_SEAL)
+    if not seal or checksum != b"%08x" % zlib.crc32(body) + _SEAL_END:
+        raise ValueError("is damaged: its checksum does not fit")
+    event: Event = json.loads(body + b"}")
+    if event["sequence"] != sequence:
+        raise ValueError(f"has sequence number {event['sequence']} where {sequence} belongs")
+    return event
+
+
+class EventReader:
+    """Reads a log as it grows. One that a resumed run has replaced is read from its beginning again.
+
+    Args:
+        path: The log; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Kept open: the inode of a replaced log cannot be used again meanwhile.
+        self._file: IO[bytes] | None = None
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def read(self) -> Iterator[Event]:
+        """The events since the last call. A line that is still being written is left for the next.
+
+        Raises:
+            EventLogError: A line is damaged.
+        """
+        self._open()
+        if self._file is None:
+            return
+        while True:
+            start = self._file.tell()
+            line = self._file.readline()
+            if not line.endswith(b"\n"):
+                self._file.seek(start)
+                return
+            try:
+                event = decode(line, self._sequence)
+            except ValueError as error:
+                self._file.seek(start)
+                raise EventLogError(f"{self.path}: line {self._sequence + 1} {error}; {_REMEDY}") from error
+            self._sequence += 1
+            yield event
+
+    def _open(self) -> None:
+        try:
+            if self._file is not None and os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                return
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        self.close()
+        self._file, self._sequence = file, 0
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """The events of a log as far as it is written; none if there is no log.
+
+    Raises:
+        EventLogError: A line is damaged.
+    """
+    with EventReader(path) as reader:
+        yield from reader.read()
+
+
+def last_event(path: Path) -> Event | None:
+    """The last complete event, read from the end of the file; None if there is none, or it is damaged."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            length = 0
+            while length < size:
+                length = min(size, max(_TAIL_BYTES, 4 * length))
+                file.seek(size - length)
+                tail = file.read(length)
+                end = tail.rfind(b"\n") + 1
+                start = tail.rfind(b"\n", 0, end - 1) + 1 if end else 0
+                if end and (start or length == size):
+                    return _unnumbered(tail[start:end])
+    except FileNotFoundError:
+        pass  # not begun
+    return None
+
+
+def _unnumbered(line: bytes) -> Event | None:
+    try:
+        sequence = int(json.loads(line)["sequence"])
+        return decode(line, sequence)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
+    """The lines that a run keeps which goes on with `step`: those of earlier steps and epochs, all of them.
+
+    What comes after them is of no interest: a killed worker may have left half a line there.
+
+    Args:
+        path: The log; it may be missing if `step` is 0.
+        step: Steps that the checkpoint has behind it.
+        steps_per_epoch: Steps of an epoch.
+
+    Raises:
+        EventLogError: A line that belongs there is damaged, missing or out of place.
+    """
+    try:
+        # Not `splitlines`, which takes a carriage return for an end.
+        lines = [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]]
+        problem = f"it ends after line {len(lines)}"
+    except FileNotFoundError:
+        lines, problem = [], "there is no such file"
+        if step and path.with_name(FORMER_LOG).exists():
+            problem += f" ({FORMER_LOG} is of an earlier version, which can finish the run)"
+    kept: list[bytes] = []
+    steps = epochs = 0
+    for line in lines:
+        try:
+            event = decode(line, len(kept))
+        except ValueError as error:
+            problem = f"line {len(kept) + 1} {error}"
+            break
+        if event["kind"] == "end" or event["step"] >= step:
+            problem = f"line {len(kept) + 1} is of step {event['step']} already"
+            break
+        expected = {"step": ("step", steps), "epoch": ("epoch", epochs)}.get(event["kind"])
+        if expected is not None and event[expected[0]] != expected[1]:
+            problem = f"line {len(kept) + 1} is of {expected[0]} {event[expected[0]]} where {expected[1]} belongs"
+            break
+        steps += event["kind"] == "step"
+        epochs += event["kind"] == "epoch"
+        kept.append(line)
+    if steps < step or epochs < step // steps_per_epoch:
+        raise EventLogError(
+            f"{path}: {problem}, but the checkpoint is at step {step}, and the log must tell of all before; {_REMEDY}"
+        )
+    return kept
+
+
+FORMER_LOG = "metrics.jsonl"
+"""What runs of version 1 wrote instead."""

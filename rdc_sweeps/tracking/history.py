@@ -1,0 +1,70 @@
+"""The W&B history of a run: its event log as one row for each step."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rdc_sweeps.runs.events import Event
+
+
+@dataclass
+class HistoryRow:
+    """Everything that was logged at one step; W&B stores it as one line of history."""
+
+    step: int
+    values: dict[str, float] = field(default_factory=dict)
+    panels: dict[str, str] = field(default_factory=dict)
+    """Picture files, relative to the run's folder, by title."""
+    epoch_keys: frozenset[str] = frozenset()
+    """Keys of `values` that belong on an epoch axis."""
+
+
+class History:
+    """Collects events into rows.
+
+    A row is complete once an event of a later step has come, or the run is done: until then a resumed run may still
+    add to it, and W&B takes each step only once.
+
+    Attributes:
+        pending: The row that is not complete.
+        ended: How the worker ended that wrote the log: done, failed or preempted; None while it works, or if it died.
+        events: How many events were added.
+    """
+
+    def __init__(self) -> None:
+        self.pending: HistoryRow | None = None
+        self.ended: str | None = None
+        self.events = 0
+
+    def add(self, event: Event) -> HistoryRow | None:
+        """Add one event and return the row that it completes, if it does."""
+        self.events = event["sequence"] + 1
+        self.ended = event["state"] if event["kind"] == "end" else None
+        if event["kind"] == "end" or (self.pending is not None and event["step"] < self.pending.step):
+            # An earlier step: a resumed run has cut its log while it was being read.
+            return None
+        complete = None
+        if self.pending is None or event["step"] > self.pending.step:
+            complete, self.pending = self.pending, HistoryRow(event["step"])
+        row = self.pending
+        match event["kind"]:
+            case "step":
+                row.values.update(event["values"])
+            case "panels":
+                row.panels.update(event["panels"])
+                row.values["epoch"] = event["epoch"]
+            case "epoch":
+                metrics = epoch_values(event["record"])
+                row.values.update(metrics, epoch=event["epoch"])
+                row.epoch_keys |= frozenset(metrics)
+        return complete
+
+
+def epoch_values(record: dict[str, Any]) -> dict[str, float]:
+    """W&B's names and values of an epoch's record: `train/...` losses, `test/...` and `validation/...` metrics."""
+    splits = {"train": record["losses"], "test": record["test"], "validation": record["validation"] or {}}
+    return {
+        f"{split}/{name}": value
+        for split, values in splits.items()
+        for name, value in values.items()
+        if value is not None
+    }
