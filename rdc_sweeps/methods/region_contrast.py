@@ -20,9 +20,9 @@ from rdc_sweeps.specs.method import RegionContrast
 class RegionContrastMethod(Method):
     """Supervised losses on view 1, and the contrast between tasks on view 2 (or view 1 if there is one view).
 
-    For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of one and the label of the other
-    into one space, where their regions are contrasted. L_RC is the mean over an image's pairs and over the images of
-    the batch.
+    For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of one and the label of the
+    other into one space, where their regions are contrasted. L_RC is the mean over an image's pairs and over the images
+    of the batch.
     """
 
     def __init__(self, spec: RegionContrast, tasks: tuple[Task, ...], classes: int) -> None:
