@@ -1,6 +1,5 @@
-"""tables, validate, schema, config: what there is to run, and whether it is right."""
+"""tables, validate, schema, config: the experiments and settings, and whether they are valid."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -19,17 +18,7 @@ from rdc_sweeps.cli.options import (
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings
-from rdc_sweeps.specs.schema import json_schema
-
-
-class SchemaChoice(StrEnum):
-    """Files that have a schema."""
-
-    table = "table"
-    profile = "profile"
-    compat = "compat"
-    study = "study"
-    run = "run"
+from rdc_sweeps.specs.schema import SchemaName, json_schema
 
 
 def register(app: typer.Typer) -> None:
@@ -102,10 +91,10 @@ def validate(
 
 
 def schema(
-    name: Annotated[SchemaChoice, typer.Argument(help="Which file's schema.")] = SchemaChoice.table,
+    name: Annotated[SchemaName, typer.Argument(help="Which file's schema.")] = "table",
 ) -> None:
     """Print the JSON Schema of a table, a profile or a resolved run."""
-    print_json(json_schema(name.value))
+    print_json(json_schema(name))
 
 
 def config(as_json: JsonOption = False) -> None:
