@@ -9,8 +9,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rdc_sweeps.monitoring.groups import Group as RunGroup
-from rdc_sweeps.monitoring.views import View
+from rdc_sweeps.monitoring.groups import RunGroup
+from rdc_sweeps.monitoring.views import RunView
 
 NATURAL_WIDTH = 1000
 """Wider than any board, to measure one."""
@@ -58,7 +58,7 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Board:
-    """The renderable: it chooses its columns when it is told the width.
+    """A renderable that chooses its columns when it is given the width.
 
     Args:
         groups: What is shown, each under its heading.
@@ -89,16 +89,16 @@ def _group(group: RunGroup, layout: Layout) -> list[RenderableType]:
     if group.views:
         parts.append(_table(group.views, layout))
     for view in group.views:
-        if (told := _told_of(view)) is not None:
+        if (remark := _remark(view)) is not None:
             sign, style = ("✗", "red") if view.state == "failed" else ("!", "yellow")
             line = Table.grid(padding=(0, 1))
-            line.add_row(Text(sign, style=style), Text(f"{_name(view)}: {told}", style=style, overflow="fold"))
+            line.add_row(Text(sign, style=style), Text(f"{_name(view)}: {remark}", style=style, overflow="fold"))
             parts.append(line)
     return [Group(*parts)]
 
 
-def _told_of(view: View) -> str | None:
-    """What has to be said of a run below the table: why it failed, or is left alone."""
+def _remark(view: RunView) -> str | None:
+    """The line about a run below the table: why it failed, or why no worker is training it."""
     if view.state == "failed":
         return view.cause or "unknown"
     return view.cause if view.state in {"preempted", "planned"} else None
@@ -115,7 +115,7 @@ def _counts(group: RunGroup) -> Text:
     return line
 
 
-def _table(views: Sequence[View], layout: Layout) -> Table:
+def _table(views: Sequence[RunView], layout: Layout) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     rows = [_cells(view, layout) for view in views]
     # A column without anything in it is no column.
@@ -129,7 +129,7 @@ def _table(views: Sequence[View], layout: Layout) -> Table:
     return table
 
 
-def _cells(view: View, layout: Layout) -> dict[str, RenderableType]:
+def _cells(view: RunView, layout: Layout) -> dict[str, RenderableType]:
     """What stands under each title; empty texts where there is nothing to tell."""
     status, share, left = view.status, view.progress, view.seconds_left
     loss = status.values.get("loss") if status else None
@@ -151,7 +151,7 @@ def _cells(view: View, layout: Layout) -> dict[str, RenderableType]:
     return {title: cell for title, cell in cells.items() if title not in layout.without}
 
 
-def _place(view: View) -> str:
+def _place(view: RunView) -> str:
     """Where it is, or waits."""
     if view.waiting is not None:
         job = f"job {view.waiting.job}" if view.waiting.job else ""
@@ -161,7 +161,7 @@ def _place(view: View) -> str:
     return f"{view.status.host}, {view.status.job}" if view.status.job else view.status.host
 
 
-def _name(view: View) -> str:
+def _name(view: RunView) -> str:
     seed = view.subject.seed
     return (view.subject.name or view.subject.run) + ("" if seed is None else f" seed {seed}")
 
@@ -175,7 +175,7 @@ def _clock(seconds: float) -> str:
 def _shortened(groups: Sequence[RunGroup], lines: int) -> list[RunGroup]:
     """As many runs as there is room for, the most urgent; the others are only counted."""
     room = max(1, lines - FRAME_LINES * len(groups))
-    room -= sum(_told_of(view) is not None for group in groups for view in group.views)
+    room -= sum(_remark(view) is not None for group in groups for view in group.views)
     ranked = sorted(
         (URGENCY.index(view.state), number, place)
         for number, group in enumerate(groups)
@@ -191,18 +191,18 @@ def _shortened(groups: Sequence[RunGroup], lines: int) -> list[RunGroup]:
     return short
 
 
-def told_of(view: View) -> tuple[str, int]:
-    """What must change before a run is told of again: state and epoch."""
+def shown_state(view: RunView) -> tuple[str, int]:
+    """State and epoch: a run is shown again when either has changed."""
     return view.state, view.status.epoch if view.status else 0
 
 
-def changes(views: Sequence[View], told: dict[str, tuple[str, int]]) -> list[str]:
-    """A line for each run that is not as it was `told` of, which is updated."""
+def changes(views: Sequence[RunView], shown: dict[str, tuple[str, int]]) -> list[str]:
+    """A line for each run that differs from `shown`, which is updated."""
     lines = []
     for view in views:
-        if told.get(view.subject.run) == told_of(view):
+        if shown.get(view.subject.run) == shown_state(view):
             continue
-        told[view.subject.run] = told_of(view)
+        shown[view.subject.run] = shown_state(view)
         status = view.status
         parts = [f"{view.subject.title}: {view.state}"]
         if status and status.epochs:

@@ -1,4 +1,4 @@
-"""The dry run: what would be done, why, and how long that may take."""
+"""Dry runs: what would be done, why, and how long that may take."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -43,9 +43,9 @@ def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[s
     """Counts, and GPU-hours or core-hours by device."""
     counts = Counter(map(_kind, planned))
     todo = [one for one in planned if one.action != "skip"]
-    told = ", ".join(f"{number} {state}" for state, number in counts.items())
+    by_kind = ", ".join(f"{number} {state}" for state, number in counts.items())
     lines = [
-        f"{len(planned)} runs: {told}",
+        f"{len(planned)} runs: {by_kind}",
         f"{len(todo)} of {len(planned)} runs to do, {sum(one.steps for one in todo)} steps",
     ]
     for device in dict.fromkeys(one.device for one in found.values()):
@@ -62,7 +62,7 @@ def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[s
 
 def _kind(one: Planned) -> str:
     if one.action == "skip" and one.state not in {"done", "failed", "running"}:
-        # Somebody has a job for it.
+        # It has a Slurm job.
         return "queued"
     return "new" if one.state == "planned" else one.state
 

@@ -8,7 +8,7 @@ from rdc_sweeps.cli.console import build_progress, say
 from rdc_sweeps.dispatch.executors import Listener, Start
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile
-from rdc_sweeps.monitoring.views import look, subject_of
+from rdc_sweeps.monitoring.views import inspect, subject_of
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
@@ -53,7 +53,7 @@ class ConsoleListener(Listener):
         """Say why runs are not done, or how to see the results."""
         root = self.settings.root
         for one in unfinished:
-            view = look(subject_of(one.run), root, {})
+            view = inspect(subject_of(one.run), root, {})
             cause = "another process is working on it" if view.state == "running" else view.cause
             log = RunDirectory(root, one.run.id).log
             say(

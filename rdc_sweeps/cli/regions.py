@@ -1,4 +1,4 @@
-"""regions: compute and look at region maps."""
+"""regions: compute region maps."""
 
 from typing import Annotated
 

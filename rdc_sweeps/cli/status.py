@@ -1,4 +1,4 @@
-"""status: what runs, waits, has ended and failed, now or live."""
+"""status: which runs are running, queued, done or failed, now or live."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from rdc_sweeps.cli.options import (
 )
 from rdc_sweeps.cli.watching import table_groups, watching
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.monitoring.groups import Group, RunsFolder
+from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder
 from rdc_sweeps.monitoring.queueing import SlurmQueue
-from rdc_sweeps.monitoring.views import ENDED, look, subject_of
+from rdc_sweeps.monitoring.views import ENDED, inspect, subject_of
 from rdc_sweeps.settings import load_settings
 
 PAUSE_SECONDS = 0.2
@@ -34,10 +34,8 @@ def register(app: typer.Typer) -> None:
 
 
 def status(
-    table: Annotated[
-        str | None, typer.Argument(help="A table; default: all that there is.", show_default=False)
-    ] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until all have ended.")] = False,
+    table: Annotated[str | None, typer.Argument(help="A table; default: all runs.", show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Continue until all have ended.")] = False,
     study: Annotated[str | None, typer.Option(help="Only the trials of a study.", show_default=False)] = None,
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
@@ -58,22 +56,22 @@ def status(
         queue = SlurmQueue(settings.root)
         subjects = [subject_of(run) for run in runs]
 
-        def look_again() -> list[Group]:
+        def read() -> list[RunGroup]:
             waiting = queue.read()
-            views = [look(subject, settings.root, waiting) for subject in subjects]
+            views = [inspect(subject, settings.root, waiting) for subject in subjects]
             return queue.explained(table_groups(runs, views))
     else:
         settings = load_settings(root=root)
         queue = SlurmQueue(settings.root)
         folder = RunsFolder(settings.root)
 
-        def look_again() -> list[Group]:
+        def read() -> list[RunGroup]:
             return queue.explained(folder.groups(queue.read(), study=study))
 
     if watch and not as_json:
-        _watch(look_again, queue)
+        _watch(read, queue)
         return
-    groups = look_again()
+    groups = read()
     if as_json:
         print_json([_as_json(group) for group in groups])
     elif groups:
@@ -81,19 +79,19 @@ def status(
     else:
         messages.print(f"no {f'runs of study {study}' if study else 'runs'} in {settings.root}", highlight=False)
     if queue.problem:
-        messages.print(f"waiting jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
+        messages.print(f"queued jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
 
 
-def _watch(look_again: Callable[[], list[Group]], queue: SlurmQueue) -> None:
-    """Show the board until all runs have ended, or somebody has seen enough."""
-    last: list[Group] = []
+def _watch(read: Callable[[], list[RunGroup]], queue: SlurmQueue) -> None:
+    """Show the board until all runs have ended or the user interrupts it."""
+    last: list[RunGroup] = []
 
-    def remember() -> list[Group]:
-        last[:] = look_again()
+    def remember() -> list[RunGroup]:
+        last[:] = read()
         return last
 
     try:
-        with watching(remember, data, told={}) as show:
+        with watching(remember, data, shown={}) as show:
             show()
             while any(view.state not in ENDED for group in last for view in group.views):
                 time.sleep(PAUSE_SECONDS)
@@ -101,10 +99,10 @@ def _watch(look_again: Callable[[], list[Group]], queue: SlurmQueue) -> None:
     except KeyboardInterrupt:
         return
     if queue.problem:
-        messages.print(f"waiting jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
+        messages.print(f"queued jobs are not shown: {queue.problem}", style="yellow", markup=False, highlight=False)
 
 
-def _as_json(group: Group) -> dict[str, object]:
+def _as_json(group: RunGroup) -> dict[str, object]:
     return {
         "title": group.title,
         "counts": group.counts,

@@ -1,4 +1,4 @@
-"""A board that is looked at again and again: live on a terminal, a line per change elsewhere."""
+"""A board that is refreshed repeatedly: live on a terminal, a line per change elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,46 +8,46 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from rdc_sweeps.cli.board import Board, changes, told_of
+from rdc_sweeps.cli.board import Board, changes, shown_state
 from rdc_sweeps.cli.console import messages
-from rdc_sweeps.monitoring.groups import Group
-from rdc_sweeps.monitoring.views import Subject, View, Waiting, look, subject_of
+from rdc_sweeps.monitoring.groups import RunGroup
+from rdc_sweeps.monitoring.views import RunView, Subject, Waiting, inspect, subject_of
 from rdc_sweeps.specs.catalogue import Run
 
 REFRESH_SECONDS = 0.5
-LOOKING_SHARE = 0.1
-"""Share of the time that may be spent looking: many runs on a slow disk are looked at less often."""
+READING_SHARE = 0.1
+"""Share of the time that may be spent on reading: many runs on a slow disk are read less often."""
 
-Look = Callable[[], Sequence[Group]]
+Read = Callable[[], Sequence[RunGroup]]
 
 
 @contextmanager
-def watching(look_again: Look, console: Console, *, told: dict[str, tuple[str, int]]) -> Iterator[Callable[[], None]]:
-    """A function that looks and shows what changed, if it is time to; at the end all is shown once more.
+def watching(read: Read, console: Console, *, shown: dict[str, tuple[str, int]]) -> Iterator[Callable[[], None]]:
+    """A function that reads the runs and shows changes if a refresh is due; at the end all are shown once more.
 
     Args:
-        look_again: Reads the runs.
+        read: Reads the runs.
         console: Where to show them.
-        told: State and epoch of runs that need not be told off a terminal.
+        shown: State and epoch of runs as last shown; without a terminal only changes are shown.
     """
     if not console.is_terminal:
 
-        def tell() -> None:
-            for group in look_again():
-                for line in changes(group.views, told):
+        def print_changes() -> None:
+            for group in read():
+                for line in changes(group.views, shown):
                     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-        yield throttled(tell)
-        tell()
+        yield throttled(print_changes)
+        print_changes()
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield throttled(lambda: live.update(Board(look_again(), console.height - 1), refresh=True))
-        # What stays may be longer than the terminal is high.
-        live.update(Board(look_again()))
+        yield throttled(lambda: live.update(Board(read(), console.height - 1), refresh=True))
+        # The last board stays, and may be longer than the terminal is high.
+        live.update(Board(read()))
 
 
 def throttled(act: Callable[[], None]) -> Callable[[], None]:
-    """`act`, but only if it is time to: not too often, and the less often the longer it takes."""
+    """`act`, but not too often: the longer a call takes, the longer until the next."""
     due = 0.0
 
     def maybe() -> None:
@@ -56,35 +56,35 @@ def throttled(act: Callable[[], None]) -> Callable[[], None]:
         if begun >= due:
             act()
             ended = time.monotonic()
-            due = ended + max(REFRESH_SECONDS, (ended - begun) / LOOKING_SHARE)
+            due = ended + max(REFRESH_SECONDS, (ended - begun) / READING_SHARE)
 
     return maybe
 
 
 @contextmanager
 def local_board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
-    """The board of a sweep on this machine; runs that it has not begun wait in its own queue."""
+    """The board of a sweep on this machine; runs that it has not started are shown as queued."""
     subjects = [subject_of(run) for run in runs]
     begun = time.time()
-    final: dict[str, View] = {}
+    final: dict[str, RunView] = {}
 
-    def one(subject: Subject) -> View:
-        view = look(subject, root, {})
+    def one(subject: Subject) -> RunView:
+        view = inspect(subject, root, {})
         if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < begun):
-            view = look(subject, root, {subject.run: Waiting()})
+            view = inspect(subject, root, {subject.run: Waiting()})
         if view.state == "done":
             final[subject.run] = view
         return view
 
-    def look_again() -> list[Group]:
+    def read() -> list[RunGroup]:
         return table_groups(runs, [final.get(subject.run) or one(subject) for subject in subjects])
 
-    told = {subject.run: told_of(one(subject)) for subject in subjects}
-    with watching(look_again, messages, told=told) as watch:
+    shown = {subject.run: shown_state(one(subject)) for subject in subjects}
+    with watching(read, messages, shown=shown) as watch:
         yield watch
 
 
-def table_groups(runs: Sequence[Run], views: Sequence[View]) -> list[Group]:
-    """The rows x seeds of one table under its name."""
+def table_groups(runs: Sequence[Run], views: Sequence[RunView]) -> list[RunGroup]:
+    """The rows x seeds of one table, under its name."""
     run = runs[0]
-    return [Group(" ".join((f"{run.table.table} under profile {run.profile.profile}", *run.changes)), views)]
+    return [RunGroup(" ".join((f"{run.table.table} under profile {run.profile.profile}", *run.changes)), views)]

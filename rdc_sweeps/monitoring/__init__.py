@@ -1,1 +1,1 @@
-"""Watching runs and ending them from outside, by their directories and the batch system's queue."""
+"""Watching and cancelling runs from outside, by their directories and the queue of the batch system."""

@@ -18,17 +18,17 @@ from rdc_sweeps.dispatch.slurm.queue import Job
 from rdc_sweeps.dispatch.slurm.queue import cancel as end_jobs
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.monitoring.queueing import jobs_of
-from rdc_sweeps.monitoring.views import ENDED, State, Subject, look
+from rdc_sweeps.monitoring.views import ENDED, ShownState, Subject, inspect
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status, Stopped
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CancelledRun:
     """What was done about one run."""
 
     subject: Subject
-    before: State
+    before: ShownState
     done: Sequence[str]
     """Descriptions; empty if there was nothing to cancel."""
 
@@ -42,7 +42,7 @@ class Cancellation:
         problem: Why Slurm could not be asked to cancel jobs, if so; their workers will end as soon as they start.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[CancelledRun] = field(default_factory=list)
     problem: str | None = None
 
 
@@ -58,7 +58,7 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
     waiting: list[Job] = []
     for subject in subjects:
         directory, job = RunDirectory(root, subject.run), jobs.get(subject.run)
-        view = look(subject, root, {})
+        view = inspect(subject, root, {})
         done: list[str] = []
         if view.state not in ENDED and directory.folder.is_dir():
             directory.write_stopped(stopped)
@@ -70,8 +70,8 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
                 waiting.append(job)
             else:
                 done.append("will not be begun" if view.state == "planned" else "will not go on")
-        before: State = "queued" if job is not None and view.state in {"planned", "preempted"} else view.state
-        cancellation.outcomes.append(Outcome(subject, before, done))
+        before: ShownState = "queued" if job is not None and view.state in {"planned", "preempted"} else view.state
+        cancellation.outcomes.append(CancelledRun(subject, before, done))
     if waiting:
         try:
             end_jobs(waiting)

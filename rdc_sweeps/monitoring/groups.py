@@ -1,4 +1,4 @@
-"""Runs that belong together: the rows x seeds of a table, or what a runs folder holds of a table or a study."""
+"""Groups of runs: the rows x seeds of a table, or all runs of a table or study in a runs folder."""
 
 import os
 import re
@@ -8,22 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rdc_sweeps.monitoring.views import Queue, Subject, View, look, seed_of, subject_of_directory
+from rdc_sweeps.monitoring.views import Queue, RunView, Subject, inspect, seed_of, subject_of_directory
 from rdc_sweeps.runs.directory import RunDirectory
 
 READERS = 16
-"""Directories that are read at once: on a shared disk most of the time is waiting."""
+"""Directories that are read at once: on a shared disk most of the time is spent waiting."""
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """Runs under one heading."""
 
     title: str
-    views: Sequence[View]
-    """Those that are shown, in order."""
+    views: Sequence[RunView]
+    """The runs that are shown, in order."""
     more: Mapping[str, int] = field(default_factory=dict)
-    """How many others there are in each state, not shown."""
+    """Number of further runs in each state, which are not shown."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -48,7 +48,7 @@ class Group:
 
 
 class RunsFolder:
-    """The runs folder, read again and again: what cannot change is read once."""
+    """The runs folder, read repeatedly: what cannot change is read once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -64,20 +64,20 @@ class RunsFolder:
         with ThreadPoolExecutor(READERS) as readers:
             return list(readers.map(self._subject, sorted(found)))
 
-    def groups(self, queue: Queue, *, study: str | None = None) -> list[Group]:
-        """What there is by table and profile, or by study.
+    def groups(self, queue: Queue, *, study: str | None = None) -> list[RunGroup]:
+        """The runs by table and profile, or by study.
 
-        Of done runs only the number is told, unless they were not done at an earlier look.
+        Done runs are only counted, unless they were not done at an earlier call.
 
         Args:
-            queue: Runs that wait in the batch system's queue.
+            queue: Runs that wait in the queue of the batch system.
             study: Only this study, with its done runs.
         """
         subjects = self.subjects()
         with ThreadPoolExecutor(READERS) as readers:
             chosen = [one for one in subjects if study is None or one.study == study]
             views = list(readers.map(lambda one: self._look(one, queue, shows_done=study is not None), chosen))
-        members: dict[str, list[View]] = {}
+        members: dict[str, list[RunView]] = {}
         for view in views:
             members.setdefault(_heading(view.subject), []).append(view)
         return [self._group(title, members[title]) for title in sorted(members)]
@@ -87,21 +87,21 @@ class RunsFolder:
             self._subjects[run] = subject_of_directory(self.root, run)
         return self._subjects[run]
 
-    def _look(self, subject: Subject, queue: Queue, *, shows_done: bool) -> View:
+    def _look(self, subject: Subject, queue: Queue, *, shows_done: bool) -> RunView:
         hides_done = not shows_done and subject.run not in self._shown
         if hides_done and os.path.exists(f"{self.root}/{subject.run}/result.json"):  # noqa: PTH110 (no new objects)
-            return View(subject, "done")
+            return RunView(subject, "done")
         self._shown.add(subject.run)
         if subject.seed is None:
             subject = replace(subject, seed=seed_of(RunDirectory(self.root, subject.run)))
             self._subjects[subject.run] = subject
-        return look(subject, self.root, queue)
+        return inspect(subject, self.root, queue)
 
-    def _group(self, title: str, views: Sequence[View]) -> Group:
+    def _group(self, title: str, views: Sequence[RunView]) -> RunGroup:
         shown = [view for view in views if view.subject.run in self._shown]
         shown.sort(key=_place)
         hidden = len(views) - len(shown)
-        return Group(title, shown, {"done": hidden} if hidden else {})
+        return RunGroup(title, shown, {"done": hidden} if hidden else {})
 
 
 def _heading(subject: Subject) -> str:
@@ -110,7 +110,7 @@ def _heading(subject: Subject) -> str:
     return f"{subject.table} under profile {subject.profile}" if subject.table else "of no table"
 
 
-def _place(view: View) -> tuple[int, str, int]:
-    """Where a run stands in its group; the baseline of a study ahead of the trials."""
+def _place(view: RunView) -> tuple[int, str, int]:
+    """The position of a run in its group; the baseline of a study comes before the trials."""
     subject = view.subject
     return (-1 if subject.trial is None else subject.trial, subject.row, subject.seed or 0)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.queue import Job, LostJob, lost_jobs, queued
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.monitoring.groups import Group
-from rdc_sweeps.monitoring.views import View, Waiting
+from rdc_sweeps.monitoring.groups import RunGroup
+from rdc_sweeps.monitoring.views import RunView, Waiting
 
 LEFT_ALONE = frozenset({"planned", "preempted"})
 """States of runs on which no process is working and that have not ended."""
@@ -53,7 +53,7 @@ class SlurmQueue:
             self._inspected = set()
         return self._waiting
 
-    def explained(self, groups: Iterable[Group]) -> list[Group]:
+    def explained(self, groups: Iterable[RunGroup]) -> list[RunGroup]:
         """The groups, with the reason why submitted runs make no progress: how their jobs ended."""
         groups = list(groups)
         if self.problem is not None or not (self.root / "submissions").is_dir():
@@ -63,7 +63,7 @@ class SlurmQueue:
             self._lost, self._inspected = lost_jobs(self.root, left), left
         return [replace(group, views=[self._explained(view) for view in group.views]) for group in groups]
 
-    def _explained(self, view: View) -> View:
+    def _explained(self, view: RunView) -> RunView:
         gone = self._lost.get(view.subject.run)
         if gone is None or view.state not in LEFT_ALONE:
             return view

@@ -1,4 +1,4 @@
-"""A run as a reader sees it: what its directory says, and whether it waits in the batch system's queue."""
+"""Views of runs: the state in their directories, and whether they wait in the queue of the batch system."""
 
 import json
 import re
@@ -9,33 +9,33 @@ from typing import Any, Literal
 
 from rdc_sweeps.dispatch.plan import training_steps
 from rdc_sweeps.errors import SpecError
-from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.directory import State as OwnState
+from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.runs.records import Status
 from rdc_sweeps.specs.catalogue import Run
 
-State = OwnState | Literal["queued"]
+ShownState = State | Literal["queued"]
+"""The state of a run, or that it waits in a queue."""
 
 ENDED = frozenset({"done", "failed", "cancelled", "pruned"})
-"""States that nobody is to be waited for in."""
+"""Terminal states."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A place in a queue."""
+    """A run's place in a queue."""
 
     job: str | None = None
     reason: str = ""
-    """Why it waits, as the batch system says."""
+    """Why it waits, in the words of the batch system."""
 
 
 Queue = Mapping[str, Waiting]
-"""By run id."""
+"""Waiting runs by id."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Which run is looked at, and what it is called."""
+    """A run that is inspected, and its names."""
 
     run: str
     table: str = ""
@@ -45,11 +45,11 @@ class Subject:
     study: str | None = None
     trial: int | None = None
     steps: int = 0
-    """Steps of the whole training; 0 if nobody has counted them."""
+    """Steps of the whole training; 0 if unknown."""
 
     @property
     def name(self) -> str:
-        """What tells it from other runs of its group: the row, or the trial of a study."""
+        """Its name within its group: the row, or the trial of a study."""
         if self.study is None:
             return self.row
         return "baseline" if self.trial is None else f"trial {self.trial}"
@@ -62,11 +62,11 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class View:
-    """What is known of a run at a moment."""
+class RunView:
+    """What is known of a run at one moment."""
 
     subject: Subject
-    state: State
+    state: ShownState
     status: Status | None = None
     waiting: Waiting | None = None
     cause: str | None = None
@@ -74,14 +74,14 @@ class View:
 
     @property
     def progress(self) -> float | None:
-        """Share of the steps that were taken."""
+        """Share of the steps that are done."""
         if self.state == "done":
             return 1.0
         return min(1.0, self.status.step / self.status.steps) if self.status and self.status.steps else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the training needs at its present speed, if it is running."""
+        """Seconds until the training is done at its present speed, if it is running."""
         status = self.status
         if self.state != "running" or status is None or not status.rate:
             return None
@@ -117,13 +117,13 @@ class View:
 
 
 def subject_of(run: Run) -> Subject:
-    """What a resolved run is called."""
+    """The names of a resolved run."""
     profile, steps = run.profile.profile, training_steps(run.spec)
     return Subject(run.id, run.table.table, run.row.id, profile, run.spec.seed, steps=steps)
 
 
 def subject_of_directory(root: Path, run: str) -> Subject:
-    """What a run is called by its directory: little work, for there may be very many."""
+    """The names of a run from its directory; cheap, because there may be thousands."""
     try:
         with open(f"{root}/{run}/origin.json", "rb") as file:  # noqa: PTH123 (a third of the time)
             origin = json.load(file)
@@ -134,7 +134,7 @@ def subject_of_directory(root: Path, run: str) -> Subject:
 
 
 def seed_of(directory: RunDirectory) -> int | None:
-    """The seed in a run's spec; None if there is none to be read."""
+    """The seed in a run's spec; None if it cannot be read."""
     try:
         found = re.search(r"^seed: (\d+)$", directory.spec.read_text(encoding="utf-8"), re.MULTILINE)
     except (OSError, UnicodeDecodeError):
@@ -142,25 +142,25 @@ def seed_of(directory: RunDirectory) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def look(subject: Subject, root: Path, queue: Queue) -> View:
-    """Read a run's state and what belongs to it."""
+def inspect(subject: Subject, root: Path, queue: Queue) -> RunView:
+    """Read a run's state, progress and cause of failure from its directory."""
     directory = RunDirectory(root, subject.run)
     waiting = queue.get(subject.run)
     status = None
     try:
-        state: State = directory.state()
+        state: ShownState = directory.state()
         if state == "planned":
-            return View(subject, "queued" if waiting else state, None, waiting)
+            return RunView(subject, "queued" if waiting else state, None, waiting)
         status = directory.status()
         if state == "preempted" and waiting:
-            return View(subject, "queued", status, waiting)
-        return View(subject, state, status, None, _cause(directory, state))
+            return RunView(subject, "queued", status, waiting)
+        return RunView(subject, state, status, None, _cause(directory, state))
     except SpecError as error:
         # One damaged record must not hide the others.
-        return View(subject, "failed", status, None, " ".join(str(error).split()))
+        return RunView(subject, "failed", status, None, " ".join(str(error).split()))
 
 
-def _cause(directory: RunDirectory, state: State) -> str | None:
+def _cause(directory: RunDirectory, state: ShownState) -> str | None:
     if state == "failed" and (failure := directory.failure()):
         return failure.cause
     if state in {"cancelled", "pruned"} and (stopped := directory.stopped()):

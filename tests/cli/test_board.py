@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from rdc_sweeps.cli.board import Board, changes
-from rdc_sweeps.monitoring.groups import Group
-from rdc_sweeps.monitoring.views import State, Subject, View, Waiting
+from rdc_sweeps.monitoring.groups import RunGroup
+from rdc_sweeps.monitoring.views import RunView, ShownState, Subject, Waiting
 from rdc_sweeps.runs.records import Status
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -35,16 +35,16 @@ def status(step: int, *, rate: float | None = 2.0, **values: object) -> Status:
     )
 
 
-def view(row: str, state: State, seen: Status | None = None, seed: int = 0, **known: object) -> View:
+def view(row: str, state: ShownState, seen: Status | None = None, seed: int = 0, **known: object) -> RunView:
     subject = Subject(f"{row}-{seed}", "table3", row, "paper", seed, steps=1580)
-    return View(subject, state, seen, **known)  # type: ignore[arg-type]
+    return RunView(subject, state, seen, **known)  # type: ignore[arg-type]
 
 
 METRICS = {"mIoU": 41.234, "aErr": 0.51234, "mErr": 27.5, "mErr_released": 9.1}
 LOST = "DivergenceError: the loss is nan at step 812 of the training; lower training.network.learning_rate"
 
 
-def table() -> list[Group]:
+def table() -> list[RunGroup]:
     """Every state; long names; a run that has just begun."""
     views = [
         view("one-patch-vector", "done", status(1580, metrics=METRICS)),
@@ -58,16 +58,16 @@ def table() -> list[Group]:
         view("rand-patch-pixel", "pruned", status(158), cause="median of 7 trials"),
         view("rand-region-gaussian", "planned"),
     ]
-    return [Group("table3 under profile paper", views)]
+    return [RunGroup("table3 under profile paper", views)]
 
 
-def studies() -> list[Group]:
+def studies() -> list[RunGroup]:
     """Groups of a runs folder: names without seeds, and runs that are only counted."""
     trials = [
-        View(Subject(f"{number}", "table3", "r", "cpu", None, "tau", number), "running", status(79 * number))
+        RunView(Subject(f"{number}", "table3", "r", "cpu", None, "tau", number), "running", status(79 * number))
         for number in (3, 12)
     ]
-    return [Group("study tau", trials), Group("table1 under profile cpu", [], {"done": 10_000})]
+    return [RunGroup("study tau", trials), RunGroup("table1 under profile cpu", [], {"done": 10_000})]
 
 
 def text(board: Board, width: int) -> str:
@@ -116,7 +116,7 @@ def test_the_time_left_counts_running_and_queued_runs() -> None:
     (group,) = table()
     # 395 s for what runs, 790 s and 590 s for what waits, one at a time.
     assert group.seconds_left == pytest.approx(395 + 790 + 590)
-    assert Group("", []).seconds_left is None
+    assert RunGroup("", []).seconds_left is None
 
 
 def test_changes_are_told_once() -> None:

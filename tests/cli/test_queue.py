@@ -71,7 +71,7 @@ def test_a_slurm_that_does_not_answer_hides_nothing_else(
     shown = cli("status", "tiny", PATH=scheduler.path)
     assert shown.returncode == 0
     assert "2 runs: 2 planned" in shown.stdout
-    assert "waiting jobs are not shown: squeue: squeue: error: Unable to contact" in " ".join(shown.stderr.split())
+    assert "queued jobs are not shown: squeue: squeue: error: Unable to contact" in " ".join(shown.stderr.split())
     cancelled = cli("cancel", "tiny", PATH=scheduler.path)
     assert cancelled.returncode == 5
     assert {directory.state() for directory in submitted.values()} == {"cancelled"}

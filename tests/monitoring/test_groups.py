@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.monitoring import groups
-from rdc_sweeps.monitoring.groups import Group, RunsFolder
+from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder
 from rdc_sweeps.monitoring.views import Waiting
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from tests.monitoring.conftest import Bench
 
 
-def told(found: list[Group]) -> dict[str, dict[str, int]]:
+def told(found: list[RunGroup]) -> dict[str, dict[str, int]]:
     return {group.title: dict(group.counts) for group in found}
 
 
@@ -62,10 +62,10 @@ def test_of_done_runs_nothing_but_the_result_is_asked_for(bench: Bench, monkeypa
         bench.run(seed, "done")
     opened: list[str] = []
 
-    def look(subject: object, root: object, queue: object) -> None:
+    def inspect(subject: object, root: object, queue: object) -> None:
         opened.append(str(subject))
 
-    monkeypatch.setattr(groups, "look", look)
+    monkeypatch.setattr(groups, "inspect", inspect)
     monkeypatch.setattr(RunDirectory, "status", lambda _: pytest.fail("a status was read"))
     assert told(RunsFolder(bench.root).groups({})) == {"table3 under profile demo": {"done": 5}}
     assert opened == []

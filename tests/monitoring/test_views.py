@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.monitoring.views import Subject, Waiting, look, seed_of
+from rdc_sweeps.monitoring.views import Subject, Waiting, inspect, seed_of
 from rdc_sweeps.runs.directory import RunDirectory
 from tests.monitoring.conftest import Bench
 
@@ -12,7 +12,7 @@ STATES = ["planned", "preempted", "cancelled", "pruned", "failed", "done"]
 @pytest.mark.parametrize("state", STATES)
 def test_a_run_is_seen_in_its_state(bench: Bench, state: str) -> None:
     directory = bench.run(3, state)
-    view = look(Subject(directory.id), bench.root, {})
+    view = inspect(Subject(directory.id), bench.root, {})
     assert view.state == state
     assert view.cause == {"failed": "disk full", "cancelled": "by ada", "pruned": "by ada"}.get(state)
     assert view.as_json()["progress"] == {"planned": None, "done": 1.0}.get(state, 0.25)
@@ -21,7 +21,7 @@ def test_a_run_is_seen_in_its_state(bench: Bench, state: str) -> None:
 def test_what_is_worked_on_is_running_whatever_the_queue_says(bench: Bench) -> None:
     directory = bench.run(3, "preempted")
     with directory.lock():
-        assert look(Subject(directory.id), bench.root, {directory.id: Waiting("7")}).state == "running"
+        assert inspect(Subject(directory.id), bench.root, {directory.id: Waiting("7")}).state == "running"
 
 
 @pytest.mark.parametrize(
@@ -29,20 +29,20 @@ def test_what_is_worked_on_is_running_whatever_the_queue_says(bench: Bench) -> N
 )
 def test_what_has_not_ended_and_has_a_job_is_queued(bench: Bench, state: str, seen: str) -> None:
     directory = bench.run(3, state)
-    view = look(Subject(directory.id), bench.root, {directory.id: Waiting("7", "Priority")})
+    view = inspect(Subject(directory.id), bench.root, {directory.id: Waiting("7", "Priority")})
     assert view.state == seen
     assert (view.as_json()["job"] == "7") == (seen == "queued")
 
 
 def test_a_run_without_a_directory_is_planned_and_stays_without(tmp_path: Path) -> None:
-    assert look(Subject("0" * 16), tmp_path, {}).state == "planned"
+    assert inspect(Subject("0" * 16), tmp_path, {}).state == "planned"
     assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_record_is_said_and_hides_nothing_else(bench: Bench) -> None:
     directory = bench.run(3, "preempted")
     (directory.folder / "status.json").write_text("{")
-    view = look(Subject(directory.id), bench.root, {})
+    view = inspect(Subject(directory.id), bench.root, {})
     assert view.state == "failed"
     assert "status.json: is damaged" in (view.cause or "")
 
