@@ -123,8 +123,7 @@ def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -
     Returns:
         Tensor (B, width, *size), float32 or better.
     """
-    feature = torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1)
-    feature = feature.float() if feature.dtype.itemsize < 4 else feature
+    (feature,) = promote(torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1))
     if feature.shape[1] == width:
         return feature
     return F.conv2d(feature, _projection(feature.shape[1], width).to(feature)).relu()

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast.arithmetic import full_precision
+from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.method import Losses, Method, Predictions, ramped
 from rdc_sweeps.methods.supervised import supervised_losses, supervision
@@ -72,7 +72,7 @@ def condition(task: Task, prediction: Tensor) -> Tensor:
     [0, 1]. That removes the offset of logits and the length of normals, which the supervised losses ignore: a network
     could use them to pass the image itself to the module.
     """
-    prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
+    (prediction,) = promote(prediction)
     match task:
         case "semantic":
             return prediction.softmax(dim=1)

@@ -7,10 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.data.scene import VOID
 from rdc_sweeps.methods.method import Losses, Method
 from rdc_sweeps.specs.base import Task
-
-VOID = -1
 
 
 def semantic_loss(logits: Tensor, label: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ HUB_SECONDS = 5.0
 
 
 def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path | None) -> None:
-    """Fills `backbone.body` with the weights that `pretrained` names.
+    """Fill `backbone.body` with the weights that `pretrained` names.
 
     Keys of the classification head are ignored; other keys without a place in the architecture are logged.
 
