@@ -23,6 +23,7 @@ from typing import TextIO
 
 from rdc_sweeps.errors import EventLogError, RunLockedError, UsageError
 from rdc_sweeps.processes.children import end_with_process
+from rdc_sweeps.processes.signals import ignore_stop_signals
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import Event, EventReader, last_event
 from rdc_sweeps.runs.records import Result
@@ -200,8 +201,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.live is not None:
         # The training process decides what a signal to the whole job means.
-        for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
-            signal.signal(name, signal.SIG_IGN)
+        ignore_stop_signals()
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         # A killed run sends nothing more until it is resumed.
         end_with_process(given.live, Exit.CRASHED)
     folder = given.folder.absolute()
