@@ -69,7 +69,7 @@ def plan(table: Table, *, retry_failed: bool = False, rerun: bool = False, queue
     Args:
         table: From `load_table`.
         retry_failed: Try failed runs again, from their checkpoints.
-        rerun: Train everything anew that nobody is working on.
+        rerun: Train everything anew that no worker is training.
         queue: Also ask the executor's scheduler, if it has one, which runs have a job.
 
     Raises:
@@ -90,7 +90,7 @@ def run_table(
         table: From `load_table`.
         retry_failed: See `plan`.
         rerun: See `plan`; old directories are set aside.
-        listener: Is told what happens meanwhile.
+        listener: Receives what happens meanwhile.
 
     Returns:
         Ids of the runs that failed or, on this machine, are not done; empty if all went well.

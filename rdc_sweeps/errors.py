@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class RdcError(Exception):
-    """Base of every error that is the user's to mend. `exit_code` is what the command line returns for it."""
+    """Base of every error that the user can fix; `exit_code` is the exit code of the command line for it."""
 
     exit_code = 1
 

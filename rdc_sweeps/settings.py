@@ -1,4 +1,4 @@
-"""Where things are on this machine and how runs are carried out: nothing here changes a result.
+"""Settings: where things are on this machine and how runs are executed. Nothing here changes a result.
 
 Flags win over `RDC_SWEEP_*` variables, these over `rdc-sweep.toml` in the project (the working folder or one above
 it), that over `rdc-sweep/config.toml` in the XDG configuration folder, that over the defaults. Folders in a file are
@@ -63,8 +63,8 @@ class Settings(BaseSettings):
     executor: Literal["local", "slurm"] = Field("local", description="This machine, or Slurm jobs.")
     node: str = Field("a100", description="Profile of the Slurm nodes; [nodes.NAME] in a settings file defines one.")
     nodes: dict[str, dict[str, Any]] = Field({}, description="Profiles of Slurm nodes, laid over the shipped ones.")
-    retries: int = Field(2, ge=0, description="How often a run that died without progress is tried again.")
-    heartbeat: float = Field(1.0, gt=0, description="Seconds between signs of life; longer for large sweeps.")
+    retries: int = Field(2, ge=0, description="How often a run whose worker died without progress is started again.")
+    heartbeat: float = Field(1.0, gt=0, description="Seconds between heartbeats; longer for large sweeps.")
     wandb: Literal["online", "offline", "disabled"] | None = Field(
         None, description="Default: online if there is a key, else offline."
     )

@@ -41,7 +41,7 @@ class Layout:
 
     without: tuple[str, ...] = ()
     folded: bool = False
-    """Long names go on in the next line."""
+    """Whether long names wrap into the next line."""
 
 
 LAYOUTS = (

@@ -74,8 +74,8 @@ def _send(directories: list[RunDirectory], *, again: bool) -> None:
             failed += 1
             messages.print(f"{directory.id}: {error}", style="red", markup=False, highlight=False)
         else:
-            told = "in progress, sent as far as it is" if in_progress else "sent"
-            messages.print(f"{directory.id}: {told}", highlight=False)
+            how = "in progress, sent as far as it is" if in_progress else "sent"
+            messages.print(f"{directory.id}: {how}", highlight=False)
     if known:
         messages.print(f"{known} runs are at W&B already", highlight=False)
     if failed:

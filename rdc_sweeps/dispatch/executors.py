@@ -35,7 +35,7 @@ class Start:
 
 
 class Listener:
-    """Is told what an executor does, in this order; each method may be overridden, none needs to be."""
+    """Receives the events of an executor, in the order of these methods; override those that matter."""
 
     def planned(self, planned: Sequence[Planned]) -> None:
         """These runs will be trained or skipped on this machine."""
@@ -153,7 +153,7 @@ class LocalExecutor(Executor):
         return self.settings
 
     def inspect(self, planned: Sequence[Planned]) -> list[Planned]:
-        """The plan as it is: nobody else starts runs here."""
+        """The plan as it is: there is no queue."""
         return list(planned)
 
     def job_files(self, planned: Sequence[Planned]) -> list[str]:

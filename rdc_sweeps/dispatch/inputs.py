@@ -26,7 +26,7 @@ Check = Callable[[], object]
 """Raises an `RdcError` if an input is missing or damaged."""
 
 ReportBuild = Callable[[str, int, int], None]
-"""Is told what is being computed, how many images are done, and how many there are."""
+"""Receives what is being computed, how many images are done, and how many there are."""
 
 
 class PreparationError(RdcError):
@@ -102,7 +102,7 @@ def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) ->
     Args:
         runs: `runs.txt` of the submission, with a run id per line.
         settings: Of the job.
-        report: Is told of the progress.
+        report: Receives the progress.
     """
     submission = SubmissionDirectory(settings.root, runs.parent.name)
     specs = [RunDirectory(settings.root, run_id).read_spec() for run_id in submission.run_ids()]

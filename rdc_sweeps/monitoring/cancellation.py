@@ -69,7 +69,7 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
                 done.append(f"Slurm job {job.job_id} ended")
                 waiting.append(job)
             else:
-                done.append("will not be begun" if view.state == "planned" else "will not go on")
+                done.append("will not start" if view.state == "planned" else "will not resume")
         before: ShownState = "queued" if job is not None and view.state in {"planned", "preempted"} else view.state
         cancellation.outcomes.append(CancelledRun(subject, before, done))
     if waiting:

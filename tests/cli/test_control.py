@@ -48,7 +48,7 @@ def test_a_sweep_is_cancelled_and_goes_on_from_its_checkpoints(
     entries = {entry["title"]: entry for entry in json.loads(cancelled.stdout)}
     assert {entry["before"] for entry in entries.values()} == {"running", "planned"}
     assert entries["tiny/mtl seed 0"]["done"] == ["told to stop"]
-    assert entries["tiny/ours seed 0"]["done"] == ["will not be begun"]
+    assert entries["tiny/ours seed 0"]["done"] == ["will not start"]
     assert sweep.returncode == 1
     assert "cancelled: by " in told
     assert states(cli, *longer) == {"mtl": "cancelled", "ours": "cancelled"}

@@ -180,7 +180,7 @@ def node_profile(name: str, own: Mapping[str, Mapping[str, Any]]) -> NodeProfile
         raise UsageError(
             "\n".join(
                 ": ".join([".".join(["nodes", name, *map(str, problem["loc"])]), problem["msg"]])
-                # The value of a whole table helps nobody, and a setup command may hold a secret.
+                # The value of a whole table is too long to help, and a setup command may hold a secret.
                 + ("" if problem["loc"][:1] in {(), ("setup",)} else f", found {problem['input']!r}")
                 for problem in error.errors(include_url=False)
             )
