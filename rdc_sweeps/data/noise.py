@@ -1,9 +1,9 @@
 """Random numbers of the images of a training step.
 
-A number is a hash of its image's key and of its place in the requested tensor (counter-based, as in Salmon et
-al. 2011; the hash is the finaliser of SplitMix64, Steele et al. 2014). So an image's noise is a function of (seed,
-epoch, step, image) alone: it is the same in whichever process and position of a batch the image is, on CPUs and GPUs,
-and in whichever order numbers are drawn. There is no state, and nothing waits for a GPU.
+A number is a hash of its image's key and of its place in the requested tensor (counter-based, as in Salmon et al. 2011;
+the hash is the finaliser of SplitMix64, Steele et al. 2014). So an image's noise is a function of (seed, epoch, step,
+image) alone. It depends neither on the process that has the image nor on its position in the batch, nor on the order in
+which numbers are drawn, and is the same on CPUs and GPUs. There is no state, and nothing waits for a GPU.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 """Shifts and factors of SplitMix64's finaliser, as signed numbers."""
 
 _BITS = {torch.float32: 23, torch.float64: 52}
-"""Random bits of a number, so that neither end of (0, 1) can come out by rounding."""
+"""Random bits of a number: few enough that rounding never gives 0 or 1."""
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class _Level(nn.Module):
 
 def build_mapping(spec: MappingSpec, tasks: Sequence[Task], classes: int) -> MappingNetwork:
     """The mapping network of a spec, initialised from torch's global generator."""
-    # A quarter to a third faster on CPUs, and what tensor cores want.
+    # A quarter to a third faster on CPUs, and the layout that tensor cores need.
     return MappingNetwork(task_channels(tasks, classes), spec.channels).to(memory_format=torch.channels_last)
 
 

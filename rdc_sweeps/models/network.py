@@ -17,7 +17,7 @@ def task_channels(tasks: Sequence[Task], classes: int) -> dict[Task, int]:
 class Backbone(nn.Module, ABC):
     """An image to feature maps at several scales.
 
-    A new backbone is a subclass in a file of its own, and a line for its network in `registry.NETWORKS`.
+    To add a backbone, write a subclass in a file of its own and add a line for its network to `registry.NETWORKS`.
 
     Attributes:
         architecture: The timm model whose weights fit `body`.
@@ -44,10 +44,10 @@ class Backbone(nn.Module, ABC):
 class MultiTaskNetwork(nn.Module, ABC):
     """An image to a dense prediction of every task.
 
-    A new network is a subclass in a file of its own, and a line for its spec in `registry.NETWORKS`.
+    To add a network, write a subclass in a file of its own and add a line for its spec to `registry.NETWORKS`.
 
     Args:
-        backbone: The part that may have pretrained weights; None if nothing has.
+        backbone: The part that pretrained weights are for; None if there are none.
     """
 
     def __init__(self, backbone: Backbone | None) -> None:

@@ -30,11 +30,11 @@ NETWORKS: dict[type[Spec], NetworkBuilder] = {
     SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width),
     TaskExpertSpec: build_taskexpert,
 }
-"""Every network that is built in, by the type of its spec."""
+"""The built-in networks, by the type of their spec."""
 
 
 def new_network(spec: BackboneSpec, out_channels: Mapping[Task, int]) -> MultiTaskNetwork:
-    """The network of `spec`, without pretrained weights; no tasks leave it without heads."""
+    """The network of `spec`, without pretrained weights; without tasks it has no heads."""
     return implementation("rdc_sweeps.backbones", spec, NETWORKS)(spec, out_channels)
 
 
@@ -57,7 +57,7 @@ def build_network(
     network = new_network(spec, task_channels(tasks, classes))
     if network.backbone is not None:
         load_weights(network.backbone, spec.pretrained, weights_root)
-    # A quarter to a third faster on CPUs, and what tensor cores want.
+    # A quarter to a third faster on CPUs, and the layout that tensor cores need.
     return network.to(memory_format=torch.channels_last)
 
 
