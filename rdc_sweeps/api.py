@@ -15,6 +15,7 @@ from rdc_sweeps.specs.table import Selection
 
 if TYPE_CHECKING:
     from rdc_sweeps.reporting.report import Report
+    from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
 
 
 @dataclass(frozen=True)
@@ -117,3 +118,61 @@ def report(table: Table, *, selection: Selection | None = None, baseline: str | 
     from rdc_sweeps.reporting.report import build_report
 
     return build_report(table.runs, table.settings.root, selection=selection, baseline=baseline)
+
+
+def tune(
+    study: str = "covariance",
+    *,
+    trials: int | None = None,
+    workers: int | None = None,
+    storage: str | None = None,
+    table: str | None = None,
+    row: str | None = None,
+    name: str | None = None,
+    seeds: Sequence[int] | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
+    confirm: bool = True,
+    listener: "StudyListener | None" = None,
+    **settings: Any,
+) -> "StudyResult":
+    """Tune a row by trials on held-out images, and measure the best configuration on the test images.
+
+    A study of the same name is continued: finished trials stay, interrupted ones resume from their checkpoints.
+
+    Args:
+        study: Name of a study, or the path of its YAML file.
+        trials: How many trials it is to have in all; None: the file's number.
+        workers: Trials that run at once; None: as many as suit the machine or the node profile.
+        storage: URL of the storage of the trials; None: a journal in the study's folder.
+        table: Tune a row of this table; None: the study's.
+        row: Tune this row; None: the study's.
+        name: Name of the study's folder; None: `STUDY-PROFILE`.
+        seeds: Seeds of each trial; None: the file's.
+        changes: Fields that differ in every trial, as for `load_table`.
+        confirm: Train the best configuration with the confirmation seeds once all trials are finished.
+        listener: Is told what happens meanwhile.
+        **settings: See `load_table`.
+
+    Returns:
+        The trials, the best of them, and its confirmation. With Slurm, what there is when the jobs are submitted.
+
+    Raises:
+        UsageError: Something that does not exist, another study of this name, or a package that is missing.
+        SpecError: All problems of the study.
+        RdcError: Data, weights or region maps are missing or damaged.
+        UnavailableError: The storage or Slurm does not answer.
+    """
+    from rdc_sweeps.tuning.study_run import request_study, run_study
+
+    request = request_study(
+        study,
+        load_settings(**settings),
+        trials=trials,
+        storage=storage,
+        table=table,
+        row=row,
+        name=name,
+        seeds=seeds,
+        changes=assignments(changes),
+    )
+    return run_study(request, workers=workers, confirm=confirm, listener=listener)

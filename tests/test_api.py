@@ -68,6 +68,24 @@ def test_a_failed_run_is_returned_and_left_alone(tiny: rdc_sweeps.Table, tmp_pat
     assert [one.action for one in rdc_sweeps.plan(tiny, retry_failed=True)] == ["train"]
 
 
+def test_a_study_is_tuned_as_by_the_command(tiny: rdc_sweeps.Table, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        "study: small\ntitle: Small\ntable: tiny\nrow: ours\nobjective: {name: metric, metric: aErr}\n"
+        "space:\n  method.weight: {log: [0.01, 10]}\npruner: {name: none}\nconfirm: []\ntrials: 2\n"
+    )
+    found = rdc_sweeps.tune(str(path), changes={"training.epochs": 1}, workers=1, threads=1)
+    assert found.complete
+    summary = found.report.summary
+    assert [trial.phase for trial in summary.trials] == ["complete", "complete"]
+    assert summary.best is not None
+    assert summary.best.value == min(trial.value for trial in summary.trials if trial.value is not None)
+    planned = cli("tune", str(path), "--set", "training.epochs=1", "-n")
+    assert "2 trials asked, 2 finished, 0 to do" in planned.stderr
+    with pytest.raises(UsageError, match="no study 'smal'"):
+        rdc_sweeps.tune("smal")
+
+
 def test_what_does_not_exist_is_a_usage_error(tiny: rdc_sweeps.Table) -> None:
     with pytest.raises(UsageError, match="no table 'table9'"):
         rdc_sweeps.load_table("table9")

@@ -43,7 +43,7 @@ ENTRIES = (
     Entry("report", "reports", "Report a table: published beside measured results."),
     Entry("sync", "tracking", "Send what W&B lacks of tracked runs; harmless to repeat."),
     Entry("tune", "tune", "Tune a row by trials, and measure the choice on test images."),
-    Entry("study-worker", "study_workers"),
+    Entry("study-worker", "tune"),
     Entry("doctor", "doctor", "Examine this machine: GPUs, Slurm, disks, data, W&B, weights."),
     Entry("regions", "regions", "Compute region maps."),
 )

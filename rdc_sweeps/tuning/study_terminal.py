@@ -1,7 +1,7 @@
 """A study on a terminal: how far it is, and what it has found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.terminal import render_terminal
+from rdc_sweeps.tuning.study_progress import StudyProgress
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, short_titles, value_text, values_text
@@ -26,17 +27,6 @@ REASONS = 5
 """So many reasons of failed trials are shown."""
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a study is, beyond its trials."""
-
-    epochs: int
-    """Of a whole trial."""
-    baseline: str | None = None
-    """What the baseline row's runs are at, while trials wait for them."""
-    seconds_left: float | None = None
-
-
 def counts(summary: StudySummary) -> Text:
     """How many trials are finished, and how they ended."""
     line = Text(f"{summary.finished} of {summary.asked} trials finished")
@@ -48,7 +38,7 @@ def counts(summary: StudySummary) -> Text:
     return line.append(f"; {_epochs(summary.epochs_spent)} trained, {summary.epochs_saved} saved by pruning")
 
 
-def live_board(summary: StudySummary, progress: Progress, lines: int | None = None) -> RenderableType:
+def live_board(summary: StudySummary, progress: StudyProgress, lines: int | None = None) -> RenderableType:
     """A study while it runs: counts, best trial, trials in training.
 
     Args:

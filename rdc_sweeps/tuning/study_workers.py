@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import NoReturn
 
 from optuna.trial import TrialState
 
@@ -210,10 +211,21 @@ def work_in_pool(
 
 def enter_worker(
     root: Path, name: str, settings: Settings, trials: int, storage: str | None = None, work: Work | None = None
-) -> None:
-    """A process that works on a study: what it says goes to the study's folder; ends the process with its code."""
+) -> NoReturn:
+    """Work on a study in this process, log to the study's folder, and end the process with the exit code."""
     log_to(StudyFolder(root, name).workers / f"{socket.gethostname()}-{os.getpid()}.log")
     sys.exit(work_on_study(root, name, settings, trials, storage=storage, work=work))
+
+
+def enter_slurm_worker(root: Path, name: str, settings: Settings, trials: int) -> NoReturn:
+    """Work on a study in this process, a Slurm job, and end it with an exit code that does not requeue failures.
+
+    A worker fails where somebody has to fix something first; Slurm would start it again and again.
+    """
+    try:
+        enter_worker(root, name, settings, trials)
+    except SystemExit as end:
+        sys.exit(STOPPED if end.code == FAILED else end.code)
 
 
 def _enter(

@@ -16,6 +16,9 @@ from rdc_sweeps.tuning.study import Study
 
 TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
 
+FINISHED_PHASES: tuple[TrialPhase, ...] = ("complete", "pruned", "failed")
+"""Terminal phases."""
+
 IMPORTANCES_FROM = 8
 """Complete trials of different values that importances need to say anything."""
 
@@ -78,7 +81,7 @@ class StudySummary:
     @property
     def finished(self) -> int:
         """Trials that are complete, pruned or failed."""
-        return self.count("complete") + self.count("pruned") + self.count("failed")
+        return sum(trial.phase in FINISHED_PHASES for trial in self.trials)
 
 
 def summarise(study: Study) -> StudySummary:

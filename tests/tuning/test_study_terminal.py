@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console, RenderableType
 
-from rdc_sweeps.tuning.study_terminal import Progress, live_board, print_study, trial_line
+from rdc_sweeps.tuning.study_progress import StudyProgress
+from rdc_sweeps.tuning.study_terminal import live_board, print_study, trial_line
 from tests.tuning.studies import SUMMARIES, report_of, summary_of, tuned_row, usual, values_of
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -49,16 +50,16 @@ def show(board: RenderableType, width: int) -> str:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_board_of_a_study_that_runs(tmp_path: Path, width: int) -> None:
     tuned = tuned_row(tmp_path)
-    compare(f"board.{width}.txt", show(live_board(usual(tuned), Progress(4, seconds_left=125.0)), width))
-    waiting = Progress(4, "first the baseline one-patch-vector seed 0: epoch 1 of 4")
+    compare(f"board.{width}.txt", show(live_board(usual(tuned), StudyProgress(4, seconds_left=125.0)), width))
+    waiting = StudyProgress(4, "first the baseline one-patch-vector seed 0: epoch 1 of 4")
     compare(f"board_baseline.{width}.txt", show(live_board(SUMMARIES["nothing"](tuned), waiting), width))
 
 
 def test_a_board_shows_no_more_running_trials_than_there_is_room_for(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
     many = summary_of(tuned, ["running"] * 9, values_of(tuned, 9), asked=20)
-    assert show(live_board(many, Progress(4), 3), 200).count("temperature") == 3
-    assert show(live_board(many, Progress(4)), 200).count("temperature") == 9
+    assert show(live_board(many, StudyProgress(4), 3), 200).count("temperature") == 3
+    assert show(live_board(many, StudyProgress(4)), 200).count("temperature") == 9
 
 
 def test_what_is_to_be_copied_is_one_line_on_any_terminal(tmp_path: Path) -> None:
