@@ -18,9 +18,14 @@ class _Loader(yaml.SafeLoader):
     """Safe, and with numbers as YAML 1.2 has them: `1e-3` is one, not a text."""
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """Safe, and quotes the texts that `_Loader` would read as numbers."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,16 @@ class Document:
                 return Document({})
         places = {at[len(location) :]: place for at, place in self.places.items() if at[: len(location)] == location}
         return Document(node if isinstance(node, dict) else {}, places)
+
+
+def yaml_text(data: Any, *, flow: bool | None = False) -> str:
+    """Plain values as YAML that `read_document` reads as the same values, in the same order.
+
+    Args:
+        data: Mappings, lists, texts, numbers, truth values and None.
+        flow: Write collections in brackets; None: only those that contain no other collection.
+    """
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=flow)
 
 
 def read_document(path: Path) -> Document:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from filelock import FileLock, Timeout
 
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.files import write_atomically
-from rdc_sweeps.specs.document import Document, read_document
+from rdc_sweeps.specs.document import Document, read_document, yaml_text
 from rdc_sweeps.specs.run import SCHEMA_VERSION, RunSpec
 from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import RowSpec
@@ -126,7 +125,7 @@ class StudyFolder:
                 )
             if record.to_data() == earlier.to_data():
                 return record
-        text = yaml.safe_dump(record.to_data(), sort_keys=False)
+        text = yaml_text(record.to_data())
         write_atomically(self.record, lambda file: file.write(text.encode()))
         return record
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import optuna
-import yaml
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from rdc_sweeps.specs.document import yaml_text
 from rdc_sweeps.specs.study import MetricObjective, WilcoxonPruner
 from rdc_sweeps.tuning.search import direction, to_parameters, to_values
 from rdc_sweeps.tuning.study import Study
@@ -163,9 +163,7 @@ def _importances(study: optuna.Study, paths: Sequence[str]) -> dict[str, float]:
 
 def _row_yaml(study: Study, best: TrialSummary) -> str:
     row = study.tuned.chosen_row(best.values)
-    return yaml.safe_dump(
-        [row.model_dump(mode="json", exclude_defaults=True)], sort_keys=False, default_flow_style=None
-    )
+    return yaml_text([row.model_dump(mode="json", exclude_defaults=True)], flow=None)
 
 
 def _command(study: Study, best: TrialSummary) -> str:

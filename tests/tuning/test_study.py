@@ -34,6 +34,16 @@ def test_a_study_of_an_older_version_is_not_continued(journal: Where, tuned: Mak
     assert load_study(journal.root, "example").tuned == tuned()
 
 
+@pytest.mark.parametrize("token", ["68170493e5281930", "0e12345678901234", "1234567890123456", "00112233445566ff"])
+def test_a_token_that_looks_like_a_number_stays_a_text(
+    journal: Where, tuned: Make, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda size: token)
+    opened = open_study(journal.root, "example", tuned())
+    assert opened.folder.read().token == token
+    assert load_study(journal.root, "example").optuna.user_attrs["token"] == token
+
+
 def test_a_study_is_loaded_as_it_was_opened(journal: Where, opened: Open) -> None:
     study = opened(journal, 3, "seeds: [0, 4]\npruner: {name: median}")
     loaded = load_study(journal.root, "example")
