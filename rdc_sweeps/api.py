@@ -25,7 +25,7 @@ class Table:
     Attributes:
         name: Name of the table.
         runs: One for each row and seed; equal trainings have equal ids.
-        settings: Where data and runs are, and how the runs are carried out.
+        settings: Where data and runs are, and how the runs are executed.
     """
 
     name: str
@@ -70,7 +70,7 @@ def plan(table: Table, *, retry_failed: bool = False, rerun: bool = False, queue
     Args:
         table: From `load_table`.
         retry_failed: Try failed runs again, from their checkpoints.
-        rerun: Train everything anew that no worker is training.
+        rerun: Train again from the start whatever no worker is training.
         queue: Also ask the executor's scheduler, if it has one, which runs have a job.
 
     Raises:

@@ -99,7 +99,9 @@ def cancel(
             say(f"{one.subject.title} ({one.subject.run}): was {one.before}, {done}")
         say(f"{len(cancelled)} of {len(subjects)} runs cancelled")
     if cancellation.problem:
-        raise UnavailableError(f"jobs that wait were not removed: {cancellation.problem}; they end when they begin")
+        raise UnavailableError(
+            f"pending jobs were not cancelled: {cancellation.problem}; they will end as soon as they start"
+        )
 
 
 def _subjects(target: str, settings: Settings, **chosen: Any) -> list[Subject]:

@@ -48,7 +48,9 @@ def run(
     node: Annotated[str | None, typer.Option(help="Profile of Slurm nodes.", show_default=False)] = None,
     wandb: Annotated[str | None, typer.Option(help="online, offline or disabled.", show_default=False)] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
-    rerun: Annotated[bool, typer.Option("--rerun", help="Train anew; old directories are set aside.")] = False,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Train again from the start; old directories are set aside.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
     root: RootOption = None,
     experiments: ExperimentsOption = None,

@@ -52,11 +52,11 @@ def throttled(act: Callable[[], None]) -> Callable[[], None]:
 
     def maybe() -> None:
         nonlocal due
-        begun = time.monotonic()
-        if begun >= due:
+        started = time.monotonic()
+        if started >= due:
             act()
             ended = time.monotonic()
-            due = ended + max(REFRESH_SECONDS, (ended - begun) / READING_SHARE)
+            due = ended + max(REFRESH_SECONDS, (ended - started) / READING_SHARE)
 
     return maybe
 
@@ -65,12 +65,12 @@ def throttled(act: Callable[[], None]) -> Callable[[], None]:
 def local_board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
     """The board of a sweep on this machine; runs that it has not started are shown as queued."""
     subjects = [subject_of(run) for run in runs]
-    begun = time.time()
+    started = time.time()
     final: dict[str, RunView] = {}
 
     def one(subject: Subject) -> RunView:
         view = inspect(subject, root, {})
-        if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < begun):
+        if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < started):
             view = inspect(subject, root, {subject.run: Waiting()})
         if view.state == "done":
             final[subject.run] = view

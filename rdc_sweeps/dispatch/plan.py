@@ -36,7 +36,7 @@ def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: 
         runs: Rows x seeds; several may stand for the same training.
         root: The runs folder.
         retry_failed: Try failed runs again, from their checkpoints.
-        rerun: Train everything anew that no worker is training.
+        rerun: Train again from the start whatever no worker is training.
     """
     distinct = {run.id: run for run in runs}
     # On a shared disk each state costs a round trip to the server; ten thousand in a row would take minutes.

@@ -185,7 +185,7 @@ class _Peers:
     def explain(self, error: Exception) -> None:
         """Raise the error of another rank, if that is why rank 0 failed with `error`."""
         deadline = time.monotonic() + ERROR_SECONDS
-        while time.monotonic() < deadline and not self._has_error():
+        while time.monotonic() < deadline and not self._cause_is_known():
             time.sleep(0.05)
         if self.failed.is_set():
             raise self._cause() from error
@@ -239,7 +239,7 @@ class _Peers:
             log.error("ending this process, which still waits for another rank: %s", self._cause())
             os._exit(RETRY)
 
-    def _has_error(self) -> bool:
+    def _cause_is_known(self) -> bool:
         return bool(self.errors) or any(code != RETRY for code in self.codes.values())
 
     def _cause(self) -> Exception:

@@ -70,7 +70,7 @@ class RunOutput:
 
     Args:
         directory: The run.
-        lines: Start with so many last lines; None: with the first.
+        lines: Start with this number of last lines; None: with the first line.
     """
 
     def __init__(self, directory: RunDirectory, lines: int | None = None) -> None:

@@ -6,7 +6,7 @@ trap : TERM USR2
 job=$SLURM_JOB_ID
 [ -z "${SLURM_ARRAY_JOB_ID:-}" ] || job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 
-# Lines that the run's workers have left; a worker that never began leaves none.
+# Lines that the run's workers have left; a worker that never started leaves none.
 attempts() { wc -l 2>/dev/null < "$RDC_SWEEP_ROOT/${RUN_ID:-none}/attempts.jsonl" || echo 0; }
 
 finish() {

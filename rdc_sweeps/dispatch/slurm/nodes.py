@@ -158,7 +158,7 @@ class NodeProfile(BaseModel):
         return int(gpus_per_run)
 
     def total_memory(self, gpus: int) -> str:
-        """Memory of a job with so many GPUs."""
+        """The memory of a job with this number of GPUs."""
         return f"{int(self.memory[:-1]) * max(1, gpus)}{self.memory[-1]}"
 
 

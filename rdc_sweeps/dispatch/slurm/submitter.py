@@ -89,7 +89,7 @@ def _absolute(path: Path) -> Path:
 def drafts(
     runs: int, table: str, settings: Settings, *, array: int = DEFAULT_ARRAY, after: Submission | None = None
 ) -> list[Submission]:
-    """The records of submissions for so many runs, split by the limit of tasks in an array."""
+    """The records of the submissions of `runs` runs, split by the limit of tasks in an array."""
     return [_draft("runs", min(array, runs - first), table, settings, after) for first in range(0, runs, array)]
 
 
