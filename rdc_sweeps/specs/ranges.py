@@ -1,4 +1,4 @@
-"""The ranges that a study may draw a field's values from."""
+"""Ranges from which a study draws the values of a field."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -8,10 +8,10 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from rdc_sweeps.specs.base import Spec
 
 GOLDEN = 0.6180339887498949
-"""An inner point of a range is taken here: no rounding of a field agrees with it by chance."""
+"""Fraction of a range at which an inner value is probed; irrational, so that no rounding of a field reproduces it."""
 
-ALL = 1000
-"""So many integers of a range are looked at one by one."""
+MAX_PROBES = 1000
+"""Integers of a range that are probed one by one."""
 
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:
@@ -28,11 +28,11 @@ class UniformRange(Spec):
     _ends = field_validator("uniform")(_rising)
 
     def contains(self, value: Any) -> bool:
-        """Whether it may be drawn."""
+        """Whether a value may be drawn."""
         return _is_number(value) and self.uniform[0] <= value <= self.uniform[1]
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
         low, high = self.uniform
         return [low, high, low + GOLDEN * (high - low)]
 
@@ -44,7 +44,7 @@ class UniformRange(Spec):
 
 
 class LogRange(Spec):
-    """Any number between two positive ends, equally often in each decade."""
+    """Any number between two positive ends, uniform in its logarithm."""
 
     log: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
         description="Lowest and highest value."
@@ -53,11 +53,11 @@ class LogRange(Spec):
     _ends = field_validator("log")(_rising)
 
     def contains(self, value: Any) -> bool:
-        """Whether it may be drawn."""
+        """Whether a value may be drawn."""
         return _is_number(value) and self.log[0] <= value <= self.log[1]
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
         low, high = self.log
         return [low, high, low * (high / low) ** GOLDEN]
 
@@ -72,8 +72,8 @@ class IntegerRange(Spec):
     """A whole number between two ends."""
 
     integer: tuple[int, int] = Field(description="Lowest and highest value.")
-    step: int = Field(1, ge=1, description="Only the lowest value and what is this far, twice as far... above it.")
-    log: bool = Field(False, description="Equally often in each decade.")
+    step: int = Field(1, ge=1, description="Distance between two values, counted from the lowest.")
+    log: bool = Field(False, description="Uniform in the logarithm.")
 
     _ends = field_validator("integer")(_rising)
 
@@ -87,15 +87,15 @@ class IntegerRange(Spec):
         return self
 
     def contains(self, value: Any) -> bool:
-        """Whether it may be drawn."""
+        """Whether a value may be drawn."""
         low, high = self.integer
         return isinstance(value, int) and low <= value <= high and not (value - low) % self.step
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field takes all of the range: the ends first, then from inside."""
+        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
         low, high = self.integer
         inner = range(low + self.step, high, self.step)
-        return [low, high, *inner[:: max(1, -(-len(inner) // ALL))]]
+        return [low, high, *inner[:: max(1, -(-len(inner) // MAX_PROBES))]]
 
     def grid(self, points: int) -> list[Any]:
         """Values at about equal distances or ratios, the ends included."""
@@ -122,7 +122,7 @@ class ChoiceRange(Spec):
         return values
 
     def contains(self, value: Any) -> bool:
-        """Whether it may be drawn."""
+        """Whether a value may be drawn."""
         return any(_same(value, other) for other in self.choice)
 
     def probes(self) -> list[Any]:
@@ -139,12 +139,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality that tells true from 1, as YAML does."""
+    """Equality that distinguishes true from 1, as YAML does."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _kind(value: Any) -> str | None:
-    """Which range a mapping writes: `integer: [1, 8], log: true` is one of integers."""
+    """The kind of range that a mapping describes: `integer: [1, 8], log: true` is an integer range."""
     written = value if isinstance(value, Mapping) else vars(value) if isinstance(value, Spec) else {}
     return next((kind for kind in ("integer", "uniform", "choice", "log") if kind in written), None)
 

@@ -1,1 +1,1 @@
-"""Studies: configurations of a row tried one after another by Optuna, each trial an ordinary run."""
+"""Studies: Optuna tries configurations of a row, each trial an ordinary run for each seed."""

@@ -1,10 +1,10 @@
-"""A study's folder under the runs folder: what the study is, and who works on which trial.
+"""The folder of a study below the runs folder: the study's record, and which worker has which trial.
 
-runs/studies/<name>/study.yaml        the study, resolved; the same name never means another
+runs/studies/<name>/study.yaml        the study, resolved; a name keeps its meaning
                     journal.log       the trials, unless they are in a database
                     lock              held while a trial is claimed
-                    trials/<n>.lock   held by the worker of trial n while it lives
-                    workers/          what the workers say
+                    trials/<n>.lock   held by the worker of trial n until it ends
+                    workers/          logs of the workers
 """
 
 import secrets
@@ -27,19 +27,19 @@ from rdc_sweeps.tuning.tuned_row import TunedRow
 
 STUDIES = "studies"
 
-FREE = ("trials", "confirm", "title", "enqueue")
-"""Fields of a study that may change between two calls: no trial depends on them."""
+CHANGEABLE = ("trials", "confirm", "title", "enqueue")
+"""Fields of a study that may change between two calls, because no trial depends on them."""
 
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """What `study.yaml` holds."""
+    """The content of `study.yaml`."""
 
     tuned: TunedRow
     storage: str
     """URL without its password."""
     token: str
-    """Tells this study from another of the same name in the same database."""
+    """Distinguishes this study from others of the same name in the same database."""
     schema: int = SCHEMA_VERSION
     """Version of the specs: under another one the same values train differently."""
 
@@ -62,7 +62,7 @@ class StudyRecord:
 
     @classmethod
     def of_document(cls, document: Document) -> "StudyRecord":
-        """From a document as it was written."""
+        """Read a record from its file."""
         data = document.data
         baseline = build(RunSpec, document.at("baseline")) if data["baseline"] else None
         tuned = TunedRow(
@@ -75,12 +75,12 @@ class StudyRecord:
             data["baseline_row"],
             tuple(data["overruled"]),
         )
-        # The first version was not written down.
+        # The first version was not recorded.
         return cls(tuned, data["storage"], data["token"], data.get("schema", 1))
 
 
 class StudyFolder:
-    """The folder of one study; nothing is created before it is needed."""
+    """The folder of one study; it is created when something is written."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
@@ -102,12 +102,12 @@ class StudyFolder:
         try:
             return StudyRecord.of_document(document)
         except (KeyError, TypeError) as error:
-            raise SpecError([f"{self.record}: is damaged: {error!r}; choose another name by --study"]) from error
+            raise SpecError([f"{self.record}: is damaged: {error!r}; choose another name with --study"]) from error
 
-    def enter(self, tuned: TunedRow, storage: str) -> StudyRecord:
-        """Record the study, or make sure that it is the one that has this name; the caller holds the claim lock.
+    def record_study(self, tuned: TunedRow, storage: str) -> StudyRecord:
+        """Write the record of the study, or check that this name has the same study; the caller holds the claim lock.
 
-        What may change between two calls (how many trials, which seeds confirm) is brought up to date.
+        Fields that may change between two calls (number of trials, confirmation seeds) are updated.
 
         Raises:
             UsageError: Another study has this name.
@@ -119,9 +119,9 @@ class StudyFolder:
             record = StudyRecord(tuned, storage, earlier.token)
             if changes := _differences(_identity(earlier), _identity(record)):
                 raise UsageError(
-                    f"study {self.name} in {self.root} is another one:\n"
+                    f"study {self.name} in {self.root} is a different study:\n"
                     + "".join(f"  {change}\n" for change in changes)
-                    + "give this one a name of its own by --study NAME"
+                    + "choose another name with --study NAME"
                 )
             if record.to_data() == earlier.to_data():
                 return record
@@ -131,13 +131,13 @@ class StudyFolder:
 
     @contextmanager
     def claiming(self) -> Iterator[None]:
-        """Hold the study while a trial is claimed; the runs folder is shared by all workers, whatever the storage."""
+        """Lock the study while a trial is claimed; whatever the storage, all workers share the runs folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / "lock", poll_interval=0.02):
             yield
 
-    def own_trial(self, number: int) -> FileLock | None:
-        """Become the worker of a trial until the lock is released or the process ends; None if it has one."""
+    def lock_trial(self, number: int) -> FileLock | None:
+        """Lock a trial until the lock is released or the process ends; None if another worker has it."""
         (self.folder / "trials").mkdir(exist_ok=True)
         lock = FileLock(self.folder / "trials" / f"{number}.lock", timeout=0)
         try:
@@ -147,10 +147,10 @@ class StudyFolder:
         return lock
 
     def is_worked_on(self, number: int) -> bool:
-        """Whether a trial has a living worker."""
+        """Whether the worker of a trial is alive."""
         if not (self.folder / "trials" / f"{number}.lock").exists():
             return False
-        lock = self.own_trial(number)
+        lock = self.lock_trial(number)
         if lock is None:
             return True
         lock.release()
@@ -164,9 +164,9 @@ def study_names(root: Path) -> list[str]:
 
 def _identity(record: StudyRecord) -> dict[str, Any]:
     data = record.to_data()
-    # What a table prints of its row is not what is trained.
+    # How a table prints its row does not change what is trained.
     del data["row"], data["overruled"]
-    data["spec"] = {name: value for name, value in data["spec"].items() if name not in FREE}
+    data["spec"] = {name: value for name, value in data["spec"].items() if name not in CHANGEABLE}
     return data
 
 
@@ -174,7 +174,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What differs, field by field."""
     causes, results = ("schema", "spec", "profile", "storage"), ("metrics", "run", "baseline_row", "baseline")
     found = [text for key in causes for text in _compared(old[key], new[key], key)]
-    # Resolved rows follow from these, unless a table or profile was edited.
+    # Resolved rows follow from these, except where a table or profile was edited.
     return found or [text for key in results for text in _compared(old[key], new[key], key)]
 
 

@@ -50,18 +50,18 @@ class Objective:
 
 
 def baseline_metrics(names: Sequence[str], validations: Sequence[Metrics | None], row: str) -> dict[str, float]:
-    """Mean metrics of the baseline row's seeds.
+    """Average the metrics of the baseline row over its seeds.
 
     Raises:
-        RdcError: One has no value, or its mean is zero, so that there is no improvement in percent.
+        RdcError: A metric has no value, or a mean of zero, which has no relative improvement.
     """
     means = {}
     for name in names:
         values = [value for metrics in validations if (value := (metrics or {}).get(name)) is not None]
         if len(values) < len(validations) or not fmean(values):
             raise RdcError(
-                f"the baseline row {row} has no {name}, or one of 0, on the validation images: there is nothing to "
-                "count delta-m from; hold out more images (dataset.validation_images), train longer, or tune one "
+                f"the baseline row {row} has no {name}, or one of 0, on the validation images, so that delta-m cannot "
+                "be computed; hold out more images (dataset.validation_images), train longer, or tune one "
                 "metric (objective: {name: metric, metric: aErr})"
             )
         means[name] = fmean(values)
@@ -69,59 +69,60 @@ def baseline_metrics(names: Sequence[str], validations: Sequence[Metrics | None]
 
 
 class TrialValues:
-    """The values of a trial at the epochs of all of its seeds, which are trained one after another.
+    """The intermediate values of a trial, whose seeds are trained one after another.
 
-    Step k is the k-th epoch of the trial, counted from 1 over all seeds: at the same step every trial has seen the
-    same seeds for as long. Its value is the mean over the seeds of the objective: the last of those that are done, the
-    present one of the one in training. With `by_seed`, step k is seed k and its value that seed's own.
+    Step k is the k-th epoch of the trial, counted from 1 over all seeds, so that at the same step all trials have
+    trained the same seeds for the same number of epochs. Its value is the mean of the objective over the seeds so far:
+    the final value of finished seeds, the current value of the seed in training. With `by_seed`, step k is seed k,
+    with the final value of that seed alone.
     """
 
     def __init__(self, trial: optuna.Trial, objective: Objective, epochs: int, *, by_seed: bool) -> None:
         self.trial, self.objective, self.epochs, self.by_seed = trial, objective, epochs, by_seed
         self.done: list[float] = []
-        """Final values of the seeds that are done."""
+        """Final values of the finished seeds."""
         self.pruned = bool(trial.user_attrs.get(PRUNED))
-        """Whether the trial was judged hopeless."""
+        """Whether Optuna has decided to prune the trial."""
 
     @property
     def seed(self) -> int:
         """Index of the seed in training."""
         return len(self.done)
 
-    def epoch(self, record: EpochRecord, *, patient: bool = False) -> None:
-        """Report an epoch of the seed in training, once. Only the validation metrics are looked at.
+    def epoch(self, record: EpochRecord, *, retry: bool = False) -> None:
+        """Report an epoch of the seed in training, unless it has been reported; only validation metrics are used.
 
         Args:
             record: The epoch.
-            patient: Wait for a storage that cannot be reached; else the epoch is left out.
+            retry: Wait for a storage that cannot be reached; otherwise the epoch is left out.
         """
         value = None if self.by_seed else self.objective.value(record.validation)
         if value is not None:
             values = [*self.done, value]
-            self._report(self.seed * self.epochs + record.epoch + 1, sum(values) / len(values), patient=patient)
+            self._report(self.seed * self.epochs + record.epoch + 1, sum(values) / len(values), retry=retry)
 
     def finish_seed(self, value: float) -> None:
-        """The seed in training is done."""
+        """Add the final value of the seed in training; the next seed follows."""
         if self.by_seed:
-            self._report(self.seed, value, patient=True)
+            self._report(self.seed, value, retry=True)
         self.done.append(value)
 
     def should_prune(self) -> bool:
-        """Whether the trial should end now; not if the storage cannot say."""
+        """Ask Optuna whether to prune the trial; False if the storage cannot be reached."""
         try:
             return self.trial.should_prune()
         except storage_errors() as error:
-            log.warning("the storage of the study cannot be reached, the trial goes on: %s", error)
+            log.warning("the storage of the study cannot be reached, the trial continues: %s", error)
             return False
 
-    def _report(self, step: int, value: float, *, patient: bool) -> None:
-        if patient:
+    def _report(self, step: int, value: float, *, retry: bool) -> None:
+        if retry:
             retry_storage(lambda: self._report_once(step, value))
             return
         try:
             self._report_once(step, value)
         except storage_errors() as error:
-            # It is reported again when the run ends; a training must not fail for that.
+            # It is reported when the run ends; a training must not fail because of the storage.
             log.warning("the storage of the study cannot be reached, step %d is reported later: %s", step, error)
 
     def _report_once(self, step: int, value: float) -> None:
@@ -130,39 +131,39 @@ class TrialValues:
 
 
 class PruningObserver:
-    """Reports a run's epochs to its trial and, when the trial is hopeless, ends the run."""
+    """Reports the epochs of a run to its trial, and stops the run when the trial is pruned."""
 
-    def __init__(self, reports: TrialValues, directory: RunDirectory, stop: threading.Event, study: str) -> None:
-        self.reports, self.directory, self.stop, self.study = reports, directory, stop, study
+    def __init__(self, values: TrialValues, directory: RunDirectory, stop: threading.Event, study: str) -> None:
+        self.values, self.directory, self.stop, self.study = values, directory, stop, study
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
-        """Report what earlier processes trained and perhaps could not report."""
+        """Report the epochs of earlier processes, which may not have been able to report them."""
         records = [record for record in trained_epochs(self.directory) if (record.epoch + 1) * steps_per_epoch <= step]
         for record in records:
-            self.reports.epoch(record)
+            self.values.epoch(record)
         if records:
-            self._judge(records[-1])
+            self._prune_if_asked(records[-1])
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Steps are not reported."""
 
     def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
         """Report the epoch."""
-        self.reports.epoch(record)
-        self._judge(record)
+        self.values.epoch(record)
+        self._prune_if_asked(record)
 
-    def _judge(self, record: EpochRecord) -> None:
-        # After its last epoch there is nothing left to save.
-        if record.epoch + 1 >= self.reports.epochs or not self.reports.should_prune():
+    def _prune_if_asked(self, record: EpochRecord) -> None:
+        # Pruning after the last epoch would save nothing.
+        if record.epoch + 1 >= self.values.epochs or not self.values.should_prune():
             return
-        number = self.reports.trial.number
+        number = self.values.trial.number
         try:
-            # The trial knows it first: whoever adopts it then does not take its run for another's.
-            self.reports.trial.set_user_attr(PRUNED, True)
+            # Set before the run is stopped, so that a worker that takes over the trial knows which trial stopped it.
+            self.values.trial.set_user_attr(PRUNED, True)
         except storage_errors() as error:
-            log.warning("the storage of the study cannot be reached, the trial goes on: %s", error)
+            log.warning("the storage of the study cannot be reached, the trial continues: %s", error)
             return
-        self.reports.pruned = True
+        self.values.pruned = True
         self.directory.write_stopped(
             Stopped.now(
                 "pruned", f"study {self.study}, trial {number}: worse than others after {record.epoch + 1} epochs"

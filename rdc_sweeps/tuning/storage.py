@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: Optuna's journal in the study's folder, SQLite, or PostgreSQL."""
+"""Storage of a study's trials: Optuna's journal in the study's folder, SQLite or PostgreSQL."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 JOURNAL = "journal"
-"""What stands for the journal where a URL would stand."""
+"""Takes the place of a URL for a journal."""
 
 SQLITE_PATIENCE = 60.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StorageUrl:
-    """A storage's URL, and apart from it the password, which is never printed or written anywhere."""
+    """The URL of a storage, and separately its password, which is never printed or written."""
 
     public: str = JOURNAL
     password: str | None = field(default=None, repr=False)
@@ -45,7 +45,7 @@ class StorageUrl:
         """Read a URL; None is the journal. SQLite files are relative to the working folder.
 
         Raises:
-            UsageError: It is no URL of a storage, or a package for it is missing.
+            UsageError: It is not the URL of a storage, or a package is missing.
         """
         if text is None or text == JOURNAL:
             return cls()
@@ -59,8 +59,8 @@ class StorageUrl:
         try:
             url = make_url(text)
         except (ArgumentError, ValueError):
-            # The text itself may hold a password.
-            raise UsageError(f"--storage: this is no URL of a storage; write {known}") from None
+            # The text is not repeated, because it may contain a password.
+            raise UsageError(f"--storage: not the URL of a storage; write {known}") from None
         kind = url.get_backend_name()
         if kind == "sqlite":
             if not url.database or url.database == ":memory:":
@@ -75,7 +75,7 @@ class StorageUrl:
 
     @property
     def is_journal(self) -> bool:
-        """Whether trials are in the study's own folder."""
+        """Whether the trials are in the study's own folder."""
         return self.public == JOURNAL
 
 
@@ -105,7 +105,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
         if url.password:
             connect["password"] = url.password
     try:
-        # A worker trains for hours between two words to the database, which may have hung up meanwhile.
+        # Hours may pass between two requests of a worker; the database may have closed the connection meanwhile.
         database: BaseStorage = optuna.storages.RDBStorage(
             url.public, engine_kwargs={"connect_args": connect, "pool_pre_ping": True}
         )
@@ -117,7 +117,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
-    """What a storage raises that cannot be reached for the moment."""
+    """Exceptions of a storage that cannot be reached at the moment."""
     from optuna.exceptions import StorageInternalError
 
     try:
@@ -162,7 +162,7 @@ def _import_optuna() -> Any:
 
 
 class _JournalLock:
-    """Held while the journal is written; the kernel frees it at once when its process ends, however it ends."""
+    """Lock of the journal while it is written; the kernel releases it when its process ends, for whatever reason."""
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
@@ -170,14 +170,14 @@ class _JournalLock:
 
     def acquire(self) -> bool:
         self._lock.acquire(poll_interval=0.005)
-        self._mend()
+        self._repair()
         return True
 
     def release(self) -> None:
         self._lock.release()
 
-    def _mend(self) -> None:
-        """Drop half a line that a killed process or a full disk has left: the next line would be lost with it."""
+    def _repair(self) -> None:
+        """Remove an incomplete last line, left by a killed process or a full disk, which would spoil the next line."""
         with self._journal.open("r+b") as file:
             end = file.seek(0, os.SEEK_END)
             if end == 0:

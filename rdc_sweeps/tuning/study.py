@@ -1,4 +1,4 @@
-"""A study: its record, its trials in Optuna's storage, and the claims that keep their number exact."""
+"""A study: its record, its trials in Optuna's storage, and claims, which keep the number of trials exact."""
 
 import socket
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this process works on, as long as it lives or until it releases the trial."""
+    """A trial that belongs to this process until it releases the trial or ends."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
     """The configuration, by path."""
     lock: FileLock
     resumed: bool
-    """Whether another worker left it behind."""
+    """Whether an earlier worker has left it unfinished."""
 
     @property
     def number(self) -> int:
@@ -38,15 +38,15 @@ class Claim:
         return self.trial.number
 
     def release(self) -> None:
-        """Leave the trial, finished or to another worker."""
+        """Give up the claim: the trial is finished, or left to another worker."""
         self.lock.release()
 
 
 class Study:
-    """An open study. `optuna` is Optuna's own object, for whatever else is to be read from it."""
+    """An open study; `optuna` is Optuna's own study object."""
 
     def __init__(self, folder: StudyFolder, record: StudyRecord, url: StorageUrl) -> None:
-        """Open the storage; `open_study` and `load_study` are the ways in."""
+        """Open the storage; use `open_study` or `load_study` instead."""
         self.folder, self.name = folder, folder.name
         self.tuned: TunedRow = record.tuned
         self.url = url
@@ -62,7 +62,7 @@ class Study:
             self.optuna.set_user_attr("token", record.token)
         elif token != record.token:
             raise UsageError(
-                f"{url.public} has another study {self.name!r}, of another runs folder; choose another name by "
+                f"{url.public} has another study {self.name!r}, of another runs folder; choose another name with "
                 "--study NAME"
             )
 
@@ -82,7 +82,10 @@ class Study:
         return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
 
     def ask_for(self, trials: int) -> int:
-        """Record how many trials are wanted, and line up what is to be tried first; returns how many there will be."""
+        """Record how many trials are wanted and enqueue the first ones; returns how many there will be.
+
+        A grid may have fewer combinations than trials are wanted.
+        """
         spec = self.tuned.spec
         with self.folder.claiming():
             if self.optuna.user_attrs.get("asked") != trials:
@@ -98,33 +101,35 @@ class Study:
         return self._at_most(trials)
 
     def claim(self, trials: int) -> Claim | None:
-        """Claim a trial that a dead worker left behind, or else a new one while there are fewer than `trials`.
+        """Claim a trial that a dead worker has left, or a new one while there are fewer than `trials`.
 
-        Whatever happens to workers, no more than `trials` are ever begun, and each has one worker at a time.
+        No more than `trials` are ever started, and each has one worker at a time, even if workers are killed.
         """
         with self.folder.claiming():
             found = self.optuna.get_trials(deepcopy=False)
             begun = [trial for trial in found if trial.state != TrialState.WAITING]
             for trial in begun:
                 if trial.state == TrialState.RUNNING and (lock := self._adopt(trial)) is not None:
-                    return self._claim(optuna.Trial(self._sampling(trial.number), trial._trial_id), lock, resumed=True)
+                    return self._claim(
+                        optuna.Trial(self._with_sampler(trial.number), trial._trial_id), lock, resumed=True
+                    )
             if len(begun) >= self._at_most(trials):
                 return None
-            new = self._sampling(len(begun)).ask()
-            lock = self.folder.own_trial(new.number)
+            new = self._with_sampler(len(begun)).ask()
+            lock = self.folder.lock_trial(new.number)
             if lock is None:
                 raise UsageError(
-                    f"{self.folder.folder}: somebody holds the lock of trial {new.number}, which is new; is this "
-                    "folder used by another study?"
+                    f"{self.folder.folder}: somebody holds the lock of trial {new.number}, which is new; does "
+                    "another study use this folder?"
                 )
             return self._claim(new, lock, resumed=False)
 
     def _adopt(self, trial: FrozenTrial) -> FileLock | None:
-        """The lock of a running trial whose worker is dead; None if it lives."""
-        lock = self.folder.own_trial(trial.number)
+        """Lock a running trial whose worker is dead; None if the worker is alive."""
+        lock = self.folder.lock_trial(trial.number)
         if lock is None:
             return None
-        # Some disks do not carry locks from one host to another: there a run's heartbeat tells.
+        # Some shared disks have no locks between hosts; there, the heartbeat of the run shows that its worker is alive.
         directories = [RunDirectory(self.folder.root, found) for found in trial.user_attrs.get("runs", {}).values()]
         for directory in directories:
             status = directory.status()
@@ -135,7 +140,7 @@ class Study:
 
     def _claim(self, trial: optuna.Trial, lock: FileLock, *, resumed: bool) -> Claim:
         try:
-            # A worker may have died between two draws: what it had drawn stays.
+            # A worker may have died between two draws; the values that it had drawn are kept.
             values = {path: suggest(trial, path, drawn) for path, drawn in self.tuned.spec.space.items()}
             claim = Claim(trial, values, lock, resumed)
             if "runs" not in trial.user_attrs:
@@ -145,7 +150,7 @@ class Study:
             raise
         return claim
 
-    def _sampling(self, trials: int) -> optuna.Study:
+    def _with_sampler(self, trials: int) -> optuna.Study:
         """The study with the sampler for its next trial."""
         self.optuna.sampler = build_sampler(self.tuned.spec.sampler, trials)
         return self.optuna
@@ -164,12 +169,12 @@ class Study:
 
 
 def open_study(root: Path, name: str, tuned: TunedRow, storage: str | None = None) -> Study:
-    """Begin a study, or go on with the one of this name.
+    """Create a study, or open the study of this name to continue it.
 
     Args:
         root: The runs folder.
-        name: Of the study in this folder and storage.
-        tuned: What it is.
+        name: Name of the study in this folder and storage.
+        tuned: Its spec, resolved.
         storage: URL; None is a journal in the study's folder.
 
     Raises:
@@ -178,11 +183,11 @@ def open_study(root: Path, name: str, tuned: TunedRow, storage: str | None = Non
     """
     folder, url = StudyFolder(root, name), StorageUrl.parse(storage)
     with folder.claiming():
-        return Study(folder, folder.enter(tuned, url.public), url)
+        return Study(folder, folder.record_study(tuned, url.public), url)
 
 
 def load_study(root: Path, name: str, storage: str | None = None) -> Study:
-    """Open a study that was begun before.
+    """Open an existing study.
 
     Args:
         root: The runs folder.

@@ -1,4 +1,4 @@
-"""A study's report: what was found on the validation images, and what the choice is worth on the test images."""
+"""Report of a study: its trials on the validation images, and the chosen configuration on the test images."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,22 +13,22 @@ from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs
 
 @dataclass(frozen=True)
 class StudyReport:
-    """A study with the confirmation of its choice."""
+    """A study, and the confirmation of its choice on the test images."""
 
     tuned: TunedRow
     summary: StudySummary
     folder: Path
     confirmation: Report | None
-    """Baseline, row and tuned row on the test images; None if nothing is chosen yet or no seeds confirm."""
+    """Baseline, row and tuned row on the test images; None without a choice or without confirmation seeds."""
 
     @property
     def confirmed(self) -> bool:
-        """Whether all runs that confirm the choice are done."""
+        """Whether all confirmation runs are done."""
         return self.confirmation is not None and not self.confirmation.missing
 
     @property
     def compared(self) -> list[tuple[str, TrialSummary]]:
-        """What a reader looks for first, by name: the best trial, the row as it is, what else was wanted first."""
+        """The trials to compare, by name: the best one, the row as it is, and the others that were tried first."""
         wanted, own = self.tuned.enqueued(), self.tuned.own_values
         named = {trial.number: "tried first" for trial in self.summary.trials if dict(trial.values) in wanted}
         named |= {trial.number: "the row as it is" for trial in self.summary.trials if dict(trial.values) == own}
@@ -56,7 +56,7 @@ class StudyReport:
 
 
 def build_study_report(study: Study, catalogue: Catalogue) -> StudyReport:
-    """Read a study, and the runs that confirm its choice as far as they are done.
+    """Read a study and those of its confirmation runs that are done.
 
     Raises:
         SpecError: The study's table or profile has changed and has problems.
@@ -68,7 +68,7 @@ def build_study_report(study: Study, catalogue: Catalogue) -> StudyReport:
 
 
 def chosen_runs(tuned: TunedRow, summary: StudySummary, catalogue: Catalogue) -> list[Run]:
-    """The runs that confirm the choice; none if nothing is chosen yet or no seeds confirm."""
+    """The confirmation runs; none without a choice or without confirmation seeds."""
     if summary.best is None or not tuned.spec.confirm:
         return []
     return confirmation_runs(tuned, catalogue, summary.best.values)

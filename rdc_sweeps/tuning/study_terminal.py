@@ -1,4 +1,4 @@
-"""A study on a terminal: how far it is, and what it has found."""
+"""A study on a terminal: its progress and its results."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,8 +23,8 @@ STYLES: dict[TrialPhase, str] = {
     "interrupted": "yellow",
 }
 
-REASONS = 5
-"""So many reasons of failed trials are shown."""
+MAX_REASONS = 5
+"""Failed trials whose reason is shown."""
 
 
 def counts(summary: StudySummary) -> Text:
@@ -43,19 +43,19 @@ def live_board(summary: StudySummary, progress: StudyProgress, lines: int | None
 
     Args:
         summary: The trials.
-        progress: What else is known.
-        lines: Running trials that there is room for; None for all.
+        progress: What is known besides the trials.
+        lines: How many running trials to show; None for all.
     """
     title = f"study {summary.name}: {summary.table}/{summary.row} under profile {summary.profile}"
-    told = counts(summary)
+    state = counts(summary)
     if progress.seconds_left is not None:
-        told.append(f"; about {clock(progress.seconds_left)} left")
-    lines_above = [Text(title, style="bold"), told]
+        state.append(f"; about {clock(progress.seconds_left)} left")
+    lines_above = [Text(title, style="bold"), state]
     if progress.baseline:
         lines_above.append(Text(progress.baseline, style="cyan"))
     if summary.best is not None:
         lines_above.append(_best_line(summary))
-    # A column wraps, whatever the console does with texts.
+    # A column folds long lines, whatever the console does with texts.
     above = Table.grid()
     above.add_column(overflow="fold")
     for line in lines_above:
@@ -100,7 +100,7 @@ def clock(seconds: float) -> str:
 
 
 def trial_line(trial: TrialSummary, summary: StudySummary) -> str:
-    """One trial in a line, for output that is no terminal."""
+    """One trial in one line, for output that is not a terminal."""
     value = "" if trial.value is None else f", {objective_text(trial.value, summary.objective)}"
     after = f" after {_epochs(trial.epochs)}" if trial.phase == "pruned" else ""
     reason = f": {trial.reason}" if trial.reason else f" ({values_text(trial.values)})"
@@ -108,12 +108,12 @@ def trial_line(trial: TrialSummary, summary: StudySummary) -> str:
 
 
 def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()) -> None:
-    """Print what a study has found: values on validation images, test metrics of the choice, what to do next.
+    """Print the results of a study: validation values, test metrics of the choice, and what to run next.
 
     Args:
         report: The study.
-        console: Where to.
-        files: Plots and reports that were written.
+        console: Where to print.
+        files: Names of the figures and reports that were written.
     """
     summary, spec = report.summary, report.tuned.spec
     facts = Table.grid(padding=(0, 2))
@@ -126,10 +126,10 @@ def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()
     if report.compared:
         console.print(_compared(report))
     if summary.best is None:
-        console.print(Text("no trial is complete yet: nothing to choose from", style="yellow"))
+        console.print(Text("no trial is complete yet: there is nothing to choose from", style="yellow"))
     else:
-        honest = "Validation values choose a configuration; being the best of many, they flatter it."
-        console.print(_bullet("·", "yellow", honest))
+        caveat = "The best of many validation values is partly luck; the test images show what it is worth."
+        console.print(_bullet("·", "yellow", caveat))
     for line in _failures(summary):
         console.print(_bullet("✗", "red", line))
     console.print(Group(*_test_part(report)), end="")
@@ -140,15 +140,15 @@ def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()
 
 
 def _print_next(summary: StudySummary, console: Console) -> None:
-    """What is to be copied is neither broken nor cut."""
-    console.print(Group("", Text("to train the best configuration, with the seeds that confirm:", style="dim")))
+    """Print the command and the row to copy, whose lines are neither folded nor cut."""
+    console.print(Group("", Text("to train the best configuration with the confirmation seeds:", style="dim")))
     console.print(Text(f"  {summary.command}"), soft_wrap=True)
     console.print(Text(f"the same as a row for {summary.table}.yaml:", style="dim"))
     for line in (summary.row_yaml or "").splitlines():
         console.print(Text(f"  {line}"), soft_wrap=True)
     if summary.overruled:
         fields = ", ".join(summary.overruled)
-        text = f"Profile {summary.profile} sets {fields} over what a row says; the command sets it again."
+        text = f"Profile {summary.profile} sets {fields} and overrides the row; the command sets it with --set."
         console.print(_bullet("·", "yellow", text))
 
 
@@ -157,7 +157,7 @@ def _epochs(count: int) -> str:
 
 
 def _compared(report: StudyReport) -> Table:
-    """The best trial, the row as it is, and what else was wanted first; importances below."""
+    """A table of the trials to compare, with the importances of the fields below."""
     summary, spec = report.summary, report.tuned.spec
     titles = short_titles(list(spec.space))
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
@@ -181,18 +181,20 @@ def _compared(report: StudyReport) -> Table:
 
 def _failures(summary: StudySummary) -> list[str]:
     failed = [trial for trial in summary.trials if trial.phase == "failed"]
-    lines = [f"trial {trial.number} failed: {trial.reason or 'no reason is recorded'}" for trial in failed[:REASONS]]
-    return [*lines, f"{len(failed) - REASONS} more have failed"] if len(failed) > REASONS else lines
+    lines = [
+        f"trial {trial.number} failed: {trial.reason or 'no reason is recorded'}" for trial in failed[:MAX_REASONS]
+    ]
+    return [*lines, f"{len(failed) - MAX_REASONS} more have failed"] if len(failed) > MAX_REASONS else lines
 
 
 def _test_part(report: StudyReport) -> list[RenderableType]:
     found = report.confirmation
     if found is None or all(outcome.state == "planned" for row in found.rows for outcome in row.outcomes):
         return []
-    # Its own words on what is missing would name the command of a table.
+    # Its own text on missing runs would name the command of a table.
     table = render_terminal(replace(found, missing=()))
     missing = [_bullet("✗", "red", line) for line in missing_lines(found)]
-    return ["", Text("on test images, with seeds that no trial used", style="bold"), table, *missing]
+    return ["", Text("on test images, with seeds that no trial has used", style="bold"), table, *missing]
 
 
 def _bullet(sign: str, style: str, text: str) -> RenderableType:

@@ -28,7 +28,7 @@ from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
 from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Study, load_study
-from rdc_sweeps.tuning.trial import StudyStoppedError, Work, conduct_trial, train_run
+from rdc_sweeps.tuning.trial import StudyStoppedError, Work, run_trial, train_run
 
 MAX_FAILURES_IN_A_ROW = 5
 """After this many failed trials without a successful one, the configurations are not the cause."""
@@ -49,14 +49,14 @@ def work_on_study(
 
     Args:
         root: The runs folder.
-        name: Of a study that was opened before.
-        settings: For the trainings.
+        name: Name of a study that has been opened before.
+        settings: Settings of the runs.
         trials: How many trials the study is to have, those of earlier calls and other workers included.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
         work: Trains a run; None for `dispatch.worker.work`.
 
     Returns:
-        DONE: there is nothing left to claim. PREEMPTED: stopped by a signal. RETRY: start it again. FAILED: see log.
+        DONE: no trial is left. PREEMPTED: stopped by a signal. RETRY: to be started again. FAILED: see the log.
     """
     if work is None:
         from rdc_sweeps.dispatch.worker import work as train
@@ -89,9 +89,9 @@ class _Worker:
             claim = retry_storage(lambda: self.study.claim(self.trials))
             if claim is None:
                 return DONE
-            log.info("trial %d%s: %s", claim.number, " goes on" if claim.resumed else "", dict(claim.values))
+            log.info("trial %d%s: %s", claim.number, " resumes" if claim.resumed else "", dict(claim.values))
             try:
-                code = conduct_trial(self.study, claim, self.settings, objective, self.work, self.stopping)
+                code = run_trial(self.study, claim, self.settings, objective, self.work, self.stopping)
             finally:
                 claim.release()
             if code != DONE:
@@ -99,19 +99,19 @@ class _Worker:
             failed = self._state(claim.number) == TrialState.FAIL
             failures = failures + 1 if failed else 0
             if failures == MAX_FAILURES_IN_A_ROW:
-                raise StudyStoppedError(f"the last {MAX_FAILURES_IN_A_ROW} trials have failed; see their reasons")
+                raise StudyStoppedError(f"the last {MAX_FAILURES_IN_A_ROW} trials have all failed; see their reasons")
         return PREEMPTED
 
     def _state(self, number: int) -> TrialState:
         return retry_storage(lambda: self.study.optuna.get_trials(deepcopy=False)[number].state)
 
     def _objective(self) -> tuple[Objective | None, int]:
-        """The objective; delta-m needs the baseline row's runs first, which the workers share among them."""
+        """The objective, after the runs of the baseline row, which delta-m needs and the workers share."""
         tuned = self.study.tuned
         if tuned.baseline is None or tuned.baseline_row is None:
             return Objective(tuned.spec.objective, {}), DONE
         runs = [run for seed in tuned.spec.seeds if (run := tuned.baseline_run(seed)) is not None]
-        # What somebody else is training comes last.
+        # Runs that another worker is training come last.
         runs.sort(key=lambda run: self._directory(run).state() == "running")
         origin = Origin(
             table=tuned.spec.table, row=tuned.baseline_row, profile=tuned.profile, study=self.study.name, trial=None
@@ -128,7 +128,7 @@ class _Worker:
                 failure = directory.failure()
                 raise StudyStoppedError(
                     f"the baseline {tuned.baseline_row} (run {directory.id}) failed: "
-                    f"{failure.cause if failure else 'no reason'}; mend it and give the same command again"
+                    f"{failure.cause if failure else 'no reason'}; fix the cause and repeat the command"
                 )
             if code != DONE:
                 return None, code
@@ -160,22 +160,22 @@ def work_in_pool(
     """Work on a study with several processes until it has `trials` trials.
 
     A worker that is killed is replaced as long as the study advances. Interrupted (KeyboardInterrupt, SIGTERM), all
-    save checkpoints, leave their trials to the next call, and it raises again.
+    workers save checkpoints and leave their trials to the next call; then the interrupt is raised again.
 
     Args:
         root: The runs folder.
-        name: Of a study that was opened before, in which `Study.ask_for(trials)` was called.
-        settings: For the trainings; `threads` is each worker's.
+        name: Name of a study that has been opened before, and of which `Study.ask_for(trials)` was asked.
+        settings: Settings of the runs; `threads` is the number of each worker.
         trials: How many trials the study is to have.
         workers: How many processes.
         gpus: GPUs of this machine to spread over; 0 for the CPU.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
         work: Trains a run; None for `dispatch.worker.work`.
-        watch: Is called every `interval` seconds.
-        interval: Seconds between looks at the processes.
+        watch: Called every `interval` seconds.
+        interval: Seconds between two checks of the processes.
 
     Returns:
-        The last exit code of each worker; negative is the signal that killed it.
+        The last exit code of each worker; a negative one is the signal that killed it.
     """
     context = fork_server(*PRELOADED, __name__)
     masks = slot_masks(gpus, settings.gpus_per_run, workers)

@@ -1,4 +1,4 @@
-"""What a study has found so far."""
+"""Summary of a study: its trials, the best one, and what to run next."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
 FINISHED_PHASES: tuple[TrialPhase, ...] = ("complete", "pruned", "failed")
 """Terminal phases."""
 
-IMPORTANCES_FROM = 8
-"""Complete trials of different values that importances need to say anything."""
+MIN_IMPORTANCE_TRIALS = 8
+"""Complete trials with different values that importances need to be meaningful."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TrialSummary:
     number: int
     phase: TrialPhase
     value: float | None
-    """The objective; of a pruned trial, where it ended; None before that, or if it failed."""
+    """The objective; of a pruned trial, its last value; None if the trial is not finished or has failed."""
     values: Mapping[str, Any]
     """The configuration, by path."""
     runs: Mapping[str, str]
@@ -45,7 +45,7 @@ class TrialSummary:
 
 @dataclass(frozen=True)
 class StudySummary:
-    """A study at a moment."""
+    """A study at one moment."""
 
     name: str
     table: str
@@ -66,13 +66,13 @@ class StudySummary:
     """PED-ANOVA over the complete trials, summing to 1; empty while there are too few."""
     epochs_spent: int
     epochs_saved: int
-    """Epochs that pruned trials were not trained for."""
+    """Epochs that pruning has saved."""
     row_yaml: str | None
     """The best configuration as a row for the table's file."""
     overruled: tuple[str, ...]
-    """Tuned fields that the profile sets for every row: there, or by --set, and not in a row."""
+    """Tuned fields that the profile sets for every row, so that only --set, and not a row, can change them."""
     command: str | None
-    """Trains the best configuration with the seeds that confirm."""
+    """Command that trains the best configuration with the confirmation seeds."""
 
     def count(self, phase: TrialPhase) -> int:
         """How many trials are in a phase."""
@@ -85,12 +85,12 @@ class StudySummary:
 
 
 def summarise(study: Study) -> StudySummary:
-    """Read a study."""
+    """Summarise a study."""
     spec, tuned = study.tuned.spec, study.tuned
     states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
     found = study.optuna.get_trials(deepcopy=False, states=states)
     running = [trial.number for trial in found if trial.state == TrialState.RUNNING]
-    # Looking takes a trial's lock for a moment, in which a claim would take its worker for alive.
+    # The check takes a trial's lock for a moment, in which a claim would find the trial's worker alive.
     with study.folder.claiming():
         alive = {number for number in running if study.folder.is_worked_on(number)}
     trials = tuple(_trial(study, trial, trial.number in alive) for trial in found)
@@ -116,7 +116,7 @@ def summarise(study: Study) -> StudySummary:
         trials=trials,
         best=best,
         default=default,
-        importances=_importances(study.optuna, list(spec.space)) if different >= IMPORTANCES_FROM else {},
+        importances=_importances(study.optuna, list(spec.space)) if different >= MIN_IMPORTANCE_TRIALS else {},
         epochs_spent=sum(trial.epochs for trial in trials),
         epochs_saved=sum(study.epochs - trial.epochs for trial in pruned),
         row_yaml=None if best is None else _row_yaml(study, best),

@@ -1,4 +1,4 @@
-"""Fields, values and ranges of a study in words; imports nothing heavy, for the dry run says them too."""
+"""Fields, values, ranges and objectives of a study as text; light to import, because the dry run needs it too."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,13 +8,13 @@ from rdc_sweeps.metrics.delta import HIGHER_IS_BETTER
 from rdc_sweeps.specs.ranges import IntegerRange, LogRange, Range, UniformRange
 
 DIGITS = 4
-"""Significant digits of a value in a table; files and commands have all."""
+"""Significant digits of a value in a table; files and commands have all digits."""
 
 UNITS = {"mIoU": "%", "pixAcc": "%", "mErr": "degrees", "mErr_released": "degrees"}
 
 
 def short_titles(paths: Sequence[str]) -> dict[str, str]:
-    """The ends of dotted paths, as short as still tells them apart."""
+    """The shortest ends of dotted paths that are still different."""
     titles = {}
     for path in paths:
         keys = path.split(".")
@@ -26,7 +26,7 @@ def short_titles(paths: Sequence[str]) -> dict[str, str]:
 
 
 def value_text(value: Any) -> str:
-    """A value of a configuration, rounded."""
+    """A value of a configuration, rounded for display."""
     if isinstance(value, float):
         return f"{value:.{DIGITS}g}"
     return value if isinstance(value, str) else json.dumps(value)
@@ -39,7 +39,7 @@ def values_text(values: Mapping[str, Any]) -> str:
 
 
 def range_text(drawn: Range) -> str:
-    """A range as its file has it."""
+    """A range in words."""
     if isinstance(drawn, UniformRange):
         return _ends(drawn.uniform)
     if isinstance(drawn, LogRange):
@@ -55,7 +55,7 @@ def _ends(ends: tuple[float, float]) -> str:
 
 
 def objective_title(objective: str) -> str:
-    """The objective with its unit and the images that it is measured on: an axis title."""
+    """Title of an axis: the objective, its unit, and the images that it is measured on."""
     if objective not in HIGHER_IS_BETTER:
         return f"{objective.replace('delta-m', 'Δm')}, % (validation)"
     unit = f", {UNITS[objective]}" if objective in UNITS else ""
@@ -64,7 +64,7 @@ def objective_title(objective: str) -> str:
 
 
 def objective_text(value: float | None, objective: str) -> str:
-    """A value of the objective: delta-m with its sign."""
+    """A value of the objective as text; delta-m has its sign."""
     if value is None:
         return "-"
     if objective not in HIGHER_IS_BETTER:

@@ -1,4 +1,4 @@
-"""One trial: a run per seed, one after another, each resumed or skipped like any other run."""
+"""One trial: one run for each seed, one after another, each resumed or skipped like any other run."""
 
 import builtins
 import logging
@@ -22,14 +22,14 @@ from rdc_sweeps.tuning.objective import Objective, PruningObserver, TrialValues
 from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Claim, Study
 
-LOOK_SECONDS = 1.0
-"""Between looks at a run that somebody else is training."""
+POLL_SECONDS = 1.0
+"""Interval between checks of a run that another process is training."""
 
 log = logging.getLogger(__name__)
 
 
 class Work(Protocol):
-    """Trains a run; `dispatch.worker.work`, or a simulation."""
+    """Trains a run: `dispatch.worker.work`, or a simulation of it."""
 
     def __call__(
         self,
@@ -43,11 +43,11 @@ class Work(Protocol):
 
 
 class StudyStoppedError(RdcError):
-    """What keeps a study from going on until somebody mends it; no trial is spent on it."""
+    """A study cannot continue until somebody fixes the cause; no trial is counted as failed."""
 
 
 class RunStop(threading.Event):
-    """Asks one run to stop; it is set with the whole worker's event as well."""
+    """Asks one run to stop; also set when the whole worker is asked to stop."""
 
     def __init__(self, worker: threading.Event) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ def train_run(
     observers: Sequence[Observer] = (),
     stop: RunStop | None = None,
 ) -> int:
-    """Train a run unless it is done; if somebody else is at it, wait for that.
+    """Train a run unless it is done; if another process is training it, wait for that.
 
     Returns:
         The exit code of `work`, never LOCKED.
@@ -82,31 +82,31 @@ def train_run(
         directory.write_origin(origin)
         code = work(directory.id, settings, observers=observers, stop=stop)
         if code in {DONE, FAILED} and stop.is_set():
-            # A signal that came with the run's end was meant for the worker.
+            # The signal arrived as the run ended, and was meant for the worker.
             stopping.set()
         if code != LOCKED:
             return code
         log.info("run %s: another process is working on it; waiting", directory.id)
-        stopping.wait(LOOK_SECONDS)
+        stopping.wait(POLL_SECONDS)
     return DONE
 
 
-def conduct_trial(
+def run_trial(
     study: Study, claim: Claim, settings: Settings, objective: Objective, work: Work, stopping: threading.Event
 ) -> int:
-    """Train what a trial lacks and tell Optuna how it ended.
+    """Train the runs of a trial that are not done, and tell Optuna the result.
 
     Returns:
-        DONE if the trial is finished (complete, pruned or failed); else what the last run's worker returned: the trial
-        stays as it is, for whoever claims it next.
+        DONE if the trial is finished (complete, pruned or failed); otherwise the exit code of the last run: the trial
+        stays as it is for the worker that claims it next.
 
     Raises:
-        StudyStoppedError: A run failed for a reason that is not its configuration's.
+        StudyStoppedError: A run failed for a reason other than its configuration.
     """
-    return _Conduct(study, claim, settings, objective, work, stopping).run()
+    return _TrialRunner(study, claim, settings, objective, work, stopping).run()
 
 
-class _Conduct:
+class _TrialRunner:
     def __init__(
         self,
         study: Study,
@@ -119,7 +119,7 @@ class _Conduct:
         self.study, self.claim, self.settings = study, claim, settings
         self.objective, self.work, self.stopping = objective, work, stopping
         spec = study.tuned.spec
-        self.reports = TrialValues(
+        self.values = TrialValues(
             claim.trial,
             objective,
             study.tuned.run.training.epochs,
@@ -132,15 +132,15 @@ class _Conduct:
     def run(self) -> int:
         runs = self.study.runs(self.claim.values)
         for index, run in enumerate(runs):
-            if self.reports.pruned:
+            if self.values.pruned:
                 break
             directory = RunDirectory(self.settings.root, run_id(run))
             if not self.claim.resumed:
-                # What others did to the same run is theirs: this trial was not cancelled, and has not failed yet.
+                # The run may have been cancelled or failed for somebody else; this trial has not tried it yet.
                 directory.forget_stopped()
                 directory.forget_failure()
             code = self._train(run, directory)
-            if self.reports.pruned:
+            if self.values.pruned:
                 break
             if code == STOPPED:
                 stopped = directory.stopped()
@@ -151,33 +151,33 @@ class _Conduct:
                 return code
             if not self._finish_seed(directory):
                 return self._fail(f"run {directory.id} has no value on the validation images")
-            self.reports.pruned = index + 1 < len(runs) and self.reports.should_prune()
-        if self.reports.pruned:
+            self.values.pruned = index + 1 < len(runs) and self.values.should_prune()
+        if self.values.pruned:
             self._tell(None, TrialState.PRUNED)
         else:
-            self._tell(sum(self.reports.done) / len(self.reports.done), TrialState.COMPLETE)
+            self._tell(sum(self.values.done) / len(self.values.done), TrialState.COMPLETE)
         return DONE
 
     def _train(self, run: RunSpec, directory: RunDirectory) -> int:
         while True:
             stop = RunStop(self.stopping)
-            observer = PruningObserver(self.reports, directory, stop, self.study.name)
+            observer = PruningObserver(self.values, directory, stop, self.study.name)
             code = train_run(run, self.origin, self.settings, self.work, self.stopping, observers=[observer], stop=stop)
             stopped = directory.stopped() if code == STOPPED else None
-            if self.reports.pruned or stopped is None or stopped.reason != "pruned":
+            if self.values.pruned or stopped is None or stopped.reason != "pruned":
                 return code
-            # Another trial with the same run gave it up, perhaps of another study.
+            # It was pruned by another trial that has the same run, perhaps of another study.
             directory.forget_stopped()
 
     def _finish_seed(self, directory: RunDirectory) -> bool:
-        """Report the whole history, for what could not be reported meanwhile; False if there is no final value."""
+        """Report all epochs, some of which may not have been reported yet; False if there is no final value."""
         result = directory.result()
         history = [EpochRecord.model_validate(record) for record in result.history] if result else []
         for record in history:
-            self.reports.epoch(record, patient=True)
+            self.values.epoch(record, retry=True)
         value = self.objective.value(history[-1].validation) if history else None
         if value is not None:
-            self.reports.finish_seed(value)
+            self.values.finish_seed(value)
         return value is not None
 
     def _failed(self, directory: RunDirectory) -> int:
@@ -185,8 +185,8 @@ class _Conduct:
         if failure is not None and not _is_of_configuration(failure):
             directory.forget_failure()
             raise StudyStoppedError(
-                f"trial {self.claim.number}: {failure.cause} (run {directory.id}). This is not its configuration's "
-                "fault; mend it and give the same command again: the trial goes on"
+                f"trial {self.claim.number}: {failure.cause} (run {directory.id}). The cause is not its "
+                "configuration: fix it and repeat the command, which continues the trial"
             )
         return self._fail(failure.cause if failure else "no reason is recorded")
 
@@ -197,12 +197,16 @@ class _Conduct:
         return DONE
 
     def _tell(self, value: float | None, state: TrialState) -> None:
-        # A storage that went away in the middle may have taken it all the same.
+        # A storage that failed in the middle of the request may have stored the result.
         retry_storage(lambda: self.study.optuna.tell(self.claim.number, value, state=state, skip_if_finished=True))
 
 
 def _is_of_configuration(failure: Failure) -> bool:
-    """Whether another might not fail so: true of divergence and foreign errors, not of ours, of files and networks."""
+    """Whether the configuration is the likely cause of a failure.
+
+    True for divergence and for errors of other packages (out of memory, say), False for this package's errors (damaged
+    data, say) and for those of files and networks.
+    """
     raised = re.findall(r"^([\w.]+(?:Error|Exception))(?=:|$)", failure.traceback, re.MULTILINE)
     if not raised:
         return True

@@ -1,4 +1,4 @@
-"""A study's row under a profile: the runs that its space can make of it."""
+"""Study files, and the row of a study resolved under a profile."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ VALIDATION = "dataset.validation_images"
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study as it was written."""
+    """A study as it stands in its file."""
 
     spec: StudySpec
     document: Document
@@ -28,23 +28,23 @@ class StudyFile:
 
 @dataclass(frozen=True)
 class TunedRow:
-    """A study with its row resolved, and the row that it is compared with."""
+    """A study with its row resolved, and the baseline row that it is compared with."""
 
     spec: StudySpec
     profile: str
     metrics: tuple[str, ...]
-    """The table's, which delta-m is the mean over."""
+    """Metrics of the table; delta-m is the mean improvement over these."""
     row: RowSpec
     run: RunSpec
     """The row under the profile, with `set` and the study's epochs, and the first seed."""
     baseline: RunSpec | None
     baseline_row: str | None
     overruled: tuple[str, ...] = ()
-    """Paths of the space that the profile sets: a row of a table file cannot."""
+    """Paths of the space that the profile sets, so that a row of a table file cannot."""
 
     @property
     def own_values(self) -> dict[str, Any]:
-        """What the row has without the study, by path of the space."""
+        """The row's values without the study, by path of the space."""
         data = self.run.model_dump(mode="json")
         return {path: at_path(data, path) for path in self.spec.space}
 
@@ -52,17 +52,17 @@ class TunedRow:
         """The run of a trial with one seed.
 
         Raises:
-            SpecError: The values do not make a run; checked spaces have none such.
+            SpecError: The values do not make a valid run; all values of a checked space do.
         """
         data = with_values(self.run.model_dump(mode="json"), values)
         return build(RunSpec, Document({**data, "seed": seed}))
 
     def baseline_run(self, seed: int) -> RunSpec | None:
-        """The run that delta-m of this seed is counted from."""
+        """The baseline run of a seed, from which delta-m is computed."""
         return None if self.baseline is None else self.baseline.model_copy(update={"seed": seed})
 
     def enqueued(self) -> list[dict[str, Any]]:
-        """The configurations to try first, complete, each once; the row's own only if the space contains it."""
+        """The configurations to try first, complete and each once; only those inside the space."""
         complete = ({**self.own_values, **values} for values in self.spec.enqueue)
         found = []
         for values in complete:
@@ -72,9 +72,9 @@ class TunedRow:
         return found
 
     def chosen_settings(self, values: Mapping[str, Any]) -> list[str]:
-        """Assignments that make the row a configuration: its values, and what `set` changes in the method.
+        """Assignments that give the row a configuration: its values, and the changes of `set` to the method.
 
-        All else in `set` is the study's own, such as fewer images, and the same for the baseline row.
+        Other changes of `set`, such as fewer images, belong to the study alone, and also apply to the baseline row.
         """
         kept = [text for text in assignments(self.spec.set) if _is_of_method(text)]
         return kept + assignments(values)
@@ -94,12 +94,12 @@ class TunedRow:
 
 
 def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str, Any]) -> list[Run]:
-    """The runs that show what a choice is worth: baseline, row and tuned row with the seeds that confirm.
+    """The confirmation runs: baseline, row and tuned row with the confirmation seeds.
 
-    They are trained as long, and on as many images, as the profile says: what was held out for the choice is used.
+    They train for as many epochs and on as many images as the profile says; no images are held out for the choice.
 
     Raises:
-        UsageError: The study has no seeds that confirm.
+        UsageError: The study has no confirmation seeds.
         SpecError: The table or profile has changed and has problems.
     """
     spec = tuned.spec
@@ -115,9 +115,9 @@ def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str
 
 
 def needed_runs(tuned: TunedRow, catalogue: Catalogue) -> list[Run]:
-    """The row and its baseline with the study's seeds, for what must be there before any trial: data, weights, regions.
+    """The row and its baseline with the study's seeds: what they need (data, weights, regions) every trial needs.
 
-    No field that a study may tune changes what that is.
+    No field that a study may tune changes these inputs.
     """
     table, profile = catalogue.table(tuned.spec.table), catalogue.profile(tuned.profile)
     rows = {row.id: row for row in table.rows}
@@ -130,7 +130,7 @@ def needed_runs(tuned: TunedRow, catalogue: Catalogue) -> list[Run]:
 
 
 def read_study(path: Path) -> StudyFile:
-    """A study file.
+    """Read a study file.
 
     Raises:
         SpecError: All of its problems that the file alone shows.
@@ -143,7 +143,7 @@ def read_study(path: Path) -> StudyFile:
 
 
 def study_files() -> dict[str, Path]:
-    """The studies in ./sweeps, and those that came with the package, by name."""
+    """The studies in ./sweeps and those that are shipped with the package, by name."""
     package = Path(__file__).resolve().parents[1]
     shipped = next((path for path in (package / "sweeps", package.parent / "sweeps") if path.is_dir()), None)
     folders = [folder for folder in (shipped, Path("sweeps")) if folder is not None]
@@ -151,7 +151,7 @@ def study_files() -> dict[str, Path]:
 
 
 def find_study(name: str) -> StudyFile:
-    """A study by its name, or by the path of its file.
+    """Find a study by its name, or by the path of its file.
 
     Raises:
         UsageError: There is none.
@@ -174,7 +174,7 @@ def resolve_study(
     row: str | None = None,
     settings: Sequence[str] = (),
 ) -> TunedRow:
-    """Resolve a study's row under a profile, and make sure that every configuration of its space can be trained.
+    """Resolve a study's row under a profile, and check that every configuration of its space can be trained.
 
     Args:
         file: The study.
@@ -244,7 +244,7 @@ def _run(file: StudyFile, catalogue: Catalogue, profile: str, spec: StudySpec, r
 
 
 def _moved(problem: str, places: Mapping[str, str]) -> str:
-    """A problem of an assignment that nobody typed, at the place in the study that made it."""
+    """A problem of an assignment, with the place in the study that the assignment comes from."""
     for flag, place in places.items():
         if problem.startswith(flag):
             return f"{place}{problem.removeprefix(flag)}"

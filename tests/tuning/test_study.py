@@ -18,7 +18,7 @@ def test_another_study_of_the_same_name(journal: Where, tuned: Make) -> None:
     text = str(caught.value)
     assert "profile: demo there, cpu now" in text
     assert "spec.set: [] there, ['method={\"weight\": 0.5}'] now" in text
-    assert "by --study NAME" in text
+    assert "with --study NAME" in text
     assert "run." not in text
     with pytest.raises(UsageError, match="storage: journal there, sqlite"):
         open_study(journal.root, "example", tuned(), f"sqlite:///{journal.root}/x.db")

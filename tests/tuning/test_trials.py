@@ -296,7 +296,7 @@ def test_many_failures_in_a_row_stop_the_worker(
     broken = Simulation(error=ValueError("a bug"), fails=lambda spec: run_id(spec) != run_id(study.tuned.baseline))  # type: ignore[arg-type]
     assert run(20, broken) == FAILED
     assert summarise(study).count("failed") == 5
-    assert "the last 5 trials have failed" in caplog.text
+    assert "the last 5 trials have all failed" in caplog.text
 
 
 class Terminator:
