@@ -29,7 +29,7 @@ class StudyConsoleListener(ConsoleListener, StudyListener):
         self.missing = 0
 
     def opened(self, study: "Study", missing: int) -> None:
-        """Say so if there is nothing to do."""
+        """Say so if no trials are missing."""
         self.study, self.missing = study, missing
         if not missing:
             say(f"all of {study.asked} trials are finished")

@@ -1,4 +1,4 @@
-"""A study: which fields of which row are tuned, by what measure, and with how many trainings."""
+"""A study: which fields of which row are tuned, for which objective, and with how many trials."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -47,7 +47,7 @@ ObjectiveSpec = Annotated[DeltaObjective | MetricObjective, Field(discriminator=
 
 
 class SamplerBase(Spec):
-    """What all samplers share."""
+    """Fields of all samplers."""
 
     seed: int = Field(0, ge=0, description="With it and the trials so far, what is tried next is determined.")
 
@@ -151,7 +151,7 @@ class StudySpec(Spec):
     @field_validator("confirm")
     @classmethod
     def _fresh(cls, confirm: tuple[int, ...], info: Any) -> tuple[int, ...]:
-        # The choice is the luckiest of many on its own seeds: they would confirm the luck.
+        # The choice is partly the luckiest trial on these seeds; they would confirm the luck.
         if used := set(confirm) & set(info.data.get("seeds", ())):
             raise ValueError(f"seed {min(used)} is one of the trials' own, which cannot confirm the choice")
         return confirm
