@@ -162,7 +162,8 @@ def tune(
         RdcError: Data, weights or region maps are missing or damaged.
         UnavailableError: The storage or Slurm does not answer.
     """
-    from rdc_sweeps.tuning.study_run import request_study, run_study
+    from rdc_sweeps.tuning.study_request import request_study
+    from rdc_sweeps.tuning.study_run import run_study
 
     request = request_study(
         study,

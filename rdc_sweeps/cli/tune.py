@@ -12,7 +12,8 @@ from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption,
 from rdc_sweeps.cli.study_listening import StudyConsoleListener
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings, read_settings
-from rdc_sweeps.tuning.study_run import StudyPlan, StudyResult, plan_study, request_study, run_study, show_study
+from rdc_sweeps.tuning.study_request import StudyPlan, plan_study, request_study
+from rdc_sweeps.tuning.study_run import StudyResult, run_study, show_study
 from rdc_sweeps.tuning.texts import range_text, value_text, values_text
 
 

@@ -91,7 +91,7 @@ def _nearest(keys: list[str], data: Mapping[str, Any]) -> str:
             break
         node = node[key]
     if not isinstance(node, Mapping):
-        return "; the path goes on after its end"
+        return "; the path continues below a field that has no fields"
     variant = next((f"its {name} is {node[name]!r}" for name in DISCRIMINATORS if name in node), None)
     return (f" ({variant})" if variant else "") + suggestion(key, [name for name in node if name not in DISCRIMINATORS])
 

@@ -111,7 +111,7 @@ def test_what_is_wrong_is_said_with_its_line(text: str, expected: str, problems:
         ("method.regulariser", "{uniform: [0, 1]}", "the row has no such field (its name is 'region_contrast')"),
         ("method.contrast.pixels_per_region", "{integer: [1, 9]}", "the row has no such field"),
         ("method.contrast.direction", "{choice: [a_to_b, b_to_a]}", "has no effect on table3/one-region-gaussian"),
-        ("method.contrast.temperature.x", "{uniform: [0, 1]}", "the path goes on after its end"),
+        ("method.contrast.temperature.x", "{uniform: [0, 1]}", "the path continues below a field that has no fields"),
         ("method.contrast.covariance.shrinkage", "{uniform: [0, 2]}", "2.0 of this range"),
         ("method.contrast.covariance.ridge", "{uniform: [-1, 1]}", "-1.0 of this range"),
         ("method.min_pixels", "{uniform: [2, 8]}", "the field takes whole numbers only; write {integer: [a, b]}"),
