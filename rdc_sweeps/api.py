@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rdc_sweeps.dispatch.executors import Listener, executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.plan import plan as plan_runs
+from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.settings import Settings, experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.document import assignments
-from rdc_sweeps.specs.table import Selection
 
 if TYPE_CHECKING:
     from rdc_sweeps.reporting.report import Report

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from rdc_sweeps.runs.records import Metrics
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.tuning.tuned_row import TunedRow
 from tests.tuning.simulation import quality
@@ -15,7 +15,7 @@ NOISE = 0.01
 """Standard deviation of an epoch's value, as a fraction of the best there is."""
 
 
-def crossing(spec: RunSpec, epoch: int) -> Metrics:
+def crossing(spec: RunSpec, epoch: int) -> MetricValues:
     """mIoU and the like after an epoch, with noise."""
     return _metrics(_grown(spec, epoch) + NOISE * _normal(spec, epoch))
 
@@ -32,7 +32,7 @@ def true_value(tuned: TunedRow, values: dict[str, Any]) -> float:
     return float(_metrics(_grown(spec, spec.training.epochs - 1))["mIoU"] or 0.0)
 
 
-def _metrics(grown: float) -> Metrics:
+def _metrics(grown: float) -> MetricValues:
     return {"mIoU": 0.2 + 0.3 * grown, "aErr": 1.0 - 0.5 * grown, "mErr": 40.0 - 20.0 * grown}
 
 

@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS
 from rdc_sweeps.monitoring.groups import RunGroup
 from rdc_sweeps.monitoring.views import RunView
 
@@ -30,7 +31,6 @@ STYLES = {
 URGENCY = ("running", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
 """Whose lines stay where there is no room for all."""
 
-METRICS = {"mIoU": ".2f", "aErr": ".4f", "mErr": ".2f"}
 FRAME_LINES = 4
 """Lines of a group besides those of its runs: heading, counts, column titles, space."""
 
@@ -48,10 +48,10 @@ LAYOUTS = (
     Layout(),
     Layout(("",)),
     Layout(("", "loss")),
-    Layout(("", "loss", "aErr", "mErr")),
-    Layout(("", "loss", "aErr", "mErr", "device")),
-    Layout(("", "loss", "aErr", "mErr", "device", "node, job")),
-    Layout(("", "loss", "mIoU", "aErr", "mErr", "device", "node, job", "epoch"), folded=True),
+    Layout(("", "loss", *MAIN_METRICS[1:])),
+    Layout(("", "loss", *MAIN_METRICS[1:], "device")),
+    Layout(("", "loss", *MAIN_METRICS[1:], "device", "node, job")),
+    Layout(("", "loss", *MAIN_METRICS, "device", "node, job", "epoch"), folded=True),
 )
 """From the widest to the narrowest."""
 
@@ -133,7 +133,7 @@ def _cells(view: RunView, layout: Layout) -> dict[str, RenderableType]:
     """What stands under each title; empty texts where there is nothing to tell."""
     status, share, left = view.status, view.progress, view.seconds_left
     loss = status.values.get("loss") if status else None
-    metrics = {name: status.metrics.get(name) if status else None for name in METRICS}
+    metrics = {name: status.metrics.get(name) if status else None for name in MAIN_METRICS}
     cells: dict[str, RenderableType] = {
         "run": Text(view.subject.name or view.subject.run),
         "seed": "" if view.subject.seed is None else str(view.subject.seed),
@@ -144,7 +144,7 @@ def _cells(view: RunView, layout: Layout) -> dict[str, RenderableType]:
         "epoch": f"{status.epoch}/{status.epochs}" if status and status.epochs else "",
         "left": "" if left is None else _clock(left),
         "loss": "" if loss is None else f"{loss:.3f}",
-        **{name: "" if value is None else f"{value:{METRICS[name]}}" for name, value in metrics.items()},
+        **{name: "" if value is None else METRICS[name].text(value) for name, value in metrics.items()},
         "device": Text(status.device.removeprefix("NVIDIA ") if status and view.waiting is None else ""),
         "node, job": Text(_place(view)),
     }
@@ -208,7 +208,7 @@ def changes(views: Sequence[RunView], shown: dict[str, tuple[str, int]]) -> list
         if status and status.epochs:
             parts.append(f"epoch {status.epoch} of {status.epochs}")
         if status and view.state in {"running", "done"}:
-            found = ((name, status.metrics.get(name), form) for name, form in METRICS.items())
-            parts += [f"{name} {value:{form}}" for name, value, form in found if value is not None]
+            found = ((name, status.metrics.get(name)) for name in MAIN_METRICS)
+            parts += [f"{name} {METRICS[name].text(value)}" for name, value in found if value is not None]
         lines.append(", ".join(parts) + (f": {view.cause}" if view.cause else ""))
     return lines

@@ -1,7 +1,6 @@
 """report: finished runs as a table."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,25 +16,11 @@ from rdc_sweeps.cli.options import (
     TableArgument,
     resolve,
 )
+from rdc_sweeps.metrics.selection import Selection
 
 INCOMPLETE = 4
 
-
-class Format(StrEnum):
-    """Report formats."""
-
-    terminal = "terminal"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
-
-
-class SelectionChoice(StrEnum):
-    """Selection rules."""
-
-    last = "last"
-    best_validation = "best-validation"
-    best_test = "best-test"
+Format = Literal["terminal", "markdown", "csv", "json"]
 
 
 def register(app: typer.Typer) -> None:
@@ -49,9 +34,9 @@ def report(
     seeds: SeedsOption = None,
     assignments: SetOption = None,
     compat: CompatOption = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = Format.terminal,
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = "terminal",
     selection: Annotated[
-        SelectionChoice | None,
+        Selection | None,
         typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False),
     ] = None,
     baseline: Annotated[
@@ -69,8 +54,8 @@ def report(
     resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
     from rdc_sweeps.reporting.render import render
 
-    built = api.report(resolved, selection=selection.value if selection else None, baseline=baseline)
-    render(built, form.value, data)
+    built = api.report(resolved, selection=selection, baseline=baseline)
+    render(built, form, data)
     if strict and built.missing:
         messages.print(f"{len(built.missing)} runs are missing", style="red")
         raise typer.Exit(INCOMPLETE)

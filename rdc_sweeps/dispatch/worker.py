@@ -11,6 +11,7 @@ import torch
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.errors import InfrastructureError, LostRunError, SpecError
+from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.runs.directory import RunDirectory
@@ -24,7 +25,7 @@ from rdc_sweeps.tracking.mode import resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.observers import Observer
-from rdc_sweeps.training.records import SELECTIONS, EpochRecord, select
+from rdc_sweeps.training.records import EpochRecord
 
 
 def work(

@@ -1,1 +1,1 @@
-"""Metrics: mIoU, aErr, mErr with both meters, delta-m."""
+"""Metrics, the meters that measure them, relative improvements and selection rules."""

@@ -1,4 +1,4 @@
-"""Streaming meters: sums over pixels, so that no split into batches changes a metric."""
+"""Streaming meters: they sum over pixels, so that metrics do not depend on how images are split into batches."""
 
 import math
 from abc import ABC, abstractmethod
@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.errors import DataError, DivergenceError
+from rdc_sweeps.metrics.metric import metrics_of
 from rdc_sweeps.specs.base import Task
 
 
 class Meter(ABC):
-    """Sums that batches are added to, and the metrics that follow from them.
+    """Sums over batches, and the metrics computed from them.
 
-    The sums are kept on the CPU, wherever batches are: as integers and float64, which not every device has.
+    The sums are kept on the CPU, as integers and float64: not every device has float64.
     """
 
     def __init__(self, sums: dict[str, Tensor]) -> None:
@@ -36,6 +37,9 @@ class Meter(ABC):
         """Adds the sums of another meter of the same kind."""
         for name, total in state.items():
             self.sums[name] += total.cpu()
+
+    def _means(self, task: Task) -> dict[str, float | None]:
+        return {name: self._mean(name) for name in metrics_of(task)}
 
     def _mean(self, name: str) -> float | None:
         count = int(self.sums["pixels"])
@@ -75,7 +79,7 @@ class SemanticMeter(Meter):
         confusion = self.sums["confusion"].double()
         hits, total = confusion.diagonal(), confusion.sum()
         if not total:
-            return {"mIoU": None, "pixAcc": None}
+            return dict.fromkeys(metrics_of("semantic"))
         union = confusion.sum(0) + confusion.sum(1) - hits
         present = union > 0
         return {
@@ -88,7 +92,7 @@ class DepthMeter(Meter):
     """Mean absolute error in the data set's unit and mean relative error, over pixels with a depth above 0."""
 
     def __init__(self) -> None:
-        super().__init__(_sums("aErr", "rErr"))
+        super().__init__(_sums("depth"))
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds predictions and labels (B, 1, H, W)."""
@@ -99,19 +103,19 @@ class DepthMeter(Meter):
 
     def compute(self) -> dict[str, float | None]:
         """`aErr` and `rErr`."""
-        return {"aErr": self._mean("aErr"), "rErr": self._mean("rErr")}
+        return self._means("depth")
 
 
 class NormalMeter(Meter):
-    """Mean angle in degrees between predicted and labelled normals, as it is and as the released code measures it.
+    """Mean angle in degrees between predicted and labelled normals, measured correctly and as the released code does.
 
-    `mErr` is the angle, whatever the lengths of the two; a prediction of length 0 has no direction and counts 90.
-    `mErr_released` is acos(clamp(p . l, -1, 1)) without normalising the prediction: the longer it is, the smaller the
-    "angle" that this meter prints. Pixels whose label is (0, 0, 0) are invalid.
+    `mErr` is the angle, independent of both lengths; a prediction of length 0 has no direction and counts as 90.
+    `mErr_released` is acos(clamp(p . l, -1, 1)) without normalising the prediction: the longer the prediction, the
+    smaller the reported "angle". Pixels whose label is (0, 0, 0) are invalid.
     """
 
     def __init__(self) -> None:
-        super().__init__(_sums("mErr", "mErr_released"))
+        super().__init__(_sums("normal"))
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """Adds predictions and labels (B, 3, H, W)."""
@@ -134,7 +138,7 @@ class NormalMeter(Meter):
 
     def compute(self) -> dict[str, float | None]:
         """`mErr` and `mErr_released` in degrees."""
-        return {"mErr": self._mean("mErr"), "mErr_released": self._mean("mErr_released")}
+        return self._means("normal")
 
 
 class MultiTaskMeter:
@@ -160,7 +164,7 @@ class MultiTaskMeter:
             meter.update(predictions[task], labels[task])
 
     def compute(self) -> dict[str, float | None]:
-        """All metrics by name: mIoU, pixAcc, aErr, rErr, mErr, mErr_released.
+        """The metrics of the tasks by name, as `METRICS` lists them.
 
         Raises:
             DivergenceError: Predictions were not finite.
@@ -180,6 +184,7 @@ class MultiTaskMeter:
             self.meters[task].merge({key: total})  # type: ignore[index]
 
 
-def _sums(*names: str) -> dict[str, Tensor]:
-    sums = {name: torch.zeros((), dtype=torch.float64) for name in names}
+def _sums(task: Task) -> dict[str, Tensor]:
+    """A sum for each metric of a task, and the number of pixels."""
+    sums: dict[str, Tensor] = {name: torch.zeros((), dtype=torch.float64) for name in metrics_of(task)}
     return {**sums, "pixels": torch.zeros((), dtype=torch.int64)}

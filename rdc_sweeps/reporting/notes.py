@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from rdc_sweeps.metrics.metric import Metric
+from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.table import ProfileSpec, Selection
+from rdc_sweeps.specs.table import ProfileSpec
 
-SELECTIONS: dict[Selection, str] = {
+SELECTION_NOTES: dict[Selection, str] = {
     "last": "Selection `last`: metrics on the test images after the last epoch.",
     "best-validation": "Selection `best-validation`: metrics on the test images of the epoch that is best on the "
     "training images held out for validation.",
@@ -43,7 +45,7 @@ def notes(
     *,
     selection: Selection,
     baselines: Iterable[str | None],
-    meters: bool,
+    metrics: Sequence[Metric],
     printed: bool | None,
 ) -> tuple[str, ...]:
     """The sentences, most important first.
@@ -53,22 +55,21 @@ def notes(
         changes: The flags that changed them.
         selection: The rule that chose epochs.
         baselines: Rows that improvements are counted from.
-        meters: Whether there is mErr, by both meters.
+        metrics: The measured metrics.
         printed: Whether published improvements are as printed (True), follow from the published numbers (False), or
             are not shown (None).
     """
     names = _unique(name for name in baselines if name)
+    # Of a metric by two meters, delta-m takes the main one.
+    honest = ", ".join(metric.name for metric in metrics if metric.main and metric.published is None)
     return _present(
         _comparability(runs[0].profile, changes),
-        SELECTIONS[selection],
+        SELECTION_NOTES[selection],
         f"Improvements in percent, + is better, over {' or '.join(names)} (a row's baseline). Δm is their mean over "
-        f"the metrics{', with mErr by the honest meter' if meters else ''}."
+        f"the metrics{f', with {honest} by the honest meter' if honest else ''}."
         if names
         else None,
-        "mErr honest: the angle to the normalised prediction. mErr released: the released code's meter, which does not "
-        "normalise, so that longer predictions read as smaller angles; published mErr was measured with it."
-        if meters
-        else None,
+        *(metric.note for metric in metrics),
         PUBLISHED_IMPROVEMENTS[printed],
         _spread(runs),
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from rdc_sweeps.errors import SpecError
+from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.runs.directory import RunDirectory, State
 from rdc_sweeps.specs.catalogue import Run
-from rdc_sweeps.specs.table import Selection
 
 
 @dataclass(frozen=True)

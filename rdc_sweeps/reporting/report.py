@@ -6,12 +6,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.metrics.delta import HIGHER_IS_BETTER, delta_m, improvement_percent
+from rdc_sweeps.metrics.delta import delta_m, improvement_percent
+from rdc_sweeps.metrics.metric import METRICS, MainMetric, shown_for
+from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.reporting.axes import Column, common_facts, label_columns, labels
 from rdc_sweeps.reporting.notes import describe_data, notes
 from rdc_sweeps.reporting.outcomes import Outcome, outcome
 from rdc_sweeps.specs.catalogue import Run, unknown
-from rdc_sweeps.specs.table import Metric, Published, RowSpec, Selection, TableSpec
+from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
 
 MISSING = "X"
 """What stands in a cell that cannot be filled."""
@@ -26,7 +28,7 @@ class Measure:
     title: str
     digits: int
     higher_is_better: bool
-    published: Metric | None
+    published: MainMetric | None
     """The published metric that stands beside it."""
 
 
@@ -162,7 +164,7 @@ def build_report(
             changes,
             selection=rule,
             baselines=[row.baseline for row in built],
-            meters="mErr" in table.metrics,
+            metrics=[METRICS[measure.key] for measure in measures],
             printed=printed,
         ),
     )
@@ -174,16 +176,11 @@ def measures_of(table: TableSpec) -> tuple[Measure, ...]:
     Published mErr stands beside the released meter, which it was measured with; networks that normalise their normals
     (SegNet) read the same on both.
     """
-    columns: list[Measure] = []
-    for metric in table.metrics:
-        better = HIGHER_IS_BETTER[metric]
-        digits = 4 if metric == "aErr" else 2
-        if metric == "mErr":
-            columns.append(Measure("mErr", "mErr honest", digits, better, None))
-            columns.append(Measure("mErr_released", "mErr released", digits, better, "mErr"))
-        else:
-            columns.append(Measure(metric, metric, digits, better, metric))
-    return tuple(columns)
+    return tuple(
+        Measure(metric.name, metric.column_title, metric.digits, metric.higher_is_better, metric.published)
+        for name in table.metrics
+        for metric in shown_for(name)
+    )
 
 
 def _means(outcomes: Sequence[Outcome], keys: Sequence[str]) -> dict[str, float]:
@@ -218,11 +215,11 @@ def _improvement(value: float | None, baseline: float | None, metric: str) -> fl
     return improvement_percent(value, baseline, metric) if value is not None and baseline else None
 
 
-def _published(numbers: Published | None, metric: Metric | None) -> str | None:
+def _published(numbers: Published | None, metric: MainMetric | None) -> str | None:
     return getattr(numbers, metric) if numbers and metric else None
 
 
-def _published_improvement(row: RowSpec, base: RowSpec | None, metric: Metric | None) -> float | None:
+def _published_improvement(row: RowSpec, base: RowSpec | None, metric: MainMetric | None) -> float | None:
     if metric is None:
         return None
     # Printed percentages are over the paper's own baseline; they do not hold over another.
@@ -232,7 +229,7 @@ def _published_improvement(row: RowSpec, base: RowSpec | None, metric: Metric | 
     return _improvement(float(value), float(baseline), metric) if value and baseline else None
 
 
-def _delta(means: Mapping[str, float], base: Mapping[str, float], metrics: Sequence[Metric]) -> float | None:
+def _delta(means: Mapping[str, float], base: Mapping[str, float], metrics: Sequence[MainMetric]) -> float | None:
     if not all(metric in means and base.get(metric) for metric in metrics):
         return None
     return delta_m(means, {metric: base[metric] for metric in metrics})

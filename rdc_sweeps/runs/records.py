@@ -9,7 +9,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-Metrics = dict[str, float | None]
+from rdc_sweeps.metrics.metric import MetricValues
+
 Phase = Literal["starting", "training", "preempted", "failed", "done"]
 """What a worker is at, as it says itself."""
 
@@ -48,7 +49,7 @@ class Status(Record):
     """Steps per second of this process, evaluation included."""
     values: dict[str, float] = {}
     """Last losses."""
-    metrics: Metrics = {}
+    metrics: MetricValues = {}
     """Test metrics of the last epoch."""
 
     @classmethod
@@ -152,8 +153,8 @@ class Selected(Record):
     """Test metrics of the epoch that a rule chose."""
 
     epoch: int
-    metrics: Metrics
-    validation: Metrics | None = None
+    metrics: MetricValues
+    validation: MetricValues | None = None
 
 
 class Result(Record):

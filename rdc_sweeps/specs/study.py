@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from rdc_sweeps.metrics.metric import MetricName
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.ranges import Range
 from rdc_sweeps.specs.table import Slug
@@ -40,7 +41,7 @@ class MetricObjective(Spec):
     """One metric."""
 
     name: Literal["metric"] = "metric"
-    metric: Literal["mIoU", "pixAcc", "aErr", "rErr", "mErr", "mErr_released"]
+    metric: MetricName
 
 
 ObjectiveSpec = Annotated[DeltaObjective | MetricObjective, Field(discriminator="name")]

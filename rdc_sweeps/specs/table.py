@@ -1,20 +1,17 @@
 """A table of the paper: its rows, their published numbers, and the overlays that make their specs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator
 
+from rdc_sweeps.metrics.metric import MAIN_METRICS, MainMetric
+from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.fields import has_path
 from rdc_sweeps.specs.run import RunSpec
 
-Metric = Literal["mIoU", "aErr", "mErr"]
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 """Lower-case words joined by hyphens."""
-
-Selection = Literal["last", "best-validation", "best-test"]
-"""Which epoch's test metrics a run reports."""
-
 
 PrintedNumber = Annotated[str, StringConstraints(pattern=r"^[-+]?[0-9]+(\.[0-9]+)?$")]
 """A number as the paper prints it: a text, so that it keeps its digits."""
@@ -48,7 +45,7 @@ class TableSpec(Spec):
     table: Slug
     title: str
     dataset: str = Field(description="The data set column of the paper.")
-    metrics: tuple[Metric, ...] = ("mIoU", "aErr", "mErr")
+    metrics: tuple[MainMetric, ...] = MAIN_METRICS
     defaults: dict[str, Any] = Field(default_factory=dict, description="What all rows share.")
     rows: tuple[RowSpec, ...] = Field(min_length=1)
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.parallel.world import ALONE, World
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.panels import prediction_panel
-from rdc_sweeps.training.records import Metrics
 
 
 @torch.no_grad()
@@ -22,7 +22,7 @@ def evaluate(
     panels: int = 0,
     classes: Sequence[str] = (),
     world: World = ALONE,
-) -> tuple[Metrics, list[Panel]]:
+) -> tuple[MetricValues, list[Panel]]:
     """Metrics over a split, each pixel counted once, and pictures of its first images.
 
     Args:

@@ -21,6 +21,7 @@ from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.metrics.meters import MultiTaskMeter
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.settings import Settings
@@ -29,7 +30,7 @@ from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, set_learning_rates
-from rdc_sweeps.training.records import EpochRecord, Metrics
+from rdc_sweeps.training.records import EpochRecord
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
@@ -204,7 +205,7 @@ class _Loop:
         for observer in self.observers:
             observer.evaluated(record, last_step, panels)
 
-    def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[Metrics, list[Panel]]:
+    def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[MetricValues, list[Panel]]:
         return evaluate(
             self.learner.network, batches, self.meter, self.device, panels, self.spec.dataset.classes, self.world
         )

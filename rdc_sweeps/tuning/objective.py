@@ -13,9 +13,10 @@ import optuna
 
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.metrics.delta import delta_m
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
-from rdc_sweeps.runs.records import Metrics, Stopped
+from rdc_sweeps.runs.records import Stopped
 from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.records import EpochRecord
@@ -38,7 +39,7 @@ class Objective:
     baseline: Mapping[str, float]
     """Mean over the seeds of the baseline row's validation metrics after its last epoch; empty for one metric."""
 
-    def value(self, validation: Metrics | None) -> float | None:
+    def value(self, validation: MetricValues | None) -> float | None:
         """The objective of an epoch's validation metrics; None where a metric has no value."""
         wanted = [self.spec.metric] if isinstance(self.spec, MetricObjective) else list(self.baseline)
         metrics = {name: value for name in wanted if (value := (validation or {}).get(name)) is not None}
@@ -49,7 +50,7 @@ class Objective:
         return delta_m(metrics, self.baseline)
 
 
-def baseline_metrics(names: Sequence[str], validations: Sequence[Metrics | None], row: str) -> dict[str, float]:
+def baseline_metrics(names: Sequence[str], validations: Sequence[MetricValues | None], row: str) -> dict[str, float]:
     """Average the metrics of the baseline row over its seeds.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from optuna import Trial, pruners, samplers
 
-from rdc_sweeps.metrics.delta import HIGHER_IS_BETTER
+from rdc_sweeps.metrics.metric import METRICS
 from rdc_sweeps.specs.ranges import ChoiceRange, IntegerRange, LogRange, Range, UniformRange
 from rdc_sweeps.specs.study import (
     GpSampler,
@@ -26,7 +26,7 @@ from rdc_sweeps.specs.study import (
 
 def direction(spec: ObjectiveSpec) -> Literal["maximize", "minimize"]:
     """Whether a higher or a lower value of the objective is better."""
-    higher = HIGHER_IS_BETTER[spec.metric] if isinstance(spec, MetricObjective) else True
+    higher = METRICS[spec.metric].higher_is_better if isinstance(spec, MetricObjective) else True
     return "maximize" if higher else "minimize"
 
 

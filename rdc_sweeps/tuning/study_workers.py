@@ -15,12 +15,13 @@ from optuna.trial import TrialState
 from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED, to_be_repeated
 from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.processes.children import fork_server, log_to
 from rdc_sweeps.processes.devices import restrict_to, slot_masks
 from rdc_sweeps.processes.pool import run_pool
 from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Metrics, Origin
+from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.records import EpochRecord
@@ -139,7 +140,7 @@ class _Worker:
         return RunDirectory(self.settings.root, run_id(run))
 
 
-def _last_validation(directory: RunDirectory) -> Metrics | None:
+def _last_validation(directory: RunDirectory) -> MetricValues | None:
     result = directory.result()
     return EpochRecord.model_validate(result.history[-1]).validation if result and result.history else None
 

@@ -4,13 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rdc_sweeps.metrics.delta import HIGHER_IS_BETTER
+from rdc_sweeps.metrics.metric import METRICS
 from rdc_sweeps.specs.ranges import IntegerRange, LogRange, Range, UniformRange
 
 DIGITS = 4
 """Significant digits of a value in a table; files and commands have all digits."""
-
-UNITS = {"mIoU": "%", "pixAcc": "%", "mErr": "degrees", "mErr_released": "degrees"}
 
 
 def short_titles(paths: Sequence[str]) -> dict[str, str]:
@@ -56,10 +54,10 @@ def _ends(ends: tuple[float, float]) -> str:
 
 def objective_title(objective: str) -> str:
     """Title of an axis: the objective, its unit, and the images that it is measured on."""
-    if objective not in HIGHER_IS_BETTER:
+    if (metric := METRICS.get(objective)) is None:
         return f"{objective.replace('delta-m', 'Δm')}, % (validation)"
-    unit = f", {UNITS[objective]}" if objective in UNITS else ""
-    better = "higher" if HIGHER_IS_BETTER[objective] else "lower"
+    unit = f", {metric.unit}" if metric.unit else ""
+    better = "higher" if metric.higher_is_better else "lower"
     return f"{objective}{unit} (validation; {better} is better)"
 
 
@@ -67,7 +65,5 @@ def objective_text(value: float | None, objective: str) -> str:
     """A value of the objective as text; delta-m has its sign."""
     if value is None:
         return "-"
-    if objective not in HIGHER_IS_BETTER:
-        return f"{value:+.2f} %"
-    # Depths are about 1, all else is in percent or degrees.
-    return f"{value:.4f}" if objective in {"aErr", "rErr"} else f"{value:.2f}"
+    metric = METRICS.get(objective)
+    return metric.text(value) if metric else f"{value:+.2f} %"

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.metrics.delta import HIGHER_IS_BETTER, delta_m, improvement_percent
-from rdc_sweeps.metrics.meters import MultiTaskMeter
+from rdc_sweeps.metrics.delta import delta_m, improvement_percent
 
 # Printed percentages that the printed numbers do not give: row, metric, printed, computed.
 MISPRINTS = {("T1-one-segnet-ours", "aErr"): (2.25, 2.08), ("T2-hrnet-ours", "aErr"): (22.73, 22.93)}
@@ -28,12 +27,8 @@ def test_delta_m_is_the_mean_over_the_baselines_metrics() -> None:
 
 
 def test_comparing_needs_no_torch() -> None:
-    code = "import sys, rdc_sweeps.metrics.delta; sys.exit('torch' in sys.modules)"
+    code = "import sys, rdc_sweeps.metrics.selection; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_every_metric_of_the_meters_has_a_direction() -> None:
-    assert set(MultiTaskMeter(("semantic", "depth", "normal"), 13).compute()) == set(HIGHER_IS_BETTER)
 
 
 @pytest.mark.parametrize(

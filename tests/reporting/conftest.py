@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Failure, Metrics, Result, Selected, Status
+from rdc_sweeps.runs.records import Failure, Result, Selected, Status
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
@@ -24,7 +25,7 @@ class Bench:
     ) -> list[Run]:
         return Catalogue(self.experiments).runs(table, profile, **choice)  # type: ignore[arg-type]
 
-    def finish(self, run: Run, metrics: Metrics, selected: Mapping[str, Selected | None] | None = None) -> None:
+    def finish(self, run: Run, metrics: MetricValues, selected: Mapping[str, Selected | None] | None = None) -> None:
         chosen = selected or {
             rule: Selected(epoch=3, metrics=metrics) for rule in ("last", "best-validation", "best-test")
         }
@@ -46,10 +47,10 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def metrics() -> Callable[..., Metrics]:
+def metrics() -> Callable[..., MetricValues]:
     """Test metrics, a little different for every number given."""
 
-    def make(number: float = 0.0, **changes: float | None) -> Metrics:
+    def make(number: float = 0.0, **changes: float | None) -> MetricValues:
         values = {"mIoU": 20 + number, "pixAcc": 50.0, "aErr": 1.2 - number / 50, "rErr": 0.3, "mErr": 38 - number / 2}
         return {**values, "mErr_released": 12 + number, **changes}
 

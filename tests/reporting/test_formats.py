@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.comma_separated import render_csv
 from rdc_sweeps.reporting.json_document import render_json
 from rdc_sweeps.reporting.markdown import render_markdown
 from rdc_sweeps.reporting.render import render
 from rdc_sweeps.reporting.report import Report, build_report
 from rdc_sweeps.reporting.terminal import render_terminal
-from rdc_sweeps.runs.records import Metrics
 
 GOLDENS = Path(__file__).parent / "goldens"
-Make = Callable[..., Metrics]
+Make = Callable[..., MetricValues]
 
 
 def terminal(report: Report, width: int) -> str:

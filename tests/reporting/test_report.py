@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.report import Report, Row, build_report
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Metrics, Selected
+from rdc_sweeps.runs.records import Selected
 
-Make = Callable[..., Metrics]
+Make = Callable[..., MetricValues]
 BASE, PIXEL, GAUSSIAN = "one-patch-vector", "one-patch-pixel", "one-patch-gaussian"
 ROWS = [BASE, PIXEL, GAUSSIAN]
 

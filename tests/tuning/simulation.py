@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.dispatch.lifecycle import Stop, conduct
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
-from rdc_sweeps.runs.records import Metrics, Result
+from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.observers import Observer
@@ -36,7 +37,7 @@ def quality(spec: RunSpec) -> float:
     return math.exp(-2 * distance)
 
 
-def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> Metrics:
+def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> MetricValues:
     """Rises towards its limit; the seed adds a little."""
     grown = quality(spec) * (1 - 0.5 * 2.0 ** -(epoch + 1)) + 0.001 * spec.seed + shift
     return {"mIoU": 0.2 + 0.3 * grown, "aErr": 1.0 - 0.5 * grown, "mErr": 40.0 - 20.0 * grown}
@@ -58,7 +59,7 @@ class Simulation:
     error: Exception | None = None
     """Raised by the runs that `fails` names."""
     fails: Callable[[RunSpec], bool] = is_hot
-    curve: Callable[[RunSpec, int], Metrics] = metrics
+    curve: Callable[[RunSpec, int], MetricValues] = metrics
     """Validation metrics after an epoch."""
 
     def __call__(
@@ -124,7 +125,7 @@ class _Body:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], Metrics]) -> EpochRecord:
+def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], MetricValues]) -> EpochRecord:
     # Test metrics are far better than validation metrics: whoever looks at them is seen.
     return EpochRecord(
         epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=curve(spec, epoch)

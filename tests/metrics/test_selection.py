@@ -2,10 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rdc_sweeps.training.records import SELECTIONS, EpochRecord, Metrics, select
+from rdc_sweeps.metrics.metric import MetricValues
+from rdc_sweeps.metrics.selection import SELECTIONS, select
+from rdc_sweeps.training.records import EpochRecord
 
 
-def history(tests: list[Metrics], validations: list[Metrics | None] | None = None) -> list[EpochRecord]:
+def history(tests: list[MetricValues], validations: list[MetricValues | None] | None = None) -> list[EpochRecord]:
     validations = validations or [None] * len(tests)
     return [
         EpochRecord(epoch=epoch, losses={}, test=test, validation=validation)
@@ -13,8 +15,8 @@ def history(tests: list[Metrics], validations: list[Metrics | None] | None = Non
     ]
 
 
-GOOD: Metrics = {"mIoU": 40.0, "aErr": 0.5, "mErr": 25.0}
-BAD: Metrics = {"mIoU": 30.0, "aErr": 0.6, "mErr": 30.0}
+GOOD: MetricValues = {"mIoU": 40.0, "aErr": 0.5, "mErr": 25.0}
+BAD: MetricValues = {"mIoU": 30.0, "aErr": 0.6, "mErr": 30.0}
 
 
 def test_last_is_last_and_best_test_looks_at_test() -> None:
