@@ -11,6 +11,8 @@ from typing import Literal
 
 import pytest
 
+from rdc_sweeps import extend
+from rdc_sweeps.doctor.software import examine_software
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.settings import load_settings
@@ -73,11 +75,17 @@ def test_the_walk_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) ->
         assert outputs[-1].returncode == 0, outputs[-1].stderr
     validated, run, report = outputs
     assert "more: valid under small" in validated.stderr
-    assert run.stderr.count("done, epoch 2 of 2") == 3
-    assert all(word in report.stdout for word in ("MTL", "Uncertainty weighting", "RDC", "mIoU"))
-    weights = [step["weight/depth"] for step in steps(tmp_path / "runs")["uncertainty"]]
+    assert run.stderr.count("done, epoch 2 of 2") == 4
+    assert all(word in report.stdout for word in ("MTL", "Uncertainty weighting", "RDC", "RDC, Hellinger", "mIoU"))
+    trained = steps(tmp_path / "runs")
+    weights = [step["weight/depth"] for step in trained["uncertainty"]]
     assert weights[0] == pytest.approx(0.60653, abs=1e-4)  # exp(-initial)
     assert len(set(weights)) == len(weights)
+    # The distances of the extension are at most its scale, and regions of its source are what is contrasted.
+    distances = [step["contrast/negative_distance"] for step in trained["ours-hellinger"]]
+    assert all(0 < distance <= 10 for distance in distances)
+    assert len(set(distances)) == len(distances)
+    assert all(step["contrast/regions"] > 1 for row in ("ours", "ours-hellinger") for step in trained[row])
 
 
 def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
@@ -88,7 +96,9 @@ def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
         "import sys\n"
         "from rdc_sweeps.specs.run import RunSpec, run_id\n"
         "from rdc_sweeps.specs.schema import json_schema\n"
-        "assert {'UncertaintyWeighting', 'ResNet18Spec', 'BallsSpec'} <= json_schema('run')['$defs'].keys()\n"
+        "kinds = {'UncertaintyWeighting', 'ResNet18Spec', 'BallsSpec', 'ThresholdRegions', 'HellingerDistance'}\n"
+        "assert kinds <= json_schema('run')['$defs'].keys()\n"
+        "assert 'method.contrast.distance' in json_schema('study')['properties']['space']['properties']\n"
         "assert not {'torch', 'timm', 'numpy'} & sys.modules.keys()\n"
         "print(run_id(RunSpec()))"
     )
@@ -98,6 +108,47 @@ def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == run_id(RunSpec())
+
+
+def test_everything_in_the_guide_is_imported_from_one_module() -> None:
+    modules = set(re.findall(r"^(?:from|import) (rdc_sweeps\S*)", GUIDE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert modules == {"rdc_sweeps.extend"}
+
+
+@pytest.mark.parametrize("name", extend.__all__)
+def test_what_extensions_import_is_there(name: str) -> None:
+    assert getattr(extend, name) is not None
+
+
+def test_what_extensions_cannot_import_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Methods'"):
+        extend.__getattr__("Methods")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("distance=hellingr", "distance: must be 'wasserstein' or 'kl' or {name: hellinger}, found 'hellingr'"),
+        ("distance={name: mine}", "distance: must be 'wasserstein' or 'kl' or {name: hellinger}"),
+        ("distance={name: hellinger, scal: 2}", "distance.scal: there is no such field; did you mean 'scale'?"),
+        ("distance={name: hellinger, scale: 0}", "distance.scale: must be greater than 0, found 0"),
+    ],
+)
+def test_a_distance_is_validated_like_what_is_built_in(assignment: str, message: str, cli: Cli, project: Path) -> None:
+    result = cli(
+        "run", "more", "ours-hellinger", "--profile", "small", "-n", "--set", f"method.contrast.{assignment}",
+        PYTHONPATH=f"{project}:{GUIDE.parents[1]}", RDC_SWEEP_EXPERIMENTS=str(project / "experiments"),
+    )  # fmt: skip
+    assert result.returncode == 3
+    assert f"method.contrast.{message}" in " ".join(result.stderr.split())
+
+
+def test_the_doctor_lists_extensions(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project))
+    found = [one.text for one in examine_software() if one.topic == "extension"]
+    assert "regions: threshold, from rdc-more 1.0" in found
+    assert "distances: hellinger, from rdc-more 1.0" in found
+    assert len(found) == 5
 
 
 @pytest.mark.parametrize(
@@ -148,6 +199,28 @@ def test_entry_points_name_extensions() -> None:
 def test_what_is_no_extension_is_said(group: Group, points: list[EntryPoint], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_extensions(group, points, frozenset())
+
+
+class Shedding(Spec):
+    source: Literal["shedding"] = "shedding"
+
+
+shedding = Extension(Shedding, "tests.test_extending:nothing")
+
+
+@pytest.mark.parametrize(("group", "name"), [("rdc_sweeps.regions", "sam"), ("rdc_sweeps.distances", "kl")])
+def test_names_of_regions_and_distances_may_be_taken(group: Group, name: str) -> None:
+    point = EntryPoint(name, POINT.value, group)
+    with pytest.raises(UsageError, match="this name is built in"):
+        load_extensions(group, [point], frozenset({name}))
+
+
+def test_regions_are_named_by_their_source() -> None:
+    point = EntryPoint("shedding", "tests.test_extending:shedding", "rdc_sweeps.regions")
+    [found] = load_extensions("rdc_sweeps.regions", [point], frozenset())
+    assert found.spec.__name__ == "Shedding"
+    with pytest.raises(UsageError, match=r"needs a field source: Literal\['dropping'\]"):
+        load_extensions("rdc_sweeps.regions", [POINT], frozenset())
 
 
 def test_an_implementation_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from rdc_sweeps.regions.drawing import draw_regions
 from rdc_sweeps.regions.maps import patch_regions, semantic_regions
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
 from rdc_sweeps.specs.dataset import RoomsSpec
-from rdc_sweeps.specs.extraction import SuperpixelRegions
+from rdc_sweeps.specs.sources import SuperpixelRegions
 from rdc_sweeps.synthetic.rooms.scenes import open_rooms
 
 

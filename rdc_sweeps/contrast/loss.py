@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +20,12 @@ from rdc_sweeps.contrast.pixels import pixel_contrast
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
+from rdc_sweeps.specs.extensions import implementation
+
+DistanceFunction = Callable[[Any, Gaussians], Tensor]
+"""An extension's distance: its spec and Gaussians with mean (..., R, d) to the distances (..., R, R) of all pairs."""
 
 
 def region_contrast(
@@ -86,9 +93,23 @@ def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast) -> Tenso
         counts=torch.cat([side.counts for side in sides], 1),
         valid=torch.cat([side.valid for side in sides], 1),
     )
+    if isinstance(spec.distance, Spec):
+        return _extension_distances(both, spec.distance)
     if spec.distance == "wasserstein":
         return wasserstein2_squared(both, root=spec.root)
     return kl_divergence(both, both, direction=spec.direction, diagonal=spec.diagonal)
+
+
+def _extension_distances(gaussians: Gaussians, spec: Spec) -> Tensor:
+    distance: DistanceFunction = implementation("rdc_sweeps.distances", spec, {})
+    distances = distance(spec, gaussians)
+    expected = (*gaussians.mean.shape[:-1], gaussians.mean.shape[-2])
+    if distances.shape != expected:
+        raise UsageError(
+            f"{type(spec).__name__}: distances of shape {tuple(distances.shape)}, expected {expected}: "
+            "one for each pair of regions"
+        )
+    return distances
 
 
 def _contrast(

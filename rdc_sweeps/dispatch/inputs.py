@@ -18,8 +18,8 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.dataset import DatasetSpec
-from rdc_sweeps.specs.extraction import RegionSource
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.sources import RegionSource
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
 
 Check = Callable[[], object]

@@ -1,11 +1,13 @@
-"""Versions of this project and of what it stands on."""
+"""Versions of this project, of the packages it needs, and of installed extensions."""
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import get_args
 
 import rdc_sweeps
 from rdc_sweeps.doctor.findings import Finding
+from rdc_sweeps.specs.extensions import Group
 
 NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "pydantic", "filelock", "scikit-image")
 OPTIONAL = {
@@ -18,7 +20,7 @@ OPTIONAL = {
 
 
 def examine_software() -> Iterator[Finding]:
-    """The project, Python, the packages, and whether PyTorch can be imported."""
+    """The project, Python, the required and optional packages, and extensions."""
     yield Finding("project", "ok", f"rdc-sweeps {rdc_sweeps.__version__}, commit {_commit() or 'unknown'}")
     yield Finding("python", "ok", platform.python_version())
     found = {name: _version(name) for name in (*NEEDED, *OPTIONAL)}
@@ -33,6 +35,10 @@ def examine_software() -> Iterator[Finding]:
     absent = [f"{name} ({extra})" for name, extra in OPTIONAL.items() if found[name] is None]
     if absent:
         yield Finding("extras", "ok", f"not installed: {', '.join(absent)}; pip install 'rdc-sweeps[...]' adds them")
+    for group in get_args(Group):
+        for point in entry_points(group=group):
+            package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+            yield Finding("extension", "ok", f"{group.removeprefix('rdc_sweeps.')}: {point.name}, from {package}")
 
 
 def _version(package: str) -> str | None:

@@ -14,7 +14,7 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.regions.generator import eight_bit, generator_key
 from rdc_sweeps.regions.maps import NO_REGION, IdMap, contiguous
 from rdc_sweeps.regions.sam_checkpoint import check_sam_checkpoint, checkpoint_checksum, load_sam
-from rdc_sweeps.specs.extraction import SamRegions
+from rdc_sweeps.specs.sources import SamRegions
 
 
 class Mask(NamedTuple):

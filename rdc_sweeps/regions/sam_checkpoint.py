@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.errors import UsageError, WeightsError
-from rdc_sweeps.specs.extraction import SamRegions
+from rdc_sweeps.specs.sources import SamRegions
 
 ENCODERS = {"vit_b": (768, 12), "vit_l": (1024, 24), "vit_h": (1280, 32)}
 """Width and depth of the image encoder of each published model (Kirillov et al. 2023)."""

@@ -1,4 +1,4 @@
-"""Region sources whose maps are computed once and stored, by their spec."""
+"""Region sources whose maps are computed once and stored: from a spec to its generator."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,30 +9,28 @@ from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sam import SamGenerator
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
 from rdc_sweeps.specs.base import Spec
-from rdc_sweeps.specs.extraction import RegionSource, SamRegions, SuperpixelRegions
+from rdc_sweeps.specs.extensions import implementation
+from rdc_sweeps.specs.sources import RegionSource, SamRegions, SemanticRegions, SuperpixelRegions
 
 GENERATORS: dict[type[Spec], Callable[[Any, Path | None, str], RegionGenerator]] = {
     SamRegions: SamGenerator.from_checkpoint,
-    SuperpixelRegions: lambda spec, _weights_root, _device: SuperpixelGenerator(spec),
+    SuperpixelRegions: lambda spec, weights_root, device: SuperpixelGenerator(spec),
 }
-"""Spec type -> its generator, made from the spec, the weights folder and a device."""
+"""Builders: (spec, weights folder, device) -> generator."""
 
 
 def is_stored(spec: RegionSource) -> bool:
     """Whether the maps of this source come from a `RegionStore`, rather than from each view's labels."""
-    return type(spec) in GENERATORS
+    return not isinstance(spec, SemanticRegions)
 
 
 def region_generator(spec: RegionSource, *, weights_root: Path | None, device: str) -> RegionGenerator:
-    """The generator of a stored region source; cheap, it reads no weights yet but looks at their file.
+    """The generator of a stored region source; checks its weight file, if it has one, without reading the weights.
 
     Raises:
-        UsageError: The source is not computed from images.
+        UsageError: The maps of this source are not computed from images, or an extension cannot be loaded.
         WeightsError: Its checkpoint is missing, damaged or of another architecture.
     """
     if not is_stored(spec):
-        raise UsageError(
-            f"regions {spec.source!r} are not computed from images; "
-            f"those that are: {', '.join(source.model_fields['source'].default for source in GENERATORS)}"
-        )
-    return GENERATORS[type(spec)](spec, weights_root, device)
+        raise UsageError(f"regions {spec.source!r} are not computed from images, but from each view's labels")
+    return implementation("rdc_sweeps.regions", spec, GENERATORS)(spec, weights_root, device)

@@ -9,7 +9,7 @@ from skimage.segmentation import slic
 
 from rdc_sweeps.regions.generator import eight_bit, generator_key
 from rdc_sweeps.regions.maps import IdMap, contiguous
-from rdc_sweeps.specs.extraction import SuperpixelRegions
+from rdc_sweeps.specs.sources import SuperpixelRegions
 
 
 class SuperpixelGenerator:

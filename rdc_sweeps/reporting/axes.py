@@ -40,7 +40,10 @@ def _part(run: Run, *names: str) -> Any:
 
 def _distance(run: Run) -> str | None:
     # The distance of vectors and pixels comes with the contrast; only Gaussians have a choice that the paper studies.
-    return _part(run, "contrast", "distance") if _part(run, "contrast", "name") == "gaussian" else None
+    if _part(run, "contrast", "name") != "gaussian":
+        return None
+    distance = _part(run, "contrast", "distance")
+    return str(getattr(distance, "name", distance))  # an extension's distance is a spec
 
 
 AXES = (

@@ -1,10 +1,12 @@
 """Contrasts: how a region is represented, and how two regions are compared."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.extensions import extension_specs
 
 Shrinkage = Annotated[float, Field(ge=0, le=1)] | Literal["oas"]
 """alpha of the covariance's shrinkage, or the closed-form choice of Chen et al. 2010."""
@@ -14,6 +16,40 @@ Root = Literal["polar", "svdvals", "eigvalsh"]
 
 Direction = Literal["a_to_b", "b_to_a", "symmetric"]
 """Directions of the KL divergence."""
+
+
+BuiltinDistance = Literal["wasserstein", "kl"]
+"""Distances between Gaussians that are built in."""
+
+
+def _distance_type() -> Any:
+    """Built-in distances by their name; those of extensions as mappings, `{name: ..., ...}`."""
+    builtin = get_args(BuiltinDistance)
+    added = {
+        spec.model_fields["name"].default: spec for spec in extension_specs("rdc_sweeps.distances", frozenset(builtin))
+    }
+    if not added:
+        return BuiltinDistance
+
+    def member(value: Any) -> Any:
+        if isinstance(value, str):
+            return "builtin" if value in builtin else None
+        return value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+
+    known = [*map(repr, builtin), *(f"{{name: {name}}}" for name in added)]
+    members = [Annotated[spec, Tag(name)] for name, spec in added.items()]
+    return Annotated[
+        Union[(Annotated[BuiltinDistance, Tag("builtin")], *members)],
+        Discriminator(
+            member, custom_error_type="unknown_distance", custom_error_message=f"must be {' or '.join(known)}"
+        ),
+    ]
+
+
+if TYPE_CHECKING:
+    Distance = BuiltinDistance | Spec
+else:
+    Distance = _distance_type()
 
 
 class ContrastBase(Spec):
@@ -68,7 +104,7 @@ class GaussianContrast(RegionNegatives):
     """A region is the Gaussian of its features (eq. 2)."""
 
     name: Literal["gaussian"] = "gaussian"
-    distance: Literal["wasserstein", "kl"] = "wasserstein"
+    distance: Distance = "wasserstein"
     temperature: float = Field(5.4, gt=0)
     covariance: CovarianceSpec = CovarianceSpec()
     root: Root = Field(

@@ -1,4 +1,4 @@
-"""Methods, backbones and data sets of other packages: what entry points add to those that are built in."""
+"""Extensions: what the entry points of other packages add to the methods, data sets, ... that are built in."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,10 @@ from pydantic import Field
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.base import Spec
 
-Group = Literal["rdc_sweeps.methods", "rdc_sweeps.backbones", "rdc_sweeps.datasets"]
-"""The entry points that are looked at."""
+Group = Literal[
+    "rdc_sweeps.methods", "rdc_sweeps.backbones", "rdc_sweeps.datasets", "rdc_sweeps.regions", "rdc_sweeps.distances"
+]
+"""The groups of entry points."""
 
 Builder = TypeVar("Builder")
 
@@ -24,8 +26,10 @@ _NEEDED: dict[Group, tuple[str, ...]] = {
         "size", "validation_images", "train_images", "test_images",
         "training_count", "test_count", "tasks", "classes", "depth_by_zoom", "synthetic",
     ),
+    "rdc_sweeps.regions": (),
+    "rdc_sweeps.distances": (),
 }  # fmt: skip
-"""Fields and properties that the specs of a group have besides `name`."""
+"""Fields and properties that the specs of a group must have besides their name."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,29 @@ class Extension:
     """What an entry point names: a spec, and where its implementation is.
 
     Attributes:
-        spec: What a table file may write; its `name` is a literal, the name of the entry point.
+        spec: What a table file may write. Its `name` (its `source`, for regions) is a literal, the name of the entry
+            point.
         implementation: `module:object`, imported only to train, so that specs need no heavy packages. Called like
-            the values of `methods.registry.METHODS`, `models.registry.NETWORKS` or `training.splits.OPENERS`.
+            the values of `methods.registry.METHODS`, `models.registry.NETWORKS`, `training.splits.OPENERS` or
+            `regions.sources.GENERATORS`; a distance is called with its spec and `Gaussians`, see `contrast.loss`.
     """
 
     spec: type[Spec]
     implementation: str
+
+
+def name_field(group: Group) -> str:
+    """The field that names a spec of this group, and chooses it in a table file."""
+    return "source" if group == "rdc_sweeps.regions" else "name"
+
+
+def extension_specs(group: Group, taken: frozenset[str]) -> tuple[type[Spec], ...]:
+    """The specs of the installed extensions of a group; `taken` are the names that are built in.
+
+    Raises:
+        UsageError: An extension cannot be loaded, lacks a field, or has a name that is taken.
+    """
+    return tuple(extension.spec for extension in _installed(group, taken))
 
 
 def union_of(alias: str, group: Group, builtin: tuple[type[Spec], ...]) -> Callable[[str], Any]:
@@ -48,15 +68,15 @@ def union_of(alias: str, group: Group, builtin: tuple[type[Spec], ...]) -> Calla
     The union is made when it is first asked for: by then an extension's own module can import this one's classes.
 
     Raises:
-        UsageError: From the attribute: an extension cannot be loaded, lacks something or has a name twice.
+        UsageError: From the attribute: an extension cannot be loaded, lacks a field, or has a name that is taken.
     """
 
     def module_attribute(name: str) -> Any:
         if name != alias:
-            raise AttributeError(f"there is no {name!r} beside {alias!r}")
-        taken = frozenset(spec.model_fields["name"].default for spec in builtin)
-        added = (extension.spec for extension in _installed(group, taken))
-        return Annotated[Union[(*builtin, *added)], Field(discriminator="name")]
+            raise AttributeError(f"module has no attribute {name!r}")
+        key = name_field(group)
+        added = extension_specs(group, frozenset(spec.model_fields[key].default for spec in builtin))
+        return Annotated[Union[(*builtin, *added)], Field(discriminator=key)]
 
     return module_attribute
 
@@ -76,7 +96,7 @@ def implementation(group: Group, spec: Spec, builtin: Mapping[type[Spec], Builde
         found: Builder = getattr(import_module(module), name)
     except Exception as error:  # Another package's module may fail in any way.
         raise UsageError(
-            f"{kind.__name__}: its implementation {where!r} cannot be loaded ({_said(error)}); mend that module, or "
+            f"{kind.__name__}: its implementation {where!r} cannot be loaded ({_summary(error)}); fix that module, or "
             "name the object as module:object in its Extension"
         ) from error
     return found
@@ -102,7 +122,7 @@ def load_extensions(group: Group, points: Iterable[EntryPoint], taken: frozenset
     for point in points:
         origin = f"{point.dist.name if point.dist else 'unknown package'}: entry point {point.name!r} of {group}"
         if point.name in taken:
-            raise UsageError(f"{origin}: this name is built in; give the extension another, or uninstall its package")
+            raise UsageError(f"{origin}: this name is built in; rename the extension, or uninstall its package")
         if point.name in found:
             raise UsageError(
                 f"{origin}: the same name as in {found[point.name][1]}; rename one, or uninstall one package"
@@ -112,23 +132,23 @@ def load_extensions(group: Group, points: Iterable[EntryPoint], taken: frozenset
 
 
 def _loaded(point: EntryPoint, group: Group, origin: str) -> Extension:
-    remedy = "mend or uninstall the package"
+    remedy = "fix or uninstall the package"
     try:
         extension = point.load()
     except Exception as error:  # Another package's module may fail in any way.
-        raise UsageError(f"{origin}: {point.value!r} cannot be loaded ({_said(error)}); {remedy}") from error
+        raise UsageError(f"{origin}: {point.value!r} cannot be loaded ({_summary(error)}); {remedy}") from error
     if not isinstance(extension, Extension):
         raise UsageError(f"{origin}: {point.value!r} is {type(extension).__name__}, not an Extension; {remedy}")
-    spec = extension.spec
-    if "name" not in spec.model_fields or spec.model_fields["name"].default != point.name:
+    spec, key = extension.spec, name_field(group)
+    if key not in spec.model_fields or spec.model_fields[key].default != point.name:
         raise UsageError(
-            f"{origin}: {spec.__name__} needs a field name: Literal[{point.name!r}] = {point.name!r}; {remedy}"
+            f"{origin}: {spec.__name__} needs a field {key}: Literal[{point.name!r}] = {point.name!r}; {remedy}"
         )
-    lacking = [name for name in _NEEDED[group] if name not in spec.model_fields and not hasattr(spec, name)]
-    if lacking:
-        raise UsageError(f"{origin}: {spec.__name__} lacks {', '.join(lacking)}; {remedy}")
+    missing = [name for name in _NEEDED[group] if name not in spec.model_fields and not hasattr(spec, name)]
+    if missing:
+        raise UsageError(f"{origin}: {spec.__name__} lacks {', '.join(missing)}; {remedy}")
     return extension
 
 
-def _said(error: Exception) -> str:
+def _summary(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -25,6 +25,15 @@ def variants(annotation: Any) -> tuple[type[BaseModel], ...]:
     return (annotation,) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else ()
 
 
+def has_plain_values(annotation: Any) -> bool:
+    """Whether a field may hold something that is neither a spec nor None."""
+    if get_origin(annotation) is Annotated:
+        return has_plain_values(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return any(map(has_plain_values, get_args(annotation)))
+    return annotation is not type(None) and not variants(annotation)
+
+
 def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[BaseModel] | None]:
     """Where a validation error points in the file: pydantic's location without what it inserts for unions.
 
@@ -36,9 +45,12 @@ def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[B
     written: list[str | int] = []
     for key in location:
         found = variants(node)
-        chosen = next((variant for variant in found if key in tags(variant)), None) if len(found) > 1 else None
+        mixed = bool(found) and has_plain_values(node)
+        chosen = next((variant for variant in found if key in tags(variant)), None) if mixed or len(found) > 1 else None
         if chosen is not None:
             node = chosen
+        elif mixed:
+            node = Any  # a plain type in a union with specs
         elif found:
             owner = found[0]
             field = owner.model_fields.get(str(key))
@@ -64,10 +76,9 @@ def leaf_paths(model: type[BaseModel]) -> list[str]:
     """Dotted paths of all plain values that some variant of a spec has, in order, but for what chooses variants."""
     found: list[str] = []
     for name, field in model.model_fields.items():
-        inner = variants(field.annotation)
-        if not inner and name not in DISCRIMINATORS:
+        if has_plain_values(field.annotation) and name not in DISCRIMINATORS:
             found.append(name)
-        found += [f"{name}.{path}" for variant in inner for path in leaf_paths(variant)]
+        found += [f"{name}.{path}" for variant in variants(field.annotation) for path in leaf_paths(variant)]
     return list(dict.fromkeys(found))
 
 

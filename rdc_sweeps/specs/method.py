@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
 from rdc_sweeps.specs.extensions import union_of
-from rdc_sweeps.specs.extraction import ExtractionSpec, RegionExtraction
+from rdc_sweeps.specs.sources import RegionSource, SamRegions
 
 
 class Supervised(Spec):
@@ -22,6 +22,23 @@ class MappingSpec(Spec):
     channels: tuple[int, ...] = Field(
         (16, 24, 32, 32), min_length=1, description="Channels of its levels; each level ends in a 2x2 max-pool."
     )
+
+
+class PatchExtraction(Spec):
+    """Patch-aware contrast: a grid of square windows as regions."""
+
+    name: Literal["patch"] = "patch"
+    size: int = Field(8, ge=1, description="Side and stride of the windows, in pixels of the region map.")
+
+
+class RegionExtraction(Spec):
+    """Region-aware contrast."""
+
+    name: Literal["region"] = "region"
+    regions: RegionSource = SamRegions()
+
+
+ExtractionSpec = Annotated[PatchExtraction | RegionExtraction, Field(discriminator="name")]
 
 
 class RegionContrast(Spec):

@@ -19,9 +19,9 @@ from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.extraction import RegionExtraction, RegionSource
-from rdc_sweeps.specs.method import RegionContrast, SingleTask
+from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.sources import RegionSource
 from rdc_sweeps.training.splits import Splits, open_splits
 
 

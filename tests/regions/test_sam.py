@@ -15,7 +15,7 @@ from rdc_sweeps.regions import sam
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.sam import Mask, SamGenerator, overlay
 from rdc_sweeps.regions.store import RegionStore
-from rdc_sweeps.specs.extraction import SamRegions
+from rdc_sweeps.specs.sources import SamRegions
 
 segment_anything = pytest.importorskip("segment_anything", reason="the extra `sam` is not installed")
 

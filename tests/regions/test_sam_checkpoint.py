@@ -15,7 +15,7 @@ from torch import Tensor
 from rdc_sweeps.errors import UsageError, WeightsError
 from rdc_sweeps.regions.sam_checkpoint import ENCODERS, check_sam_checkpoint, checkpoint_checksum, load_sam
 from rdc_sweeps.regions.sources import region_generator
-from rdc_sweeps.specs.extraction import SamRegions
+from rdc_sweeps.specs.sources import SamRegions
 
 VIT_B = SamRegions(model="vit_b", checkpoint="sam.pth")
 

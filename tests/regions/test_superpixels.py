@@ -5,7 +5,7 @@ from skimage.measure import label
 
 from rdc_sweeps.regions.generator import eight_bit, image_digest
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
-from rdc_sweeps.specs.extraction import SuperpixelRegions
+from rdc_sweeps.specs.sources import SuperpixelRegions
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,10 +1,11 @@
-"""Where regions come from, and how local features are extracted."""
+"""Region sources: where region maps come from."""
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from rdc_sweeps.specs.base import RelativeFile, Spec
+from rdc_sweeps.specs.extensions import union_of
 
 
 class SamRegions(Spec):
@@ -48,21 +49,9 @@ class SemanticRegions(Spec):
     source: Literal["semantic"] = "semantic"
 
 
-RegionSource = Annotated[SamRegions | SuperpixelRegions | SemanticRegions, Field(discriminator="source")]
+BuiltinSource = SamRegions | SuperpixelRegions | SemanticRegions
 
-
-class PatchExtraction(Spec):
-    """Patch-aware contrast: a grid of square windows as regions."""
-
-    name: Literal["patch"] = "patch"
-    size: int = Field(8, ge=1, description="Side and stride of the windows, in pixels of the region map.")
-
-
-class RegionExtraction(Spec):
-    """Region-aware contrast."""
-
-    name: Literal["region"] = "region"
-    regions: RegionSource = SamRegions()
-
-
-ExtractionSpec = Annotated[PatchExtraction | RegionExtraction, Field(discriminator="name")]
+if TYPE_CHECKING:
+    RegionSource = Annotated[BuiltinSource, Field(discriminator="source")]
+else:
+    __getattr__ = union_of("RegionSource", "rdc_sweeps.regions", get_args(BuiltinSource))
