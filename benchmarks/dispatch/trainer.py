@@ -16,7 +16,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord
 
 VIOLATION = "violation.txt"
 """Written beside the runs if two processes train the same run at once, or a run that is done."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rdc_sweeps.reporting.render import render
+from rdc_sweeps.reporting.formats import render
 from rdc_sweeps.reporting.report import build_report
 from rdc_sweeps.settings import experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue

@@ -1,6 +1,6 @@
 """report: finished runs as a table."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -19,8 +19,6 @@ from rdc_sweeps.cli.options import (
 from rdc_sweeps.metrics.selection import Selection
 
 INCOMPLETE = 4
-
-Format = Literal["terminal", "markdown", "csv", "json"]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +50,7 @@ def report(
     With improvements over the baseline, and mean and deviation over seeds.
     """
     resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
-    from rdc_sweeps.reporting.render import render
+    from rdc_sweeps.reporting.formats import render
 
     built = api.report(resolved, selection=selection, baseline=baseline)
     render(built, form, data)

@@ -18,9 +18,10 @@ from rdc_sweeps.cli.options import (
     SetOption,
     resolve,
 )
-from rdc_sweeps.cli.watching import table_groups, watching
+from rdc_sweeps.cli.watching import watching
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder
+from rdc_sweeps.monitoring.changes import RunChanges
+from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder, table_group
 from rdc_sweeps.monitoring.queueing import SlurmQueue
 from rdc_sweeps.monitoring.views import ENDED, inspect, subject_of
 from rdc_sweeps.settings import load_settings
@@ -59,7 +60,7 @@ def status(
         def read() -> list[RunGroup]:
             waiting = queue.read()
             views = [inspect(subject, settings.root, waiting) for subject in subjects]
-            return queue.explained(table_groups(runs, views))
+            return queue.explained([table_group(runs, views)])
     else:
         settings = load_settings(root=root)
         queue = SlurmQueue(settings.root)
@@ -91,7 +92,7 @@ def _watch(read: Callable[[], list[RunGroup]], queue: SlurmQueue) -> None:
         return last
 
     try:
-        with watching(remember, data, shown={}) as show:
+        with watching(remember, data, RunChanges()) as show:
             show()
             while any(view.state not in ENDED for group in last for view in group.views):
                 time.sleep(PAUSE_SECONDS)

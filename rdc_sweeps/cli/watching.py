@@ -1,4 +1,4 @@
-"""A board that is refreshed repeatedly: live on a terminal, a line per change elsewhere."""
+"""Showing runs repeatedly: a live board on a terminal, a line per change elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -8,33 +8,33 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from rdc_sweeps.cli.board import Board, changes, shown_state
+from rdc_sweeps.cli.board import Board
 from rdc_sweeps.cli.console import messages
-from rdc_sweeps.monitoring.groups import RunGroup
-from rdc_sweeps.monitoring.views import RunView, Subject, Waiting, inspect, subject_of
+from rdc_sweeps.monitoring.changes import RunChanges
+from rdc_sweeps.monitoring.groups import LocalSweep, RunGroup
 from rdc_sweeps.specs.catalogue import Run
 
 REFRESH_SECONDS = 0.5
 READING_SHARE = 0.1
-"""Share of the time that may be spent on reading: many runs on a slow disk are read less often."""
+"""Maximum share of the time that is spent on reading: many runs on a slow disk are read less often."""
 
 Read = Callable[[], Sequence[RunGroup]]
 
 
 @contextmanager
-def watching(read: Read, console: Console, *, shown: dict[str, tuple[str, int]]) -> Iterator[Callable[[], None]]:
-    """A function that reads the runs and shows changes if a refresh is due; at the end all are shown once more.
+def watching(read: Read, console: Console, changes: RunChanges) -> Iterator[Callable[[], None]]:
+    """Show runs repeatedly; yields a function that refreshes them if that is due. At the end they are shown once more.
 
     Args:
         read: Reads the runs.
         console: Where to show them.
-        shown: State and epoch of runs as last shown; without a terminal only changes are shown.
+        changes: Without a terminal, only runs that have changed are printed; these are the known ones.
     """
     if not console.is_terminal:
 
         def print_changes() -> None:
             for group in read():
-                for line in changes(group.views, shown):
+                for line in changes.lines(group.views):
                     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         yield throttled(print_changes)
@@ -42,12 +42,12 @@ def watching(read: Read, console: Console, *, shown: dict[str, tuple[str, int]])
         return
     with Live(console=console, auto_refresh=False) as live:
         yield throttled(lambda: live.update(Board(read(), console.height - 1), refresh=True))
-        # The last board stays, and may be longer than the terminal is high.
+        # The last board remains, and may be longer than the terminal.
         live.update(Board(read()))
 
 
 def throttled(act: Callable[[], None]) -> Callable[[], None]:
-    """`act`, but not too often: the longer a call takes, the longer until the next."""
+    """Limit how often `act` is called: the longer a call takes, the longer the pause until the next."""
     due = 0.0
 
     def maybe() -> None:
@@ -63,28 +63,7 @@ def throttled(act: Callable[[], None]) -> Callable[[], None]:
 
 @contextmanager
 def local_board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
-    """The board of a sweep on this machine; runs that it has not started are shown as queued."""
-    subjects = [subject_of(run) for run in runs]
-    started = time.time()
-    final: dict[str, RunView] = {}
-
-    def one(subject: Subject) -> RunView:
-        view = inspect(subject, root, {})
-        if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < started):
-            view = inspect(subject, root, {subject.run: Waiting()})
-        if view.state == "done":
-            final[subject.run] = view
-        return view
-
-    def read() -> list[RunGroup]:
-        return table_groups(runs, [final.get(subject.run) or one(subject) for subject in subjects])
-
-    shown = {subject.run: shown_state(one(subject)) for subject in subjects}
-    with watching(read, messages, shown=shown) as watch:
+    """Show a sweep on this machine; yields a function that refreshes the board if that is due."""
+    sweep = LocalSweep(runs, root)
+    with watching(lambda: [sweep.group()], messages, RunChanges(sweep.group().views)) as watch:
         yield watch
-
-
-def table_groups(runs: Sequence[Run], views: Sequence[RunView]) -> list[RunGroup]:
-    """The rows x seeds of one table, under its name."""
-    run = runs[0]
-    return [RunGroup(" ".join((f"{run.table.table} under profile {run.profile.profile}", *run.changes)), views)]

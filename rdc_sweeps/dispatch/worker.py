@@ -24,8 +24,7 @@ from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
 from rdc_sweeps.training.loop import Training
-from rdc_sweeps.training.observers import Observer
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Observer
 
 
 def work(

@@ -2,17 +2,31 @@
 
 import os
 import re
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from rdc_sweeps.monitoring.views import Queue, RunView, Subject, inspect, seed_of, subject_of_directory
+from rdc_sweeps.monitoring.views import (
+    Queue,
+    RunView,
+    Subject,
+    Waiting,
+    inspect,
+    seed_of,
+    subject_of,
+    subject_of_directory,
+)
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.specs.catalogue import Run
 
 READERS = 16
 """Directories that are read at once: on a shared disk most of the time is spent waiting."""
+
+URGENCY = ("running", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
+"""States from the most to the least urgent to show."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +61,60 @@ class RunGroup:
         return max(*left, (sum(left) + queued) / len(left))
 
 
+def table_group(runs: Sequence[Run], views: Sequence[RunView]) -> RunGroup:
+    """The rows x seeds of one table, under its name."""
+    run = runs[0]
+    return RunGroup(" ".join((f"{run.table.table} under profile {run.profile.profile}", *run.changes)), views)
+
+
+def shortened(groups: Sequence[RunGroup], runs: int) -> list[RunGroup]:
+    """The groups with only the most urgent runs; the others are counted.
+
+    Args:
+        groups: All groups.
+        runs: How many runs to show, over all groups.
+    """
+    ranked = sorted(
+        (URGENCY.index(view.state), number, place)
+        for number, group in enumerate(groups)
+        for place, view in enumerate(group.views)
+    )
+    kept = {(number, place) for _, number, place in ranked[:runs]}
+    short = []
+    for number, group in enumerate(groups):
+        shown = [view for place, view in enumerate(group.views) if (number, place) in kept]
+        more = group.counts
+        more.subtract(view.state for view in shown)
+        short.append(replace(group, views=shown, more=+more))
+    return short
+
+
+class LocalSweep:
+    """The runs of a sweep on this machine; those that it has not started yet are shown as queued."""
+
+    def __init__(self, runs: Sequence[Run], root: Path) -> None:
+        self.runs, self.root = runs, root
+        self._subjects = [subject_of(run) for run in runs]
+        self._started = time.time()
+        self._done: dict[str, RunView] = {}
+
+    def group(self) -> RunGroup:
+        """The runs at this moment."""
+        return table_group(self.runs, [self._view(subject) for subject in self._subjects])
+
+    def _view(self, subject: Subject) -> RunView:
+        if subject.run in self._done:
+            return self._done[subject.run]
+        view = inspect(subject, self.root, {})
+        if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < self._started):
+            view = inspect(subject, self.root, {subject.run: Waiting()})
+        if view.state == "done":
+            self._done[subject.run] = view
+        return view
+
+
 class RunsFolder:
-    """The runs folder, read repeatedly: what cannot change is read once."""
+    """The runs folder, for repeated reading: what cannot change is read once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -76,7 +142,7 @@ class RunsFolder:
         subjects = self.subjects()
         with ThreadPoolExecutor(READERS) as readers:
             chosen = [one for one in subjects if study is None or one.study == study]
-            views = list(readers.map(lambda one: self._look(one, queue, shows_done=study is not None), chosen))
+            views = list(readers.map(lambda one: self._inspect(one, queue, shows_done=study is not None), chosen))
         members: dict[str, list[RunView]] = {}
         for view in views:
             members.setdefault(_heading(view.subject), []).append(view)
@@ -87,7 +153,7 @@ class RunsFolder:
             self._subjects[run] = subject_of_directory(self.root, run)
         return self._subjects[run]
 
-    def _look(self, subject: Subject, queue: Queue, *, shows_done: bool) -> RunView:
+    def _inspect(self, subject: Subject, queue: Queue, *, shows_done: bool) -> RunView:
         hides_done = not shows_done and subject.run not in self._shown
         if hides_done and os.path.exists(f"{self.root}/{subject.run}/result.json"):  # noqa: PTH110 (no new objects)
             return RunView(subject, "done")

@@ -87,6 +87,13 @@ class RunView:
             return None
         return max(0.0, (status.steps - status.step) / status.rate)
 
+    @property
+    def problem(self) -> str | None:
+        """Why the run failed, or why no worker is training it."""
+        if self.state == "failed":
+            return self.cause or "unknown"
+        return self.cause if self.state in {"preempted", "planned"} else None
+
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
         status, subject = self.status, self.subject

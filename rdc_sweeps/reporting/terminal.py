@@ -17,7 +17,7 @@ NATURAL_WIDTH = 1000
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """How wide a table is drawn."""
 
     labels: bool = True
@@ -29,11 +29,11 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout(),
-    Layout(hyphenated=True),
-    Layout(hyphenated=True, gap=""),
-    Layout(labels=False),
-    Layout(labels=False, gap=""),
+    TableLayout(),
+    TableLayout(hyphenated=True),
+    TableLayout(hyphenated=True, gap=""),
+    TableLayout(labels=False),
+    TableLayout(labels=False, gap=""),
 )
 """From the widest to the narrowest."""
 
@@ -83,7 +83,7 @@ def _bullet(sign: str, style: str, text: str) -> RenderableType:
     return grid
 
 
-def _table(report: Report, layout: Layout) -> Table:
+def _table(report: Report, layout: TableLayout) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0, header_style="bold")
     for title, mark in _label_titles(report, layout):
         table.add_column(title, justify="center" if mark else "left", vertical="bottom", no_wrap=True)
@@ -100,7 +100,7 @@ def _table(report: Report, layout: Layout) -> Table:
     return table
 
 
-def _label_titles(report: Report, layout: Layout) -> list[tuple[str, bool]]:
+def _label_titles(report: Report, layout: TableLayout) -> list[tuple[str, bool]]:
     """Titles of the label columns, and whether check marks stand in them; the first has room for `published`."""
     columns = report.columns if layout.labels else ()
     first = [] if columns and not columns[0].mark else [("Row", False)]
@@ -109,7 +109,7 @@ def _label_titles(report: Report, layout: Layout) -> list[tuple[str, bool]]:
     return [*first, *shown]
 
 
-def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stack"], layout: Layout) -> None:
+def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stack"], layout: TableLayout) -> None:
     """Two or three lines: measured, deviation if there is one, published if there is."""
     labels = row.labels if layout.labels else ()
     if not labels or isinstance(labels[0], bool):

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from rdc_sweeps.training.observers import Panel
-    from rdc_sweeps.training.records import EpochRecord
+    from rdc_sweeps.training.observers import EpochRecord, Panel
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from rdc_sweeps.training.observers import Panel
-    from rdc_sweeps.training.records import EpochRecord
+    from rdc_sweeps.training.observers import EpochRecord, Panel
 
 log = logging.getLogger(__name__)
 

@@ -28,9 +28,8 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
-from rdc_sweeps.training.observers import Observer, Panel
+from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, set_learning_rates
-from rdc_sweeps.training.records import EpochRecord
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3

@@ -18,8 +18,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Stopped
 from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
-from rdc_sweeps.training.observers import Panel
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.tuning.storage import retry_storage, storage_errors
 
 PRUNED = "pruned"

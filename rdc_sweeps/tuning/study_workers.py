@@ -24,7 +24,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord
 from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
 from rdc_sweeps.tuning.storage import retry_storage

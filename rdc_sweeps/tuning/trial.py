@@ -16,8 +16,7 @@ from rdc_sweeps.runs.records import Failure, Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.study import WilcoxonPruner
-from rdc_sweeps.training.observers import Observer
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Observer
 from rdc_sweeps.tuning.objective import Objective, PruningObserver, TrialValues
 from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Claim, Study

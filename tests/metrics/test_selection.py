@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.metrics.selection import SELECTIONS, select
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord
 
 
 def history(tests: list[MetricValues], validations: list[MetricValues | None] | None = None) -> list[EpochRecord]:

@@ -3,14 +3,15 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.monitoring import groups
-from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder
+from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder, shortened
 from rdc_sweeps.monitoring.views import Waiting
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
+from tests.monitoring.boards import studies, table
 from tests.monitoring.conftest import Bench
 
 
-def told(found: list[RunGroup]) -> dict[str, dict[str, int]]:
+def counts(found: list[RunGroup]) -> dict[str, dict[str, int]]:
     return {group.title: dict(group.counts) for group in found}
 
 
@@ -21,7 +22,7 @@ def test_runs_are_grouped_by_the_table_or_study_that_asked_first(bench: Bench) -
     bench.run(3, "done", study="tau")
     (bench.root / "replaced" / "x").mkdir(parents=True)
     (bench.root / "submissions").mkdir()
-    assert told(RunsFolder(bench.root).groups({})) == {
+    assert counts(RunsFolder(bench.root).groups({})) == {
         "study tau": {"done": 1},
         "table1 under profile demo": {"preempted": 1},
         "table3 under profile demo": {"failed": 1, "done": 1},
@@ -67,7 +68,7 @@ def test_of_done_runs_nothing_but_the_result_is_asked_for(bench: Bench, monkeypa
 
     monkeypatch.setattr(groups, "inspect", inspect)
     monkeypatch.setattr(RunDirectory, "status", lambda _: pytest.fail("a status was read"))
-    assert told(RunsFolder(bench.root).groups({})) == {"table3 under profile demo": {"done": 5}}
+    assert counts(RunsFolder(bench.root).groups({})) == {"table3 under profile demo": {"done": 5}}
     assert opened == []
 
 
@@ -79,3 +80,17 @@ def test_runs_in_the_queue_are_queued(bench: Bench) -> None:
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert RunsFolder(tmp_path / "none").groups({}) == []
+
+
+def test_the_time_left_counts_running_and_queued_runs() -> None:
+    (group,) = table()
+    # 395 s for what runs, 790 s and 590 s for what waits, one at a time.
+    assert group.seconds_left == pytest.approx(395 + 790 + 590)
+    assert RunGroup("", []).seconds_left is None
+
+
+def test_the_most_urgent_runs_of_all_groups_are_kept_and_the_others_counted() -> None:
+    groups = [*table(), *studies()]
+    short = shortened(groups, 5)
+    assert [view.state for group in short for view in group.views] == ["running"] * 2 + ["failed"] + ["running"] * 2
+    assert [group.counts for group in short] == [group.counts for group in groups]

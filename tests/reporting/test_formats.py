@@ -14,10 +14,8 @@ import pytest
 from rich.console import Console
 
 from rdc_sweeps.metrics.metric import MetricValues
-from rdc_sweeps.reporting.comma_separated import render_csv
-from rdc_sweeps.reporting.json_document import render_json
+from rdc_sweeps.reporting.formats import render, render_csv, render_json
 from rdc_sweeps.reporting.markdown import render_markdown
-from rdc_sweeps.reporting.render import render
 from rdc_sweeps.reporting.report import Report, build_report
 from rdc_sweeps.reporting.terminal import render_terminal
 
@@ -170,7 +168,7 @@ def test_a_terminal_report_in_a_file_is_wide_enough(bench: Any, metrics: Make) -
 
 def test_reporting_needs_no_heavy_packages() -> None:
     code = (
-        "import sys; import rdc_sweeps.reporting.render; "
+        "import sys; import rdc_sweeps.reporting.formats; "
         "print([name for name in ('torch', 'wandb', 'timm', 'skimage', 'matplotlib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

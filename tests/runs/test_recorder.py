@@ -8,7 +8,7 @@ from rdc_sweeps.errors import EventLogError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.recorder import Recorder
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord
 
 PANEL = np.full((4, 6, 3), 7, dtype=np.uint8)
 

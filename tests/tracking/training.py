@@ -15,7 +15,7 @@ from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import Mode, resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord
 
 RUN = "0123456789abcdef"
 CONFIG = {"seed": 0, "method": {"name": "region_contrast", "tau": 5.4}}

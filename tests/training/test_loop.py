@@ -14,8 +14,7 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training import loop
 from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training, train
-from rdc_sweeps.training.observers import Panel
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.training.setup import Learner, build_learner, open_data
 from rdc_sweeps.training.splits import open_splits
 from tests.parallel.processes import in_group

@@ -17,8 +17,7 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.training.observers import Observer
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Observer
 
 STEPS = 4
 

@@ -21,8 +21,7 @@ from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Attempt, Origin, Stopped
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
-from rdc_sweeps.training.observers import Observer, Panel
-from rdc_sweeps.training.records import EpochRecord
+from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.tuning import storage
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.study_workers import work_on_study

@@ -1,13 +1,40 @@
-"""A report as CSV: a line per row of the table, numbers at full precision."""
+"""A report in each of its formats."""
 
 import csv
 import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Literal
 
+from rich.console import Console
+
+from rdc_sweeps.reporting.markdown import render_markdown
 from rdc_sweeps.reporting.report import MISSING, Report
+from rdc_sweeps.reporting.terminal import render_terminal
+
+Format = Literal["terminal", "markdown", "csv", "json"]
+
+FILE_WIDTH = 120
+"""Columns of a terminal report that is written to a file or pipe."""
+
+
+def render(report: Report, form: Format, console: Console) -> None:
+    """Print a report; text formats are written as they are, without wrapping or colour."""
+    if form == "terminal":
+        wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH, color_system=None)
+        wide.print(render_terminal(report))
+    else:
+        console.file.write(TEXTS[form](report))
+
+
+def render_json(report: Report) -> str:
+    """All fields of the report, by name, as JSON."""
+    return json.dumps(asdict(report), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def render_csv(report: Report) -> str:
-    """A header line and a line per row; X where a value is missing, nothing where there cannot be one."""
+    """A header line and a line per row, numbers at full precision; X for a missing value, empty if there can be none."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     head = ["table", "profile", "comparable", "data", "selection", "row", "method"]
@@ -35,3 +62,7 @@ def render_csv(report: Report) -> str:
 
 def _number(value: float | None) -> float | str:
     return "" if value is None else value
+
+
+TEXTS: Mapping[str, Callable[[Report], str]] = {"markdown": render_markdown, "csv": render_csv, "json": render_json}
+"""Formats that are plain text."""
