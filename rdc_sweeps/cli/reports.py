@@ -17,6 +17,7 @@ from rdc_sweeps.cli.options import (
     resolve,
 )
 from rdc_sweeps.metrics.selection import Selection
+from rdc_sweeps.reporting.formats import Format, render
 
 INCOMPLETE = 4
 
@@ -50,8 +51,6 @@ def report(
     With improvements over the baseline, and mean and deviation over seeds.
     """
     resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
-    from rdc_sweeps.reporting.formats import render
-
     built = api.report(resolved, selection=selection, baseline=baseline)
     render(built, form, data)
     if strict and built.missing:

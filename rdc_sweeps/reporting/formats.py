@@ -34,7 +34,7 @@ def render_json(report: Report) -> str:
 
 
 def render_csv(report: Report) -> str:
-    """A header line and a line per row, numbers at full precision; X for a missing value, empty if there can be none."""
+    """A header line and a line per row at full precision; X for a missing value, empty if none can exist."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     head = ["table", "profile", "comparable", "data", "selection", "row", "method"]
