@@ -106,3 +106,26 @@ def unlock(descriptor: int) -> None:
     """Give a lock back; also where forked children have the file open still."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the exclusive lock of a file; creates nothing and needs no write permission.
+
+    It takes a shared lock for a moment, so any number of readers do not disturb each other. A disk without locks has no
+    file that is locked.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        if error.errno not in WITHOUT_LOCKS:
+            raise
+    finally:
+        os.close(descriptor)
+    return False

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.dispatch.trainer import Trainer
-from rdc_sweeps.dispatch.lifecycle import conduct, to_be_repeated
+from rdc_sweeps.dispatch.lifecycle import run_to_end
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import should_restart
 from rdc_sweeps.settings import Settings
 
 
@@ -86,7 +87,7 @@ class Cluster:
                 node, run = self._places.pop(process)
                 free.append(node)
                 self.codes[code] += 1
-                if to_be_repeated(code):
+                if should_restart(code):
                     queue.append(run)
             time.sleep(0.005)
         gc.unfreeze()
@@ -97,16 +98,16 @@ class Cluster:
             return process
         code = 1
         try:
-            code = self._conduct(f"node{node}", run)
+            code = self._train(f"node{node}", run)
         finally:
             os._exit(code)
 
-    def _conduct(self, host: str, run: str) -> int:
+    def _train(self, host: str, run: str) -> int:
         socket.gethostname = lambda: host
         directory = RunDirectory(self.settings.root, run)
         one = self.trainer
         trainer = Trainer(directory, one.epochs, one.steps, one.seconds, one.exclusive)
-        return conduct(directory, self.settings, trainer.train)
+        return run_to_end(directory, self.settings, trainer.train)
 
     def _befall(self, seconds: float) -> None:
         if self._random.random() < self.weather.deaths * seconds:

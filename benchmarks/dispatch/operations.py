@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.dispatch.planning import distinct_runs
 from benchmarks.dispatch.trainer import Trainer
-from rdc_sweeps.dispatch.lifecycle import conduct
+from rdc_sweeps.dispatch.lifecycle import run_to_end
 from rdc_sweeps.dispatch.plan import plan, prepare_directory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
@@ -41,7 +41,7 @@ def run() -> list[dict[str, Any]]:
     if shutil.which("strace") is None:
         return []
     entered = _count("enter", 0, 0.0)
-    bare, epoch, beats = _count("conduct", 1, 0.0), _count("conduct", 2, 0.0), _count("conduct", 1, 2.05)
+    bare, epoch, beats = _count("train", 1, 0.0), _count("train", 2, 0.0), _count("train", 1, 2.05)
     again = _count("look", 0, 0.0)
     rows = [
         ("plan and enter", entered, 1),
@@ -66,7 +66,7 @@ def _count(part: str, epochs: int, seconds: float) -> Counter[str]:
         if part != "enter":
             _prepare(root)
         if part == "look":
-            _conduct(root, 1, 0.0)
+            _train(root, 1, 0.0)
         subprocess.run(
             [
                 "strace", "-f", "-y", "-qq", "-o", str(trace), sys.executable, "-m", "benchmarks.dispatch.operations",
@@ -90,11 +90,11 @@ def _prepare(root: Path) -> None:
         prepare_directory(one, root, rerun=False)
 
 
-def _conduct(root: Path, epochs: int, seconds: float) -> None:
+def _train(root: Path, epochs: int, seconds: float) -> None:
     for one in distinct_runs(1):
         trainer = Trainer(RunDirectory(root, one.id), epochs, steps=1, seconds=seconds)
         # Heartbeats are counted where the one step is long.
-        conduct(trainer.directory, Settings(root=root, heartbeat=0.2 if seconds else 1000.0), trainer.train)
+        run_to_end(trainer.directory, Settings(root=root, heartbeat=0.2 if seconds else 1000.0), trainer.train)
 
 
 def _look(root: Path) -> None:
@@ -105,7 +105,7 @@ if __name__ == "__main__":
     part, folder, epochs, seconds = sys.argv[1:]
     if part == "enter":
         _prepare(Path(folder))
-    elif part == "conduct":
-        _conduct(Path(folder), int(epochs), float(seconds))
+    elif part == "train":
+        _train(Path(folder), int(epochs), float(seconds))
     else:
         _look(Path(folder))

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from rdc_sweeps.dispatch.plan import Planned, plan, prepare_directory
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.records import Failure, Result, Status
 from rdc_sweeps.specs.catalogue import Catalogue, Run
+from tests.runs.writing import write_failure, write_result, write_status
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -38,16 +39,17 @@ def mix(planned: list[Planned], root: Path) -> None:
             continue
         directory = RunDirectory(root, one.run.id)
         prepare_directory(one, root, rerun=False)
-        with own(directory):
-            directory.write_status(Status.of_this_process("preempted"))
+        with acquire(directory):
+            write_status(directory, Status.of_this_process("preempted"))
             directory.checkpoint.parent.mkdir()
             directory.checkpoint.touch()
         if place % 4 == 1:
-            directory.write_result(
-                Result(run=one.run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu")
+            write_result(
+                directory,
+                Result(run=one.run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu"),
             )
         if place % 4 == 2:
-            directory.write_failure(Failure(cause="a loss is not finite", traceback="", time=0.0, host=""))
+            write_failure(directory, Failure(cause="a loss is not finite", traceback="", time=0.0, host=""))
 
 
 def _enter(planned: list[Planned], root: Path) -> None:

@@ -41,7 +41,7 @@ class Trainer:
     exclusive: bool = True
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
-        """The body for `lifecycle.conduct`."""
+        """The body for `lifecycle.run_to_end`."""
         with self._witnessed():
             step, state, history = self._resume()
             recorder.started(step, self.epochs, self.steps)

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.tuning.curves import crossing
 from benchmarks.tuning.studies import opened, tuned
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.study_workers import work_on_study
@@ -87,7 +88,7 @@ def _alone(study: Study, trials: int) -> float:
         spec = study.tuned.run_with(trial.params, 99)
         directory = RunDirectory(study.folder.root, run_id(spec))
         begun = time.perf_counter()
-        directory.write_spec(spec)
+        request_run(directory, spec)
         Simulation(curve=crossing)(directory.id, settings(study.folder.root))
         seconds.append(time.perf_counter() - begun)
     return fmean(seconds) * trials

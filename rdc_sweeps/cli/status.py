@@ -23,7 +23,8 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.monitoring.changes import RunChanges
 from rdc_sweeps.monitoring.groups import RunGroup, RunsFolder, table_group
 from rdc_sweeps.monitoring.queueing import SlurmQueue
-from rdc_sweeps.monitoring.views import ENDED, inspect, subject_of
+from rdc_sweeps.monitoring.views import inspect, subject_of
+from rdc_sweeps.runs.states import TERMINAL_STATES
 from rdc_sweeps.settings import load_settings
 
 PAUSE_SECONDS = 0.2
@@ -94,7 +95,7 @@ def _watch(read: Callable[[], list[RunGroup]], queue: SlurmQueue) -> None:
     try:
         with watching(remember, data, RunChanges()) as show:
             show()
-            while any(view.state not in ENDED for group in last for view in group.views):
+            while any(view.state not in TERMINAL_STATES for group in last for view in group.views):
                 time.sleep(PAUSE_SECONDS)
                 show()
     except KeyboardInterrupt:

@@ -14,13 +14,11 @@ from typing import Literal
 from rdc_sweeps.errors import InfrastructureError, LostRunError, RdcError, RunLockedError
 from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.owned import OwnedRun, acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Attempt, Failure, Result, slurm_job
+from rdc_sweeps.runs.states import WorkerEnd, WorkerExit
 from rdc_sweeps.settings import Settings
-
-DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY = 0, 1, 6, 7, 8, 75
-"""Exit codes of a worker. PREEMPTED and RETRY ask to be started again, and so does death by a signal."""
 
 PATIENCE = 10.0
 """Seconds to wait for another owner, who may be about to end or may only have looked."""
@@ -34,25 +32,18 @@ Body = Callable[[Recorder, Stop], Result | None]
 
 It must leave a checkpoint then, and may raise anything."""
 
-Ending = Literal["done", "failed", "preempted"]
-
 log = logging.getLogger(__name__)
 
 
-def to_be_repeated(code: int) -> bool:
-    """Whether a worker that ended with this exit code (negative: by a signal) should be started again."""
-    return code < 0 or code > 128 or code in {PREEMPTED, RETRY}
-
-
-def conduct(
+def run_to_end(
     directory: RunDirectory,
     settings: Settings,
     body: Body,
     *,
     stop: threading.Event | None = None,
     device: str = "cpu",
-    ended: Callable[[Ending], object] = lambda ending: None,
-) -> int:
+    ended: Callable[[WorkerEnd], object] = lambda ending: None,
+) -> WorkerExit:
     """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
 
     Args:
@@ -68,43 +59,44 @@ def conduct(
     """
     stale = slurm_job() is not None and (status := directory.status()) is not None and status.job == slurm_job()
     try:
-        with own(directory, STALE_PATIENCE if stale else PATIENCE):
+        with acquire(directory, STALE_PATIENCE if stale else PATIENCE) as run:
             if directory.result() is not None:
-                return DONE
+                return WorkerExit.DONE
             if directory.failure() is not None:
                 # Of an earlier process; who wants it tried again forgets the failure first.
-                return FAILED
+                return WorkerExit.FAILED
             if directory.stopped() is not None:
-                return STOPPED
-            return _Life(directory, settings, body, stop or threading.Event(), device, ended).live()
+                return WorkerExit.STOPPED
+            return _Life(run, settings, body, stop or threading.Event(), device, ended).live()
     except LostRunError as error:
         log.warning("%s", error)
-        return LOCKED
+        return WorkerExit.LOCKED
     except RunLockedError as error:
         log.warning("%s", error)
-        return RETRY if stale else LOCKED
+        return WorkerExit.RETRY if stale else WorkerExit.LOCKED
 
 
 class _Life:
     def __init__(
         self,
-        directory: RunDirectory,
+        run: OwnedRun,
         settings: Settings,
         body: Body,
         stop: threading.Event,
         device: str,
-        ended: Callable[[Ending], object],
+        ended: Callable[[WorkerEnd], object],
     ) -> None:
-        self.directory, self.settings, self.body, self.stop, self.tell = directory, settings, body, stop, ended
-        self.deaths = directory.deaths()
+        self.run, self.directory = run, run.directory
+        self.settings, self.body, self.stop, self.tell = settings, body, stop, ended
+        self.deaths = run.directory.deaths()
         self.ended = threading.Event()
         self.lost: LostRunError | None = None
-        self.recorder = Recorder(directory, interval=settings.heartbeat, device=device)
+        self.recorder = Recorder(run, interval=settings.heartbeat, device=device)
 
-    def live(self) -> int:
+    def live(self) -> WorkerExit:
         if self.deaths > self.settings.retries:
             return self._give_up()
-        self.directory.write_attempt(Attempt.now("start", progress=self.directory.progress()))
+        self.run.write_attempt(Attempt.now("start", progress=self.directory.progress()))
         heart = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
         heart.start()
         try:
@@ -140,31 +132,31 @@ class _Life:
         self.recorder.keep_in_touch()
         return self.stop.is_set()
 
-    def _conclude(self, result: Result | None) -> int:
+    def _conclude(self, result: Result | None) -> WorkerExit:
         self.ended.set()
         if result is not None:
             # Only the owner may write a result, and what is done has the whole of its log.
             self.recorder.ended("done")
-            self.directory.write_result(result)
+            self.run.write_result(result)
             self._end("done")
-            return DONE
+            return WorkerExit.DONE
         log.info("stopped at step %d; resumable", self.recorder.status.step)
         self._end("preempted")
-        return PREEMPTED if self.directory.stopped() is None else STOPPED
+        return WorkerExit.PREEMPTED if self.directory.stopped() is None else WorkerExit.STOPPED
 
-    def _fail(self, error: Exception) -> int:
+    def _fail(self, error: Exception) -> WorkerExit:
         cause = str(error) if isinstance(error, RdcError) else f"{type(error).__name__}: {error}"
         cause = " ".join(cause.split())
         self.ended.set()
         if isinstance(error, InfrastructureError | OSError) and self.deaths < self.settings.retries:
             log.exception("will be tried again")
             self._end("retry", cause)
-            return RETRY
+            return WorkerExit.RETRY
         log.exception("failed")
         self._write_failure(cause, traceback.format_exc())
-        return FAILED
+        return WorkerExit.FAILED
 
-    def _give_up(self) -> int:
+    def _give_up(self) -> WorkerExit:
         attempts = self.directory.attempts()
         last = attempts[-1]
         how = last.cause or "no error was raised: it was killed (out of memory?), or its node went down"
@@ -172,18 +164,18 @@ class _Life:
         cause = f"its worker died {self.deaths} times in a row before its next checkpoint, last {where}: {how}"
         log.error("%s", cause)
         self._write_failure(cause, f"{cause}\nWhat the workers said is in {self.directory.log}.\n")
-        return FAILED
+        return WorkerExit.FAILED
 
     def _write_failure(self, cause: str, trace: str) -> None:
         failure = Failure(cause=cause, traceback=trace, time=time.time(), host=socket.gethostname())
         self.recorder.beat()  # only the owner may write a failure
-        self.directory.write_failure(failure)
+        self.run.write_failure(failure)
         self._end("failed", cause)
 
-    def _end(self, state: Ending | Literal["retry"], cause: str | None = None) -> None:
-        ending: Ending = "preempted" if state == "retry" else state
+    def _end(self, state: WorkerEnd | Literal["retry"], cause: str | None = None) -> None:
+        ending: WorkerEnd = "preempted" if state == "retry" else state
         self.recorder.ended(ending)
-        self.directory.write_attempt(Attempt.now("end", state=state, cause=cause))
+        self.run.write_attempt(Attempt.now("end", state=state, cause=cause))
         try:
             self.tell(ending)
         except Exception:

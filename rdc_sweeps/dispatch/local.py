@@ -7,11 +7,11 @@ from multiprocessing.context import ForkServerProcess
 
 import psutil
 
-from rdc_sweeps.dispatch.lifecycle import PREEMPTED, to_be_repeated
 from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.processes.children import fork_server
 from rdc_sweeps.processes.devices import device_masks, processes_per_run, restrict_to, slot_masks, visible_gpus
 from rdc_sweeps.processes.pool import run_pool
+from rdc_sweeps.runs.states import WorkerExit, should_restart
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
@@ -54,7 +54,7 @@ def run_locally(
 ) -> dict[str, int]:
     """Train the runs, several at once; a run whose process was killed is started again.
 
-    How often, its directory decides (see `lifecycle.conduct`). Interrupted (KeyboardInterrupt), it asks all of them
+    How often, its directory decides (see `lifecycle.run_to_end`). Interrupted (KeyboardInterrupt), it asks all of them
     to stop at the next step with a checkpoint, waits for that, and raises again.
 
     Args:
@@ -85,7 +85,7 @@ def run_locally(
     def ended(slot: int, process: ForkServerProcess) -> None:
         codes[process.name] = code = process.exitcode or 0
         # A stop that was requested for this process alone is not undone.
-        if code != PREEMPTED and to_be_repeated(code):
+        if code != WorkerExit.PREEMPTED and should_restart(code):
             waiting.append(process.name)
 
     run_pool(chosen.runs, start, ended, watch=watch, interval=interval)

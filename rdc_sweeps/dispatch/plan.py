@@ -7,8 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.runs.requests import forget_failure, request_run, set_aside, withdraw_stop
+from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.run import RunSpec
 
@@ -22,7 +24,7 @@ class Planned:
     """A run, its state, what will be done about it, and why."""
 
     run: Run
-    state: State
+    state: RunState
     action: Action
     reason: str
     steps: int
@@ -79,11 +81,11 @@ def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
     run = planned.run
     directory = RunDirectory(root, run.id)
     if rerun:
-        directory.set_aside()
+        set_aside(directory)
     # Only what was known when it was planned: since then it may have failed again, or been cancelled.
     if planned.state == "failed":
-        directory.forget_failure()
+        forget_failure(directory)
     if planned.state in {"cancelled", "pruned"}:
-        directory.forget_stopped()
-    directory.write_spec(run.spec)
-    directory.write_origin(Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile))
+        withdraw_stop(directory)
+    origin = Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile)
+    request_run(directory, run.spec, origin)

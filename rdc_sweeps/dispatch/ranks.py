@@ -24,13 +24,13 @@ import torch
 import torch.distributed as dist
 
 from rdc_sweeps.data.loading import check_shares
-from rdc_sweeps.dispatch.lifecycle import FAILED, RETRY
 from rdc_sweeps.errors import InfrastructureError, UsageError
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
 from rdc_sweeps.processes.children import end_with_parent, fork_server, log_to
 from rdc_sweeps.processes.devices import VISIBLE, restrict_to
 from rdc_sweeps.processes.signals import ignore_stop_signals
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.loop import Training, train
@@ -237,16 +237,16 @@ class _Peers:
             dist.group.WORLD.abort()  # type: ignore[union-attr]
         if not self.closed.wait(GRACE_SECONDS):
             log.error("ending this process, which still waits for another rank: %s", self._cause())
-            os._exit(RETRY)
+            os._exit(WorkerExit.RETRY)
 
     def _cause_is_known(self) -> bool:
-        return bool(self.errors) or any(code != RETRY for code in self.codes.values())
+        return bool(self.errors) or any(code != WorkerExit.RETRY for code in self.codes.values())
 
     def _cause(self) -> Exception:
         for rank, error in sorted(self.errors.items()):
             return error.rebuild(rank)
         # A rank that lost another one ends with RETRY.
-        rank, code = min(self.codes.items(), key=lambda item: (item[1] == RETRY, item[0]))
+        rank, code = min(self.codes.items(), key=lambda item: (item[1] == WorkerExit.RETRY, item[0]))
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return InfrastructureError(f"rank {rank} {how}")
 
@@ -276,8 +276,8 @@ def _train_rank(
                 connection.recv()
     except InfrastructureError as error:
         log.warning("%s", error)
-        sys.exit(RETRY)
+        sys.exit(WorkerExit.RETRY)
     except Exception as error:
         log.exception("rank %d failed", place.rank)
         connection.send(_Error.of(error))
-        sys.exit(FAILED)
+        sys.exit(WorkerExit.FAILED)

@@ -4,11 +4,10 @@ import json
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 
-from rdc_sweeps.dispatch.lifecycle import Stop, conduct
+from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.errors import InfrastructureError, LostRunError, SpecError
 from rdc_sweeps.metrics.selection import SELECTIONS, select
@@ -18,6 +17,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.environment import describe_environment
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
+from rdc_sweeps.runs.states import WorkerEnd, WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.tracking.identity import Identity
@@ -29,7 +29,7 @@ from rdc_sweeps.training.observers import EpochRecord, Observer
 
 def work(
     run_id: str, settings: Settings, *, observers: Sequence[Observer] = (), stop: threading.Event | None = None
-) -> int:
+) -> WorkerExit:
     """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
 
     Args:
@@ -43,7 +43,7 @@ def work(
     """
     directory = RunDirectory(settings.root, run_id)
     trainer = _Trainer(directory, settings, observers)
-    return conduct(directory, settings, trainer.train, stop=stop, device=device_name(settings), ended=trainer.ended)
+    return run_to_end(directory, settings, trainer.train, stop=stop, device=device_name(settings), ended=trainer.ended)
 
 
 def device_name(settings: Settings) -> str:
@@ -62,7 +62,7 @@ class _Trainer:
             # Nobody wants to find out days later that a node trained on its CPU.
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         torch.set_num_threads(self._threads())
-        self.directory.write_environment(describe_environment())
+        recorder.run.write_environment(describe_environment())
         self.tracking = Tracker(
             self.directory, Identity.of(self.directory, spec, self.settings), resolve_mode(self.settings.wandb)
         )
@@ -96,7 +96,7 @@ class _Trainer:
             )
         return spec
 
-    def ended(self, ending: Literal["done", "failed", "preempted"]) -> None:
+    def ended(self, ending: WorkerEnd) -> None:
         """Close the W&B run."""
         if self.tracking is not None:
             self.tracking.finish(ending)

@@ -18,9 +18,11 @@ from rdc_sweeps.dispatch.slurm.queue import Job
 from rdc_sweeps.dispatch.slurm.queue import cancel as end_jobs
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.monitoring.queueing import jobs_of
-from rdc_sweeps.monitoring.views import ENDED, ShownState, Subject, inspect
+from rdc_sweeps.monitoring.views import Subject, inspect
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status, Stopped
+from rdc_sweeps.runs.requests import request_stop
+from rdc_sweeps.runs.states import STARTABLE_STATES, TERMINAL_STATES, ShownState
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
         directory, job = RunDirectory(root, subject.run), jobs.get(subject.run)
         view = inspect(subject, root, {})
         done: list[str] = []
-        if view.state not in ENDED and directory.folder.is_dir():
-            directory.write_stopped(stopped)
+        if view.state not in TERMINAL_STATES and directory.folder.is_dir():
+            request_stop(directory, stopped)
             if view.state == "running":
                 signalled = view.status is not None and _signal(view.status)
                 done.append("told to stop" if signalled else "stops at its next heartbeat")
@@ -70,7 +72,7 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
                 waiting.append(job)
             else:
                 done.append("will not start" if view.state == "planned" else "will not resume")
-        before: ShownState = "queued" if job is not None and view.state in {"planned", "preempted"} else view.state
+        before: ShownState = "queued" if job is not None and view.state in STARTABLE_STATES else view.state
         cancellation.outcomes.append(CancelledRun(subject, before, done))
     if waiting:
         try:

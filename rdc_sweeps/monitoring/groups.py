@@ -20,6 +20,7 @@ from rdc_sweeps.monitoring.views import (
     subject_of_directory,
 )
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import STARTABLE_STATES
 from rdc_sweeps.specs.catalogue import Run
 
 READERS = 16
@@ -106,7 +107,7 @@ class LocalSweep:
         if subject.run in self._done:
             return self._done[subject.run]
         view = inspect(subject, self.root, {})
-        if view.state in {"planned", "preempted"} and (view.status is None or view.status.time < self._started):
+        if view.state in STARTABLE_STATES and (view.status is None or view.status.time < self._started):
             view = inspect(subject, self.root, {subject.run: Waiting()})
         if view.state == "done":
             self._done[subject.run] = view

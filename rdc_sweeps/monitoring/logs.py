@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from rdc_sweeps.dispatch.slurm.submissions import submissions
-from rdc_sweeps.monitoring.views import ENDED
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import TERMINAL_STATES
 
 BLOCK = 2**16
 
@@ -97,7 +97,7 @@ class RunOutput:
     def news(self) -> bytes:
         """The bytes added since the last reading."""
         # Asked first: what is printed until then belongs to it.
-        self.ended = self.directory.state() in ENDED
+        self.ended = self.directory.state() in TERMINAL_STATES
         log = self.directory.log
         if self._file.path != log and log.exists():
             self._file = GrowingFile(log)

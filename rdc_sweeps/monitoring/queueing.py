@@ -9,9 +9,7 @@ from rdc_sweeps.dispatch.slurm.queue import Job, LostJob, lost_jobs, queued
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.monitoring.groups import RunGroup
 from rdc_sweeps.monitoring.views import RunView, Waiting
-
-LEFT_ALONE = frozenset({"planned", "preempted"})
-"""States of runs on which no process is working and that have not ended."""
+from rdc_sweeps.runs.states import STARTABLE_STATES
 
 RENEWAL_SECONDS = 10.0
 """How long an answer of Slurm is used: its controller serves many users."""
@@ -58,14 +56,14 @@ class SlurmQueue:
         groups = list(groups)
         if self.problem is not None or not (self.root / "submissions").is_dir():
             return groups
-        left = {view.subject.run for group in groups for view in group.views if view.state in LEFT_ALONE}
+        left = {view.subject.run for group in groups for view in group.views if view.state in STARTABLE_STATES}
         if left - self._inspected:
             self._lost, self._inspected = lost_jobs(self.root, left), left
         return [replace(group, views=[self._explained(view) for view in group.views]) for group in groups]
 
     def _explained(self, view: RunView) -> RunView:
         gone = self._lost.get(view.subject.run)
-        if gone is None or view.state not in LEFT_ALONE:
+        if gone is None or view.state not in STARTABLE_STATES:
             return view
         how = f" ({gone.state})" if gone.state else ""
         return replace(view, cause=f"Slurm job {gone.job_id or gone.submission} has ended{how}; `run` submits it again")

@@ -5,19 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rdc_sweeps.dispatch.plan import training_steps
 from rdc_sweeps.errors import SpecError
-from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status
+from rdc_sweeps.runs.states import ShownState
 from rdc_sweeps.specs.catalogue import Run
-
-ShownState = State | Literal["queued"]
-"""The state of a run, or that it waits in a queue."""
-
-ENDED = frozenset({"done", "failed", "cancelled", "pruned"})
-"""Terminal states."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 STOP_SECONDS = 60.0
 """How long stopped runs may take to save their checkpoints."""
 
-ORPHANED = 75
+ORPHANED = os.EX_TEMPFAIL
 """Exit code of a process whose parent has ended."""
 
 POLL_SECONDS = 0.5

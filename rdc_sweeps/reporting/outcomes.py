@@ -7,7 +7,8 @@ from typing import Literal
 
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.metrics.selection import Selection
-from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
 
 
@@ -18,7 +19,7 @@ class Outcome:
     run: str
     row: str
     seed: int
-    state: State | Literal["damaged"]
+    state: RunState | Literal["damaged"]
     epoch: int | None
     """The epoch whose metrics count, from 1."""
     values: Mapping[str, float | None]
@@ -31,7 +32,7 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
     """Look into a run's directory; a damaged one is an outcome, not an error."""
     directory = RunDirectory(root, run.id)
 
-    def without_values(state: State | Literal["damaged"], cause: str) -> Outcome:
+    def without_values(state: RunState | Literal["damaged"], cause: str) -> Outcome:
         return Outcome(run.id, run.row.id, run.spec.seed, state, None, {}, cause)
 
     try:
@@ -56,7 +57,7 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
     )
 
 
-def _why_not_done(directory: RunDirectory, state: State) -> str:
+def _why_not_done(directory: RunDirectory, state: RunState) -> str:
     if state == "failed" and (failure := directory.failure()):
         return failure.cause
     if state in {"running", "preempted"} and (status := directory.status()) and status.epochs:

@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 from rdc_sweeps.errors import LostRunError
-from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import encode, verified_lines
+from rdc_sweeps.runs.owned import OwnedRun
 from rdc_sweeps.runs.records import Status
+from rdc_sweeps.runs.states import WorkerEnd
 
 if TYPE_CHECKING:
     # What only annotations name is not worth NumPy, where the command line imports this.
@@ -28,13 +29,13 @@ class Recorder:
     """Writes the event log (see `runs.events`), the panels and the heartbeat. Creating it takes the run over.
 
     Args:
-        directory: The run, which the caller owns (see `runs.ownership`).
+        run: The run.
         interval: Seconds between the heartbeats that the caller gives by `beat`.
         device: Name of the GPU, or `cpu`.
     """
 
-    def __init__(self, directory: RunDirectory, *, interval: float = 1.0, device: str = "") -> None:
-        self.directory = directory
+    def __init__(self, run: OwnedRun, *, interval: float = 1.0, device: str = "") -> None:
+        self.run, self.directory = run, run.directory
         self.status = Status.of_this_process("starting", interval).model_copy(update={"device": device})
         self._first_step, self._began = 0, 0.0
         self._file: IO[bytes] | None = None
@@ -44,7 +45,7 @@ class Recorder:
         # Heartbeats come from a thread of their own.
         self._mutex = threading.Lock()
         self._beaten = time.monotonic()
-        directory.write_status(self.status)
+        run.write_status(self.status)
 
     def beat(self, **changes: object) -> None:
         """Write the heartbeat with these changes, and bring the lines so far to disk.
@@ -61,7 +62,7 @@ class Recorder:
             self._flush()
             now = {**changes, "time": time.time(), "beat": self.status.beat + 1}
             self.status = self.status.model_copy(update=now)
-            self.directory.write_status(self.status)
+            self.run.write_status(self.status)
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
         """Drop the events of steps that a killed process took after its last checkpoint, and begin to count.
@@ -73,7 +74,7 @@ class Recorder:
         kept = verified_lines(self.directory.events, step, steps_per_epoch)
         self._sequence = len(kept)
         # A file of its own in any case: an earlier owner who goes on one day has the old one open.
-        self.directory.write(self.directory.events, lambda file: self._continue_in(file, b"".join(kept)))
+        self.run.write(self.directory.events, lambda file: self._continue_in(file, b"".join(kept)))
         self.beat(state="training", epochs=epochs, step=step, steps=epochs * steps_per_epoch)
 
     def _continue_in(self, file: IO[bytes], content: bytes) -> None:
@@ -111,7 +112,7 @@ class Recorder:
             self._log("epoch", step, epoch=record.epoch, record=record.model_dump())
         self.beat(epoch=record.epoch + 1, step=step + 1, metrics=record.test)
 
-    def ended(self, state: "Literal['done', 'failed', 'preempted']") -> None:
+    def ended(self, state: WorkerEnd) -> None:
         """Log how this worker ended, once and only if it trained, and beat.
 
         Raises:
@@ -148,7 +149,7 @@ class Recorder:
             if self._file is not None:
                 os.fsync(self._file.fileno())
         path.parent.mkdir(exist_ok=True)
-        self.directory.write(path, write)
+        self.run.write(path, write)
 
     def close(self) -> None:
         """Close the log. Events since the last heartbeat are dropped: an owner's end is a heartbeat."""
@@ -166,7 +167,7 @@ class Recorder:
         path.parent.mkdir(exist_ok=True)
         picture = Image.fromarray(image)
         # Drawn again by whoever resumes from before it.
-        self.directory.write(path, lambda file: picture.save(file, format="PNG"), durable=False)
+        self.run.write(path, lambda file: picture.save(file, format="PNG"), durable=False)
         return name
 
     def _log(self, kind: str, step: int, **fields: object) -> None:

@@ -5,14 +5,13 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from rdc_sweeps.metrics.metric import MetricValues
-
-Phase = Literal["starting", "training", "preempted", "failed", "done"]
-"""What a worker is at, as it says itself."""
+from rdc_sweeps.runs.states import ACTIVE_STATES, AttemptEnd, StopReason, WorkerState
 
 
 class Record(BaseModel):
@@ -24,7 +23,7 @@ class Record(BaseModel):
 class Status(Record):
     """A heartbeat: who works on the run, and how far it is."""
 
-    state: Phase
+    state: WorkerState
     host: str
     process: int
     time: float
@@ -53,7 +52,7 @@ class Status(Record):
     """Test metrics of the last epoch."""
 
     @classmethod
-    def of_this_process(cls, state: Phase, interval: float = 1.0) -> Self:
+    def of_this_process(cls, state: WorkerState, interval: float = 1.0) -> Self:
         """The first heartbeat of the calling process, now."""
         return cls(
             state=state,
@@ -67,8 +66,8 @@ class Status(Record):
 
     @property
     def live(self) -> bool:
-        """Whether its writer meant to go on."""
-        return self.state in {"starting", "training"}
+        """Whether its writer meant to continue."""
+        return self.state in ACTIVE_STATES
 
 
 def slurm_job(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -88,16 +87,16 @@ class Origin(Record):
 
 
 class Stopped(Record):
-    """Somebody ended the run on purpose, before its end."""
+    """A request to end the run before its end."""
 
-    reason: Literal["cancelled", "pruned"]
+    reason: StopReason
     detail: str
     """One line: by whom or why."""
     time: float
     host: str
 
     @classmethod
-    def now(cls, reason: Literal["cancelled", "pruned"], detail: str) -> Self:
+    def now(cls, reason: StopReason, detail: str) -> Self:
         """The record of the calling process, now."""
         return cls(reason=reason, detail=detail, time=time.time(), host=socket.gethostname())
 
@@ -112,8 +111,8 @@ class Attempt(Record):
     job: str | None = None
     progress: int | None = None
     """What tells the run's checkpoint from others; None while there is none."""
-    state: str | None = None
-    """How it ended; `retry` means an error that is not the run's fault."""
+    state: AttemptEnd | None = None
+    """How it ended."""
     cause: str | None = None
     """The error that ended it, in one line."""
 
@@ -123,7 +122,7 @@ class Attempt(Record):
         event: Literal["start", "end"],
         *,
         progress: int | None = None,
-        state: str | None = None,
+        state: AttemptEnd | None = None,
         cause: str | None = None,
     ) -> Self:
         """The line of the calling process, now."""
@@ -137,6 +136,16 @@ class Attempt(Record):
             state=state,
             cause=cause,
         )
+
+
+def appended(path: Path, attempt: Attempt) -> bytes:
+    """The content of a history of workers with one more line."""
+    try:
+        earlier = path.read_bytes()
+    except FileNotFoundError:
+        earlier = b""
+    # Half a line of a killed process would spoil the next.
+    return earlier[: earlier.rfind(b"\n") + 1] + attempt.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
 class Failure(Record):

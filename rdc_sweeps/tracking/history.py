@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rdc_sweeps.runs.events import Event
+from rdc_sweeps.runs.states import WorkerEnd
 
 
 @dataclass
@@ -32,7 +33,7 @@ class History:
 
     def __init__(self) -> None:
         self.pending: HistoryRow | None = None
-        self.ended: str | None = None
+        self.ended: WorkerEnd | None = None
         self.events = 0
 
     def add(self, event: Event) -> HistoryRow | None:

@@ -13,6 +13,7 @@ from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Result
+from rdc_sweeps.runs.states import WorkerEnd
 from rdc_sweeps.tracking.history import HistoryRow
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import Mode
@@ -143,7 +144,7 @@ class Session:
             for key, image in self._images(row).items():
                 image.bind_to_run(self._run, key, row.step)
 
-    def finish(self, pending: HistoryRow | None, state: str, result: Result | None) -> None:
+    def finish(self, pending: HistoryRow | None, state: WorkerEnd, result: Result | None) -> None:
         """Send what is left and wait for the upload.
 
         Args:

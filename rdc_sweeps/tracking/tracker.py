@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import WorkerEnd
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.supervisor import Supervisor
@@ -64,7 +65,7 @@ class Tracker:
         """Restart the uploader if it died."""
         self._guarded(self._supervise)
 
-    def finish(self, state: Literal["done", "failed", "preempted"]) -> None:
+    def finish(self, state: WorkerEnd) -> None:
         """Wait for W&B to have everything, at most about `finish_timeout`; the log says how the run ended."""
         self._guarded(lambda: self._finish(state))
         self.kill()

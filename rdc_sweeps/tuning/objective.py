@@ -17,6 +17,7 @@ from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Stopped
+from rdc_sweeps.runs.requests import request_stop
 from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
 from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.tuning.storage import retry_storage, storage_errors
@@ -164,10 +165,11 @@ class PruningObserver:
             log.warning("the storage of the study cannot be reached, the trial continues: %s", error)
             return
         self.values.pruned = True
-        self.directory.write_stopped(
+        request_stop(
+            self.directory,
             Stopped.now(
                 "pruned", f"study {self.study}, trial {number}: worse than others after {record.epoch + 1} epochs"
-            )
+            ),
         )
         self.stop.set()
 

@@ -10,9 +10,10 @@ from rich.text import Text
 
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.terminal import render_terminal
+from rdc_sweeps.runs.states import TrialPhase
 from rdc_sweeps.tuning.study_progress import StudyProgress
 from rdc_sweeps.tuning.study_report import StudyReport
-from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
+from rdc_sweeps.tuning.summary import StudySummary, TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, short_titles, value_text, values_text
 
 STYLES: dict[TrialPhase, str] = {

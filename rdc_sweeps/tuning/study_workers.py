@@ -12,7 +12,6 @@ from typing import NoReturn
 
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY, STOPPED, to_be_repeated
 from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
 from rdc_sweeps.metrics.metric import MetricValues
@@ -22,6 +21,8 @@ from rdc_sweeps.processes.pool import run_pool
 from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.runs.requests import forget_failure, withdraw_stop
+from rdc_sweeps.runs.states import WorkerExit, should_restart
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.observers import EpochRecord
@@ -71,10 +72,10 @@ def work_on_study(
             return _Worker(study, settings, trials, work, stopping).run()
         except (InfrastructureError, UnavailableError) as error:
             log.error("%s", error)
-            return RETRY
+            return WorkerExit.RETRY
         except RdcError as error:
             log.error("%s", error)
-            return FAILED
+            return WorkerExit.FAILED
 
 
 class _Worker:
@@ -89,19 +90,19 @@ class _Worker:
         while not self.stopping.is_set():
             claim = retry_storage(lambda: self.study.claim(self.trials))
             if claim is None:
-                return DONE
+                return WorkerExit.DONE
             log.info("trial %d%s: %s", claim.number, " resumes" if claim.resumed else "", dict(claim.values))
             try:
                 code = run_trial(self.study, claim, self.settings, objective, self.work, self.stopping)
             finally:
                 claim.release()
-            if code != DONE:
+            if code != WorkerExit.DONE:
                 return code
             failed = self._state(claim.number) == TrialState.FAIL
             failures = failures + 1 if failed else 0
             if failures == MAX_FAILURES_IN_A_ROW:
                 raise StudyStoppedError(f"the last {MAX_FAILURES_IN_A_ROW} trials have all failed; see their reasons")
-        return PREEMPTED
+        return WorkerExit.PREEMPTED
 
     def _state(self, number: int) -> TrialState:
         return retry_storage(lambda: self.study.optuna.get_trials(deepcopy=False)[number].state)
@@ -110,7 +111,7 @@ class _Worker:
         """The objective, after the runs of the baseline row, which delta-m needs and the workers share."""
         tuned = self.study.tuned
         if tuned.baseline is None or tuned.baseline_row is None:
-            return Objective(tuned.spec.objective, {}), DONE
+            return Objective(tuned.spec.objective, {}), WorkerExit.DONE
         runs = [run for seed in tuned.spec.seeds if (run := tuned.baseline_run(seed)) is not None]
         # Runs that another worker is training come last.
         runs.sort(key=lambda run: self._directory(run).state() == "running")
@@ -120,21 +121,22 @@ class _Worker:
         for run in runs:
             directory = self._directory(run)
             if directory.result() is None:
-                directory.forget_stopped()
-                directory.forget_failure()
+                withdraw_stop(directory)
+                forget_failure(directory)
             code = train_run(run, origin, self.settings, self.work, self.stopping)
-            if code == STOPPED:
+            if code == WorkerExit.STOPPED:
                 raise StudyStoppedError(f"the baseline {tuned.baseline_row} (run {directory.id}) was cancelled")
-            if code == FAILED:
+            if code == WorkerExit.FAILED:
                 failure = directory.failure()
                 raise StudyStoppedError(
                     f"the baseline {tuned.baseline_row} (run {directory.id}) failed: "
                     f"{failure.cause if failure else 'no reason'}; fix the cause and repeat the command"
                 )
-            if code != DONE:
+            if code != WorkerExit.DONE:
                 return None, code
         validations = [_last_validation(self._directory(run)) for run in runs]
-        return Objective(tuned.spec.objective, baseline_metrics(tuned.metrics, validations, tuned.baseline_row)), DONE
+        metrics = baseline_metrics(tuned.metrics, validations, tuned.baseline_row)
+        return Objective(tuned.spec.objective, metrics), WorkerExit.DONE
 
     def _directory(self, run: RunSpec) -> RunDirectory:
         return RunDirectory(self.settings.root, run_id(run))
@@ -198,7 +200,7 @@ def work_in_pool(
         nonlocal left, finished
         codes[slot] = code = process.exitcode or 0
         # A worker that was stopped on purpose stays stopped; one that died is replaced while the study advances.
-        if code == PREEMPTED or not to_be_repeated(code):
+        if code == WorkerExit.PREEMPTED or not should_restart(code):
             return
         if (now := retry_storage(lambda: study.finished)) > finished:
             left, finished = settings.retries + 1, now
@@ -226,7 +228,7 @@ def enter_slurm_worker(root: Path, name: str, settings: Settings, trials: int) -
     try:
         enter_worker(root, name, settings, trials)
     except SystemExit as end:
-        sys.exit(STOPPED if end.code == FAILED else end.code)
+        sys.exit(WorkerExit.STOPPED if end.code == WorkerExit.FAILED else end.code)
 
 
 def _enter(

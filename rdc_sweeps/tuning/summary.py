@@ -9,12 +9,11 @@ import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
+from rdc_sweeps.runs.states import TrialPhase
 from rdc_sweeps.specs.document import yaml_text
 from rdc_sweeps.specs.study import MetricObjective, WilcoxonPruner
 from rdc_sweeps.tuning.search import direction, to_parameters, to_values
 from rdc_sweeps.tuning.study import Study
-
-TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
 
 FINISHED_PHASES: tuple[TrialPhase, ...] = ("complete", "pruned", "failed")
 """Terminal phases."""

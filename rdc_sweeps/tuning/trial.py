@@ -9,10 +9,11 @@ from typing import Protocol
 
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, LOCKED, PREEMPTED, STOPPED
 from rdc_sweeps.errors import DivergenceError, RdcError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Origin
+from rdc_sweeps.runs.requests import forget_failure, request_run, withdraw_stop
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.study import WilcoxonPruner
@@ -76,18 +77,17 @@ def train_run(
     stop = stop or RunStop(stopping)
     while directory.result() is None:
         if stopping.is_set():
-            return PREEMPTED
-        directory.write_spec(spec)
-        directory.write_origin(origin)
+            return WorkerExit.PREEMPTED
+        request_run(directory, spec, origin)
         code = work(directory.id, settings, observers=observers, stop=stop)
-        if code in {DONE, FAILED} and stop.is_set():
+        if code in {WorkerExit.DONE, WorkerExit.FAILED} and stop.is_set():
             # The signal arrived as the run ended, and was meant for the worker.
             stopping.set()
-        if code != LOCKED:
+        if code != WorkerExit.LOCKED:
             return code
         log.info("run %s: another process is working on it; waiting", directory.id)
         stopping.wait(POLL_SECONDS)
-    return DONE
+    return WorkerExit.DONE
 
 
 def run_trial(
@@ -136,17 +136,17 @@ class _TrialRunner:
             directory = RunDirectory(self.settings.root, run_id(run))
             if not self.claim.resumed:
                 # The run may have been cancelled or failed for somebody else; this trial has not tried it yet.
-                directory.forget_stopped()
-                directory.forget_failure()
+                withdraw_stop(directory)
+                forget_failure(directory)
             code = self._train(run, directory)
             if self.values.pruned:
                 break
-            if code == STOPPED:
+            if code == WorkerExit.STOPPED:
                 stopped = directory.stopped()
                 return self._fail(f"run {directory.id} was cancelled: {stopped.detail if stopped else 'unknown'}")
-            if code == FAILED:
+            if code == WorkerExit.FAILED:
                 return self._failed(directory)
-            if code != DONE:
+            if code != WorkerExit.DONE:
                 return code
             if not self._finish_seed(directory):
                 return self._fail(f"run {directory.id} has no value on the validation images")
@@ -155,18 +155,18 @@ class _TrialRunner:
             self._tell(None, TrialState.PRUNED)
         else:
             self._tell(sum(self.values.done) / len(self.values.done), TrialState.COMPLETE)
-        return DONE
+        return WorkerExit.DONE
 
     def _train(self, run: RunSpec, directory: RunDirectory) -> int:
         while True:
             stop = RunStop(self.stopping)
             observer = PruningObserver(self.values, directory, stop, self.study.name)
             code = train_run(run, self.origin, self.settings, self.work, self.stopping, observers=[observer], stop=stop)
-            stopped = directory.stopped() if code == STOPPED else None
+            stopped = directory.stopped() if code == WorkerExit.STOPPED else None
             if self.values.pruned or stopped is None or stopped.reason != "pruned":
                 return code
             # It was pruned by another trial that has the same run, perhaps of another study.
-            directory.forget_stopped()
+            withdraw_stop(directory)
 
     def _finish_seed(self, directory: RunDirectory) -> bool:
         """Report all epochs, some of which may not have been reported yet; False if there is no final value."""
@@ -182,7 +182,7 @@ class _TrialRunner:
     def _failed(self, directory: RunDirectory) -> int:
         failure = directory.failure()
         if failure is not None and not _is_of_configuration(failure):
-            directory.forget_failure()
+            forget_failure(directory)
             raise StudyStoppedError(
                 f"trial {self.claim.number}: {failure.cause} (run {directory.id}). The cause is not its "
                 "configuration: fix it and repeat the command, which continues the trial"
@@ -193,7 +193,7 @@ class _TrialRunner:
         log.warning("trial %d failed: %s", self.claim.number, reason)
         retry_storage(lambda: self.claim.trial.set_user_attr("reason", reason))
         self._tell(None, TrialState.FAIL)
-        return DONE
+        return WorkerExit.DONE
 
     def _tell(self, value: float | None, state: TrialState) -> None:
         # A storage that failed in the middle of the request may have stored the result.

@@ -8,9 +8,11 @@ import pytest
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin, Status
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.specs.catalogue import Catalogue
 from tests.cli.conftest import Cli
 from tests.dispatch.slurm.scheduler import Scheduler
+from tests.runs.writing import write_origin, write_status
 
 ROWS = ["mtl", "ours"]
 
@@ -26,8 +28,8 @@ def submitted(tmp_path: Path, experiments: Path, scheduler: Scheduler) -> dict[s
     directories = {}
     for run in Catalogue(experiments).runs("tiny", "small"):
         directories[run.row.id] = directory = RunDirectory(tmp_path / "runs", run.id)
-        directory.write_spec(run.spec)
-        directory.write_origin(Origin(table="tiny", row=run.row.id, profile="small"))
+        request_run(directory, run.spec)
+        write_origin(directory, Origin(table="tiny", row=run.row.id, profile="small"))
     submission = SubmissionDirectory(tmp_path / "runs", "20260101-000000-abcdef")
     submission.log.mkdir(parents=True)
     submission.runs.write_text("".join(f"{directories[row].id}\n" for row in ROWS))
@@ -58,7 +60,7 @@ def test_a_job_that_ended_without_its_run_is_said(
     cli: Cli, scheduler: Scheduler, submitted: dict[str, RunDirectory]
 ) -> None:
     scheduler.set_state("1000", 0, "NODE_FAIL")
-    submitted["mtl"].write_status(Status.of_this_process("training"))
+    write_status(submitted["mtl"], Status.of_this_process("training"))
     shown = cli("status", PATH=scheduler.path)
     assert "2 runs: 1 queued, 1 preempted" in shown.stdout
     assert "! mtl seed 0: Slurm job 1000_0 has ended (NODE_FAIL)" in shown.stdout

@@ -6,26 +6,29 @@ import time
 from pathlib import Path
 
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Failure, Origin, Status
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.specs.catalogue import Catalogue
 from tests.cli.conftest import Cli
+from tests.runs.writing import write_failure, write_origin, write_status
 
 
 def begin(root: Path, experiments: Path, row: str) -> RunDirectory:
     """A run of the table that somebody has begun."""
     (run,) = Catalogue(experiments).runs("tiny", "small", rows=[row])
     directory = RunDirectory(root, run.id)
-    directory.write_spec(run.spec)
-    directory.write_origin(Origin(table="tiny", row=row, profile="small"))
+    request_run(directory, run.spec)
+    write_origin(directory, Origin(table="tiny", row=row, profile="small"))
     begun = Status.of_this_process("training")
-    directory.write_status(begun.model_copy(update={"epoch": 1, "epochs": 2, "step": 2, "steps": 4, "rate": 0.1}))
+    write_status(directory, begun.model_copy(update={"epoch": 1, "epochs": 2, "step": 2, "steps": 4, "rate": 0.1}))
     return directory
 
 
 def test_a_table_is_shown_with_states_places_and_causes(cli: Cli, tmp_path: Path, experiments: Path) -> None:
     failed = begin(tmp_path / "runs", experiments, "ours")
-    failed.write_failure(Failure(cause="disk full", traceback="", time=0, host=""))
-    with begin(tmp_path / "runs", experiments, "mtl").lock():
+    write_failure(failed, Failure(cause="disk full", traceback="", time=0, host=""))
+    with exclusive(begin(tmp_path / "runs", experiments, "mtl")):
         shown = cli("status", "tiny", "--seeds", "0,1")
         entries = json.loads(cli("status", "tiny", "--json").stdout)
         everything = cli("status")
@@ -60,7 +63,7 @@ def test_watching_off_a_terminal_tells_changes_and_ends_with_the_last_run(
     environment: dict[str, str], tmp_path: Path, experiments: Path
 ) -> None:
     directory = begin(tmp_path / "runs", experiments, "ours")
-    with directory.lock():
+    with exclusive(directory):
         watching = subprocess.Popen(
             [sys.executable, "-m", "rdc_sweeps", "status", "--watch"],
             env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -69,7 +72,7 @@ def test_watching_off_a_terminal_tells_changes_and_ends_with_the_last_run(
         assert watching.stdout.readline() == "tiny/ours seed 0: running, epoch 1 of 2\n"
     assert watching.stdout.readline() == "tiny/ours seed 0: preempted, epoch 1 of 2\n"
     time.sleep(0.1)
-    directory.write_failure(Failure(cause="disk full", traceback="", time=0, host=""))
+    write_failure(directory, Failure(cause="disk full", traceback="", time=0, host=""))
     rest, errors = watching.communicate(timeout=60)
     assert rest == "tiny/ours seed 0: failed, epoch 1 of 2: disk full\n"
     assert (watching.returncode, errors) == (0, "")

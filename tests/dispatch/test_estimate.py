@@ -8,8 +8,10 @@ from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.plan import Planned, plan
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Result, Status
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Catalogue
+from tests.runs.writing import write_result, write_status
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 GPU = "NVIDIA A100-SXM4-80GB"
@@ -23,11 +25,12 @@ def planned(root: Path, *changes: str, seeds: tuple[int, ...] = (0,), row: str =
 def finish(one: Planned, root: Path, *, seconds: float, device: str = GPU, threads: int = 1) -> None:
     """A run that took so long for its epochs."""
     directory = RunDirectory(root, one.run.id)
-    directory.write_spec(one.run.spec)
+    request_run(directory, one.run.spec)
     directory.environment.write_text(json.dumps({"threads": threads}))
     epochs = one.run.spec.training.epochs
-    directory.write_result(
-        Result(run=one.run.id, selected={}, epochs=epochs, images=1, parameters=1, seconds=seconds, device=device)
+    write_result(
+        directory,
+        Result(run=one.run.id, selected={}, epochs=epochs, images=1, parameters=1, seconds=seconds, device=device),
     )
 
 
@@ -87,16 +90,16 @@ def test_done_runs_count_for_nothing_and_on_a_cpu_cores_are_counted(tmp_path: Pa
 def test_a_run_in_progress_tells_too_and_a_resumed_one_has_only_its_rest_before_it(tmp_path: Path) -> None:
     begun, other = planned(tmp_path, seeds=(0, 1))
     directory = RunDirectory(tmp_path, begun.run.id)
-    directory.write_spec(begun.run.spec)
+    request_run(directory, begun.run.spec)
     told = {"device": GPU, "epoch": 1, "epochs": 4, "step": 16, "steps": 64, "rate": 0.5}
-    directory.write_status(Status.of_this_process("preempted").model_copy(update=told))
+    write_status(directory, Status.of_this_process("preempted").model_copy(update=told))
     directory.checkpoint.parent.mkdir()
     directory.checkpoint.touch()
     found = estimates(planned(tmp_path, seeds=(0, 1)), settings(tmp_path))
     assert found[other.run.id].seconds == 128
     assert found[begun.run.id].seconds == 96
     # Before the first evaluation the speed is not that of an epoch.
-    directory.write_status(Status.of_this_process("preempted").model_copy(update={**told, "epoch": 0}))
+    write_status(directory, Status.of_this_process("preempted").model_copy(update={**told, "epoch": 0}))
     assert estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path)) == {}
 
 

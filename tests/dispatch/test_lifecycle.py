@@ -7,23 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.dispatch.lifecycle import (
-    DONE,
-    FAILED,
-    LOCKED,
-    PREEMPTED,
-    RETRY,
-    STOPPED,
-    Body,
-    Stop,
-    conduct,
-    to_be_repeated,
-)
+from rdc_sweeps.dispatch.lifecycle import Body, Stop, run_to_end
 from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Status, Stopped
+from rdc_sweeps.runs.requests import forget_failure, request_stop, withdraw_stop
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
+from tests.runs.writing import write_status
 
 
 @pytest.fixture
@@ -58,7 +50,7 @@ def die(root: Path, identity: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
         return None
 
-    conduct(RunDirectory(root, identity), settings(), body)
+    run_to_end(RunDirectory(root, identity), settings(), body)
 
 
 def in_process(target: object, *arguments: object) -> int:
@@ -77,8 +69,8 @@ def test_a_run_that_ends_is_done_and_is_not_done_twice(directory: RunDirectory) 
         return result(directory)
 
     endings: list[str] = []
-    assert conduct(directory, settings(), body, ended=endings.append) == DONE
-    assert conduct(directory, settings(), body) == DONE
+    assert run_to_end(directory, settings(), body, ended=endings.append) == WorkerExit.DONE
+    assert run_to_end(directory, settings(), body) == WorkerExit.DONE
     assert (calls, endings, directory.state()) == (["running"], ["done"], "done")
 
 
@@ -91,12 +83,12 @@ def test_one_of_many_workers_at_once_trains_it(directory: RunDirectory) -> None:
         return result(directory)
 
     codes: list[int] = []
-    threads = [threading.Thread(target=lambda: codes.append(conduct(directory, settings(), body))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: codes.append(run_to_end(directory, settings(), body))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert codes == [DONE] * 8
+    assert codes == [WorkerExit.DONE] * 8
     assert counts == [0]
 
 
@@ -104,7 +96,7 @@ def test_one_of_many_workers_at_once_trains_it(directory: RunDirectory) -> None:
 def test_stop_signals_leave_it_resumable(directory: RunDirectory, number: int) -> None:
     threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
     before = signal.getsignal(number)
-    assert conduct(directory, settings(), until_stopped) == PREEMPTED
+    assert run_to_end(directory, settings(), until_stopped) == WorkerExit.PREEMPTED
     assert directory.state() == "preempted"
     assert directory.deaths() == 0
     assert signal.getsignal(number) is before
@@ -112,33 +104,33 @@ def test_stop_signals_leave_it_resumable(directory: RunDirectory, number: int) -
 
 def test_a_cancellation_reaches_the_worker_by_its_heartbeat(directory: RunDirectory) -> None:
     stopped = Stopped.now("cancelled", "by hand")
-    threading.Timer(0.2, directory.write_stopped, (stopped,)).start()
-    assert conduct(directory, settings(), until_stopped) == STOPPED
+    threading.Timer(0.2, request_stop, (directory, stopped)).start()
+    assert run_to_end(directory, settings(), until_stopped) == WorkerExit.STOPPED
     assert directory.state() == "cancelled"
-    assert conduct(directory, settings(), until_stopped) == STOPPED
-    directory.forget_stopped()
+    assert run_to_end(directory, settings(), until_stopped) == WorkerExit.STOPPED
+    withdraw_stop(directory)
     assert directory.state() == "preempted"
 
 
 def test_a_failing_run_fails_at_once_and_keeps_its_traceback(directory: RunDirectory) -> None:
     endings: list[str] = []
-    code = conduct(directory, settings(), fail(ValueError("no\nsuch thing")), ended=endings.append)
+    code = run_to_end(directory, settings(), fail(ValueError("no\nsuch thing")), ended=endings.append)
     failure = directory.failure()
     assert failure is not None
-    assert (code, directory.state(), endings) == (FAILED, "failed", ["failed"])
+    assert (code, directory.state(), endings) == (WorkerExit.FAILED, "failed", ["failed"])
     assert failure.cause == "ValueError: no such thing"
     assert "in body" in failure.traceback
 
 
 def test_errors_of_the_infrastructure_are_tried_again_so_often(directory: RunDirectory) -> None:
     body = fail(InfrastructureError("ECC error"))
-    codes = [conduct(directory, settings(retries=2), body) for _ in range(3)]
-    assert codes == [RETRY, RETRY, FAILED]
+    codes = [run_to_end(directory, settings(retries=2), body) for _ in range(3)]
+    assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.FAILED]
     failure = directory.failure()
     assert failure is not None
     assert "ECC error" in failure.traceback
-    directory.forget_failure()
-    assert conduct(directory, settings(retries=2), body) == RETRY
+    forget_failure(directory)
+    assert run_to_end(directory, settings(retries=2), body) == WorkerExit.RETRY
 
 
 def test_killed_workers_count_and_too_many_in_a_row_fail(directory: RunDirectory) -> None:
@@ -146,7 +138,7 @@ def test_killed_workers_count_and_too_many_in_a_row_fail(directory: RunDirectory
         assert in_process(die, directory.root, directory.id) == -signal.SIGKILL
         assert directory.state() == "preempted"
     assert directory.deaths() == 3
-    assert conduct(directory, settings(retries=2), until_stopped) == FAILED
+    assert run_to_end(directory, settings(retries=2), until_stopped) == WorkerExit.FAILED
     failure = directory.failure()
     assert failure is not None
     assert "died 3 times in a row" in failure.cause
@@ -165,28 +157,19 @@ def test_a_checkpoint_in_between_is_progress(directory: RunDirectory) -> None:
 
 def test_a_worker_whose_run_was_taken_over_writes_nothing(directory: RunDirectory) -> None:
     def body(recorder: Recorder, stop: Stop) -> Result:
-        directory.write_status(Status.of_this_process("training"))  # by another worker
+        write_status(directory, Status.of_this_process("training"))  # by another worker
         while not stop():
             time.sleep(0.01)
         return result(directory)
 
-    assert conduct(directory, settings(), body) == LOCKED
+    assert run_to_end(directory, settings(), body) == WorkerExit.LOCKED
     assert directory.result() is None
     assert directory.failure() is None
 
 
 def test_half_a_line_of_a_killed_worker_spoils_nothing(directory: RunDirectory) -> None:
-    assert conduct(directory, settings(), lambda recorder, stop: None) == PREEMPTED
+    assert run_to_end(directory, settings(), lambda recorder, stop: None) == WorkerExit.PREEMPTED
     with (directory.folder / "attempts.jsonl").open("a") as file:
         file.write('{"event": "sta')
-    assert conduct(directory, settings(), lambda recorder, stop: result(directory)) == DONE
+    assert run_to_end(directory, settings(), lambda recorder, stop: result(directory)) == WorkerExit.DONE
     assert [attempt.event for attempt in directory.attempts()] == ["start", "end", "start", "end"]
-
-
-def test_who_is_started_again() -> None:
-    assert [code for code in (DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY, 137, -9) if to_be_repeated(code)] == [
-        PREEMPTED,
-        RETRY,
-        137,
-        -9,
-    ]

@@ -4,9 +4,12 @@ import pytest
 
 from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Failure, Result, Status
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.specs import run as run_specs
 from rdc_sweeps.specs.catalogue import Catalogue, Run
+from tests.runs.writing import write_failure, write_result, write_status
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
@@ -17,13 +20,13 @@ def runs(seeds: tuple[int, ...] = (0,)) -> list[Run]:
 
 def mark(root: Path, run: Run, state: str) -> None:
     directory = RunDirectory(root, run.id)
-    directory.write_spec(run.spec)
-    directory.write_status(Status.of_this_process("training"))
+    request_run(directory, run.spec)
+    write_status(directory, Status.of_this_process("training"))
     if state == "failed":
-        directory.write_failure(Failure(cause="disk full", traceback="", time=0, host=""))
+        write_failure(directory, Failure(cause="disk full", traceback="", time=0, host=""))
     if state == "done":
-        directory.write_result(
-            Result(run=run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu")
+        write_result(
+            directory, Result(run=run.id, selected={}, epochs=1, images=1, parameters=1, seconds=1, device="cpu")
         )
 
 
@@ -66,7 +69,7 @@ def test_interrupted_runs_go_on_from_their_checkpoint(tmp_path: Path) -> None:
 def test_a_run_in_work_is_left_alone_even_by_rerun(tmp_path: Path) -> None:
     run = runs()[0]
     mark(tmp_path, run, "preempted")
-    with RunDirectory(tmp_path, run.id).lock():
+    with exclusive(RunDirectory(tmp_path, run.id)):
         assert decided(tmp_path, rerun=True) == ("running", "skip")
 
 

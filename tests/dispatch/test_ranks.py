@@ -15,11 +15,12 @@ import torch
 
 from rdc_sweeps.data.loading import TrainingBatches
 from rdc_sweeps.dispatch.inputs import build_missing_regions
-from rdc_sweeps.dispatch.lifecycle import DONE, RETRY
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.dispatch.worker import work
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.requests import request_run
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint
@@ -137,10 +138,10 @@ def test_a_worker_tries_again_after_a_rank_was_killed(settings: Settings, tmp_pa
     spec = small_run({"method": {"name": "supervised"}, "training": {"epochs": 1}})
     chosen = settings.model_copy(update={"root": tmp_path, "gpus_per_run": 2.0})
     directory = RunDirectory(tmp_path, run_id(spec))
-    directory.write_spec(spec)
-    assert work(directory.id, chosen, observers=[Striking()]) == RETRY
+    request_run(directory, spec)
+    assert work(directory.id, chosen, observers=[Striking()]) == WorkerExit.RETRY
     assert directory.failure() is None
-    assert work(directory.id, chosen) == DONE
+    assert work(directory.id, chosen) == WorkerExit.DONE
     result = directory.result()
     assert result is not None
     assert len(result.history) == 1

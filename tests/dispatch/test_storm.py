@@ -21,12 +21,14 @@ import yaml
 from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
 from rdc_sweeps import files
 from rdc_sweeps.dispatch import lifecycle
-from rdc_sweeps.dispatch.lifecycle import conduct
+from rdc_sweeps.dispatch.lifecycle import run_to_end
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
+from tests.runs.writing import write_origin
 from tests.training.small import SMALL
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGSTOP)
@@ -57,7 +59,7 @@ class Workers:
             for run in order:
                 directory = RunDirectory(self.settings.root, run)
                 trainer = Trainer(directory, seconds=0.01, exclusive=self.hosts == 1)
-                conduct(directory, self.settings, trainer.train)
+                run_to_end(directory, self.settings, trainer.train)
         finally:
             os._exit(0)
 
@@ -104,8 +106,8 @@ def test_a_storm_of_signals_over_many_workers_loses_and_doubles_nothing(tmp_path
     runs = [f"{number:016x}" for number in range(4)]
     for run in runs:
         directory = RunDirectory(tmp_path, run)
-        directory.write_spec(RunSpec())
-        directory.write_origin(Origin(table="t", row="r", profile="p"))
+        request_run(directory, RunSpec())
+        write_origin(directory, Origin(table="t", row="r", profile="p"))
     workers = Workers(tmp_path, runs, hosts=hosts, seed=hosts)
     workers.storm(blows=100, workers=5)
     workers.calm()

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from rdc_sweeps.dispatch.lifecycle import FAILED, RETRY
 from rdc_sweeps.dispatch.plan import plan, prepare_directory
 from rdc_sweeps.dispatch.worker import work
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.requests import request_run
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs import run as run_specs
 from rdc_sweeps.specs.catalogue import Catalogue
@@ -18,7 +19,7 @@ def test_a_node_without_a_usable_gpu_does_not_train_on_its_cpu(tmp_path: Path) -
     runs = Catalogue(experiments_folder(settings)).runs("table3", "demo", rows=["one-patch-vector"], seeds=[0])
     (planned,) = plan(runs, settings.root)
     prepare_directory(planned, settings.root, rerun=False)
-    assert [work(planned.run.id, settings) for _ in range(2)] == [RETRY, FAILED]
+    assert [work(planned.run.id, settings) for _ in range(2)] == [WorkerExit.RETRY, WorkerExit.FAILED]
     failure = RunDirectory(settings.root, planned.run.id).failure()
     assert failure is not None
     assert "no GPU can be used here" in failure.cause
@@ -32,8 +33,8 @@ def test_a_run_planned_by_an_older_version_is_not_trained_as_if_it_were_of_this_
     with monkeypatch.context() as earlier:
         earlier.setattr(run_specs, "SCHEMA_VERSION", run_specs.SCHEMA_VERSION - 1)
         old = run_specs.run_id(spec)
-        RunDirectory(settings.root, old).write_spec(spec)
-    assert work(old, settings) == FAILED
+        request_run(RunDirectory(settings.root, old), spec)
+    assert work(old, settings) == WorkerExit.FAILED
     directory = RunDirectory(settings.root, old)
     failure = directory.failure()
     assert failure is not None

@@ -1,8 +1,9 @@
 """Groups of runs in every state, made up, for tests of what is shown of them."""
 
 from rdc_sweeps.monitoring.groups import RunGroup
-from rdc_sweeps.monitoring.views import RunView, ShownState, Subject, Waiting
+from rdc_sweeps.monitoring.views import RunView, Subject, Waiting
 from rdc_sweeps.runs.records import Status
+from rdc_sweeps.runs.states import ShownState
 
 
 def status(step: int, *, rate: float | None = 2.0, **values: object) -> Status:

@@ -13,16 +13,18 @@ from rdc_sweeps.monitoring import cancellation
 from rdc_sweeps.monitoring.cancellation import cancel
 from rdc_sweeps.monitoring.views import Subject
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
 from tests.monitoring.conftest import Bench
+from tests.runs.writing import write_status
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.records import Status
-directory = RunDirectory(Path(sys.argv[1]), sys.argv[2])
-with directory.lock():
-    directory.write_status(Status.of_this_process("training"))
+with acquire(RunDirectory(Path(sys.argv[1]), sys.argv[2])) as run:
+    run.write_status(Status.of_this_process("training"))
     print("held", flush=True)
     time.sleep(600)
 """
@@ -82,7 +84,7 @@ def test_no_process_is_signalled_that_is_not_the_worker(bench: Bench, change: di
     try:
         status = directory.status()
         assert status is not None
-        directory.write_status(status.model_copy(update=change))
+        write_status(directory, status.model_copy(update=change))
         (outcome,) = cancel([Subject(directory.id)], bench.root).outcomes
         assert outcome.done == ["stops at its next heartbeat"]
         time.sleep(0.2)
@@ -103,8 +105,8 @@ def test_jobs_that_wait_are_removed(bench: Bench, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cancellation, "end_jobs", lambda some: ended.extend(job.job_id for job in some))
     status = running.status()
     assert status is not None
-    running.write_status(status.model_copy(update={"host": "node7"}))
-    with running.lock():
+    write_status(running, status.model_copy(update={"host": "node7"}))
+    with exclusive(running):
         outcomes = cancel([Subject(waiting.id), Subject(running.id)], bench.root).outcomes
     assert [(one.before, one.done) for one in outcomes] == [
         ("queued", ["Slurm job 7_0 ended"]),

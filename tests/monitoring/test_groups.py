@@ -9,6 +9,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from tests.monitoring.boards import studies, table
 from tests.monitoring.conftest import Bench
+from tests.runs.writing import write_origin
 
 
 def counts(found: list[RunGroup]) -> dict[str, dict[str, int]]:
@@ -42,7 +43,7 @@ def test_the_baseline_of_a_study_comes_before_its_trials(bench: Bench) -> None:
     bench.run(0, "preempted", study="tau")
     directory = bench.run(5, "preempted")
     (directory.folder / "origin.json").unlink()
-    directory.write_origin(Origin(table="table3", row="row", profile="demo", study="tau"))
+    write_origin(directory, Origin(table="table3", row="row", profile="demo", study="tau"))
     (group,) = RunsFolder(bench.root).groups({}, study="tau")
     assert [view.subject.name for view in group.views] == ["baseline", "trial 0"]
 

@@ -8,6 +8,7 @@ from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirector
 from rdc_sweeps.monitoring import logs
 from rdc_sweeps.monitoring.logs import GrowingFile, RunOutput, job_log
 from rdc_sweeps.runs.records import Stopped
+from rdc_sweeps.runs.requests import request_stop
 from tests.monitoring.conftest import Bench
 
 
@@ -78,7 +79,7 @@ def test_the_output_of_a_run_is_its_jobs_until_a_worker_starts(bench: Bench) -> 
     assert output.news() == b"step 1\n"
     assert not output.is_of_job
     assert not output.ended
-    directory.write_stopped(Stopped.now("cancelled", "by ada"))
+    request_stop(directory, Stopped.now("cancelled", "by ada"))
     with directory.log.open("a") as log:
         log.write("stopped\n")
     assert output.news() == b"stopped\n"

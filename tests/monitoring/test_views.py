@@ -4,6 +4,7 @@ import pytest
 
 from rdc_sweeps.monitoring.views import Subject, Waiting, inspect, seed_of
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
 from tests.monitoring.conftest import Bench
 
 STATES = ["planned", "preempted", "cancelled", "pruned", "failed", "done"]
@@ -20,7 +21,7 @@ def test_a_run_is_seen_in_its_state(bench: Bench, state: str) -> None:
 
 def test_what_is_worked_on_is_running_whatever_the_queue_says(bench: Bench) -> None:
     directory = bench.run(3, "preempted")
-    with directory.lock():
+    with exclusive(directory):
         assert inspect(Subject(directory.id), bench.root, {directory.id: Waiting("7")}).state == "running"
 
 

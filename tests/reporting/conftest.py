@@ -8,6 +8,7 @@ from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Result, Selected, Status
 from rdc_sweeps.specs.catalogue import Catalogue, Run
+from tests.runs.writing import write_failure, write_result, write_status
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 """As shipped once: goldens are not to change with a profile's numbers."""
@@ -29,16 +30,17 @@ class Bench:
         chosen = selected or {
             rule: Selected(epoch=3, metrics=metrics) for rule in ("last", "best-validation", "best-test")
         }
-        RunDirectory(self.root, run.id).write_result(
-            Result(run=run.id, selected=chosen, epochs=8, images=400, parameters=1000, seconds=60, device="cpu")
+        write_result(
+            RunDirectory(self.root, run.id),
+            Result(run=run.id, selected=chosen, epochs=8, images=400, parameters=1000, seconds=60, device="cpu"),
         )
 
     def fail(self, run: Run, cause: str) -> None:
-        RunDirectory(self.root, run.id).write_failure(Failure(cause=cause, traceback="", time=0, host="h"))
+        write_failure(RunDirectory(self.root, run.id), Failure(cause=cause, traceback="", time=0, host="h"))
 
     def preempt(self, run: Run, epoch: int, epochs: int) -> None:
         status = Status.of_this_process("preempted").model_copy(update={"epoch": epoch, "epochs": epochs})
-        RunDirectory(self.root, run.id).write_status(status)
+        write_status(RunDirectory(self.root, run.id), status)
 
 
 @pytest.fixture

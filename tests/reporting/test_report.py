@@ -11,6 +11,7 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.report import Report, Row, build_report
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Selected
 
 Make = Callable[..., MetricValues]
@@ -169,7 +170,7 @@ def test_states_and_causes_of_what_is_missing(bench: Any, metrics: Make) -> None
     bench.preempt(runs[1], epoch=2, epochs=8)
     bench.finish(runs[2], metrics())
     (bench.root / runs[2].id / "result.json").write_text("{")
-    with RunDirectory(bench.root, runs[3].id).lock():
+    with exclusive(RunDirectory(bench.root, runs[3].id)):
         bench.preempt(runs[3], epoch=7, epochs=8)
         found = build_report(runs, bench.root).missing
     assert [(outcome.state, outcome.cause) for outcome in found[:2]] == [

@@ -8,8 +8,11 @@ import pytest
 
 from rdc_sweeps.errors import RunLockedError, SpecError
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Failure, Origin, Result, Status
+from rdc_sweeps.runs.lock import exclusive
+from rdc_sweeps.runs.records import Failure, Result, Status
+from rdc_sweeps.runs.requests import forget_failure, request_run
 from rdc_sweeps.specs.run import RunSpec, run_id
+from tests.runs.writing import write_failure, write_result, write_status
 
 SPEC = RunSpec()
 
@@ -24,7 +27,7 @@ def result(directory: RunDirectory) -> Result:
 
 
 def hold_lock(root: Path, identity: str, ready: object) -> None:
-    with RunDirectory(root, identity).lock():
+    with exclusive(RunDirectory(root, identity)):
         ready.set()  # type: ignore[attr-defined]
         time.sleep(600)
 
@@ -36,35 +39,29 @@ def test_a_run_without_a_directory_is_planned_and_stays_without(directory: RunDi
 
 
 def test_states_follow_from_the_files(directory: RunDirectory) -> None:
-    directory.write_spec(SPEC)
+    request_run(directory, SPEC)
     assert directory.state() == "planned"
-    directory.write_status(Status.of_this_process("training"))
+    write_status(directory, Status.of_this_process("training"))
     assert directory.state() == "preempted"
-    directory.write_failure(Failure(cause="a", traceback="b", time=0, host="c"))
+    write_failure(directory, Failure(cause="a", traceback="b", time=0, host="c"))
     assert directory.state() == "failed"
-    directory.forget_failure()
+    forget_failure(directory)
     assert directory.state() == "preempted"
-    with directory.lock():
+    with exclusive(directory):
         assert directory.state() == "running"
-    directory.write_result(result(directory))
+    write_result(directory, result(directory))
     assert directory.state() == "done"
 
 
 def test_the_spec_survives_the_round_trip(directory: RunDirectory) -> None:
-    directory.write_spec(SPEC)
+    request_run(directory, SPEC)
     assert directory.read_spec() == SPEC
     assert run_id(directory.read_spec()) == directory.id
 
 
-def test_the_first_table_to_ask_is_remembered(directory: RunDirectory) -> None:
-    directory.write_origin(Origin(table="table1", row="a", profile="demo"))
-    directory.write_origin(Origin(table="table3", row="b", profile="demo"))
-    assert directory.origin() == Origin(table="table1", row="a", profile="demo")
-
-
 def test_two_holders_exclude_each_other(directory: RunDirectory) -> None:
-    directory.write_status(Status.of_this_process("training"))
-    with directory.lock(), pytest.raises(RunLockedError, match=f"process {os.getpid()}"), directory.lock():
+    write_status(directory, Status.of_this_process("training"))
+    with exclusive(directory), pytest.raises(RunLockedError, match=f"process {os.getpid()}"), exclusive(directory):
         pass
 
 
@@ -78,27 +75,12 @@ def test_the_lock_of_a_killed_process_is_free(directory: RunDirectory) -> None:
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    with directory.lock():
+    with exclusive(directory):
         pass
 
 
-def test_setting_aside_keeps_everything(directory: RunDirectory) -> None:
-    directory.write_spec(SPEC)
-    directory.write_result(result(directory))
-    target = directory.set_aside()
-    assert target is not None
-    assert (target / "result.json").exists()
-    assert directory.state() == "planned"
-    assert directory.set_aside() is None
-
-
-def test_a_run_that_is_worked_on_is_not_set_aside(directory: RunDirectory) -> None:
-    with directory.lock(), pytest.raises(RunLockedError):
-        directory.set_aside()
-
-
 def test_a_damaged_result_is_an_error_that_names_the_file(directory: RunDirectory) -> None:
-    directory.write_spec(SPEC)
+    request_run(directory, SPEC)
     (directory.folder / "result.json").write_text('{"run": 1')
     with pytest.raises(SpecError, match=r"result\.json: is damaged.*--rerun"):
         directory.result()

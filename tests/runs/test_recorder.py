@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,17 @@ from PIL import Image
 from rdc_sweeps.errors import EventLogError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
+from rdc_sweeps.runs.owned import OwnedRun, acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.training.observers import EpochRecord
 
 PANEL = np.full((4, 6, 3), 7, dtype=np.uint8)
+
+
+@pytest.fixture
+def owned(tmp_path: Path) -> Iterator[OwnedRun]:
+    with acquire(RunDirectory(tmp_path, "0" * 16)) as run:
+        yield run
 
 
 def kinds(directory: RunDirectory) -> list[tuple[str, int]]:
@@ -29,9 +37,8 @@ def train(recorder: Recorder, first: int, end: int, steps_per_epoch: int = 3) ->
     recorder.beat()
 
 
-def test_an_event_per_step_and_epoch_and_a_heartbeat(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path, "0" * 16)
-    recorder = Recorder(directory)
+def test_an_event_per_step_and_epoch_and_a_heartbeat(owned: OwnedRun) -> None:
+    directory, recorder = owned.directory, Recorder(owned)
     recorder.started(0, 2, 2)
     recorder.stepped(0, 0, {"loss": 2.0, "learning_rate/network": 1e-3})
     recorder.stepped(0, 1, {"loss": 1.0})
@@ -48,9 +55,8 @@ def test_an_event_per_step_and_epoch_and_a_heartbeat(tmp_path: Path) -> None:
     assert status.metrics == {"mIoU": 1.0, "aErr": None}
 
 
-def test_the_end_is_logged_once(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path, "0" * 16)
-    recorder = Recorder(directory)
+def test_the_end_is_logged_once(owned: OwnedRun) -> None:
+    directory, recorder = owned.directory, Recorder(owned)
     recorder.ended("failed")
     assert not directory.events.exists(), "it never trained"
     recorder.started(0, 1, 3)
@@ -65,35 +71,36 @@ def test_the_end_is_logged_once(tmp_path: Path) -> None:
 
 def test_events_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> None:
     directory, undisturbed = RunDirectory(tmp_path, "0" * 16), RunDirectory(tmp_path, "1" * 16)
-    recorder = Recorder(directory)
-    recorder.started(0, 2, 3)
-    train(recorder, 0, 5)
-    recorder.ended("preempted")
-    recorder.close()
+    with acquire(directory) as owned:
+        recorder = Recorder(owned)
+        recorder.started(0, 2, 3)
+        train(recorder, 0, 5)
+        recorder.ended("preempted")
+        recorder.close()
     with directory.events.open("a") as file:
         file.write('{"sequence": 8, "kin')  # killed in the middle of a line
     for run, first in ((directory, 3), (undisturbed, 0)):
-        resumed = Recorder(run)
-        resumed.started(first, 2, 3)
-        train(resumed, first, 6)
-        resumed.ended("done")
-        resumed.close()
+        with acquire(run) as owned:
+            resumed = Recorder(owned)
+            resumed.started(first, 2, 3)
+            train(resumed, first, 6)
+            resumed.ended("done")
+            resumed.close()
     assert directory.events.read_bytes() == undisturbed.events.read_bytes()
 
 
-def test_a_resume_from_beyond_the_log_is_refused_and_changes_nothing(tmp_path: Path) -> None:
-    directory = RunDirectory(tmp_path, "0" * 16)
-    recorder = Recorder(directory)
+def test_a_resume_from_beyond_the_log_is_refused_and_changes_nothing(owned: OwnedRun) -> None:
+    directory, recorder = owned.directory, Recorder(owned)
     recorder.started(0, 2, 3)
     train(recorder, 0, 4)
     recorder.close()
     before = directory.events.read_bytes()
     with pytest.raises(EventLogError, match=r"events\.jsonl: it ends after line 6, but the checkpoint is at step 5"):
-        Recorder(directory).started(5, 2, 3)
+        Recorder(owned).started(5, 2, 3)
     assert directory.events.read_bytes() == before
 
 
-def test_a_full_disk_doubles_no_event(tmp_path: Path) -> None:
+def test_a_full_disk_doubles_no_event(owned: OwnedRun) -> None:
     class Full:
         """A file that takes some bytes and then no more, until there is room."""
 
@@ -110,8 +117,7 @@ def test_a_full_disk_doubles_no_event(tmp_path: Path) -> None:
         def close(self) -> None:
             self.file.close()  # type: ignore[attr-defined]
 
-    directory = RunDirectory(tmp_path, "0" * 16)
-    recorder = Recorder(directory)
+    directory, recorder = owned.directory, Recorder(owned)
     recorder.started(0, 2, 3)
     full = Full(recorder._file)
     recorder._file = full  # type: ignore[assignment]

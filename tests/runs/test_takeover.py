@@ -16,14 +16,17 @@ import pytest
 
 from benchmarks.dispatch.trainer import Trainer, problems
 from rdc_sweeps import files
-from rdc_sweeps.dispatch.lifecycle import DONE, LOCKED, PREEMPTED, Stop, conduct
+from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.errors import InfrastructureError
-from rdc_sweeps.runs import ownership
+from rdc_sweeps.runs import owned
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Origin, Result
+from rdc_sweeps.runs.requests import request_run
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
+from tests.runs.writing import write_origin
 
 ID = "0123456789abcdef"
 
@@ -33,7 +36,7 @@ def on_host(name: str) -> None:
     socket.gethostname = lambda: name
     files.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
     # Whoever owns the run counts as silent at once: these tests are about what follows.
-    ownership.SILENCE = 0  # type: ignore[attr-defined]
+    owned.SILENCE = 0  # type: ignore[attr-defined]
 
 
 def freeze_at(number: int) -> None:
@@ -68,13 +71,13 @@ def owner(root: Path, number: int, ending: str) -> None:
             raise InfrastructureError("at the end")
         return result
 
-    os._exit(conduct(trainer.directory, settings(root), body))
+    os._exit(run_to_end(trainer.directory, settings(root), body))
 
 
 def heir(root: Path, steps: int) -> None:
     on_host("second")
     trainer, taken = Trainer(RunDirectory(root, ID), exclusive=False), iter(range(steps))
-    code = conduct(
+    code = run_to_end(
         trainer.directory,
         settings(root),
         lambda recorder, stop: trainer.train(recorder, lambda: stop() or next(taken, None) is None),
@@ -119,8 +122,8 @@ def contents(root: Path) -> dict[str, str]:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     directory = RunDirectory(tmp_path, ID)
-    directory.write_spec(RunSpec())
-    directory.write_origin(Origin(table="t", row="r", profile="p"))
+    request_run(directory, RunSpec())
+    write_origin(directory, Origin(table="t", row="r", profile="p"))
     return tmp_path
 
 
@@ -141,13 +144,13 @@ def test_whenever_it_is_frozen_the_one_that_lost_its_run_writes_nothing(
         before = contents(fresh)
         assert frozen.pid is not None
         os.kill(frozen.pid, signal.SIGCONT)
-        assert ended(frozen) == LOCKED, moments
+        assert ended(frozen) == WorkerExit.LOCKED, moments
         assert contents(fresh) == before, moments
-        if code == PREEMPTED:
+        if code == WorkerExit.PREEMPTED:
             code = ended(started(heir, fresh, 100))
         if (fresh / ID / "failure.json").exists():
             continue  # it had failed before it lost the run
-        assert code == DONE
+        assert code == WorkerExit.DONE
         assert problems(Trainer(RunDirectory(fresh, ID))) == []
     # Beginning and end, heartbeats, lines, and a checkpoint an epoch.
     assert moments > 10
@@ -160,11 +163,11 @@ def test_of_two_that_take_over_at_the_same_moment_one_does(root: Path) -> None:
         on_host(name)
         trainer = Trainer(RunDirectory(root, ID), exclusive=False)
         ready.wait()
-        os._exit(conduct(trainer.directory, settings(root), trainer.train))
+        os._exit(run_to_end(trainer.directory, settings(root), trainer.train))
 
     codes = [ended(process) for process in [started(take, f"host {number}") for number in range(4)]]
-    assert DONE in codes
-    assert set(codes) <= {DONE, LOCKED}
+    assert WorkerExit.DONE in codes
+    assert set(codes) <= {WorkerExit.DONE, WorkerExit.LOCKED}
     assert problems(Trainer(RunDirectory(root, ID))) == []
 
 
@@ -175,6 +178,6 @@ def test_a_run_that_was_set_aside_under_its_owner_stays_as_it_was(root: Path) ->
     before = contents(root)
     assert frozen.pid is not None
     os.kill(frozen.pid, signal.SIGCONT)
-    assert ended(frozen) == LOCKED
+    assert ended(frozen) == WorkerExit.LOCKED
     assert contents(root) == before
     assert not (root / ID).exists()

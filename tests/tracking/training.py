@@ -4,12 +4,14 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.tracking.identity import Identity
@@ -46,7 +48,9 @@ class Node:
         warn: Callable[[str], object] = print,
     ) -> None:
         self.run = RunDirectory(root, RUN)
-        self.recorder = Recorder(self.run)
+        self._owned = ExitStack()
+        self.owned = self._owned.enter_context(acquire(self.run))
+        self.recorder = Recorder(self.owned)
         self.tracker = Tracker(
             self.run, IDENTITY, mode, init_timeout=init_timeout, finish_timeout=finish_timeout, warn=warn
         )
@@ -74,9 +78,10 @@ class Node:
     def finish(self, state: Literal["done", "failed", "preempted"]) -> None:
         self.recorder.ended(state)
         if state == "done":
-            self.run.write_result(result())
+            self.owned.write_result(result())
         self.tracker.finish(state)
         self.recorder.close()
+        self._owned.close()
 
 
 def result() -> Result:

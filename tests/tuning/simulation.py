@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdc_sweeps.dispatch.lifecycle import Stop, conduct
+from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
@@ -70,7 +70,7 @@ class Simulation:
         stop: threading.Event | None = None,
     ) -> int:
         directory = RunDirectory(settings.root, run_id)
-        return conduct(directory, settings, _Body(self, directory, observers).train, stop=stop)
+        return run_to_end(directory, settings, _Body(self, directory, observers).train, stop=stop)
 
 
 @dataclass(frozen=True)

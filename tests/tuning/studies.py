@@ -9,10 +9,12 @@ from typing import Any
 from rdc_sweeps.reporting.report import build_report
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Result, Selected
+from rdc_sweeps.runs.states import TrialPhase
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.tuning.study_report import StudyReport
-from rdc_sweeps.tuning.summary import StudySummary, TrialPhase, TrialSummary
+from rdc_sweeps.tuning.summary import StudySummary, TrialSummary
 from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs, read_study, resolve_study
+from tests.runs.writing import write_failure, write_result
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 """As shipped once: goldens are not to change with a profile's numbers."""
@@ -154,10 +156,11 @@ def report_of(tuned: TunedRow, summary: StudySummary, root: Path, *, confirmed: 
             rules = dict.fromkeys(("last", "best-validation", "best-test"), selected)
             directory = RunDirectory(root, run.id)
             if number == 4:
-                directory.write_failure(Failure(cause="disk <full>", traceback="", time=0, host="h"))
+                write_failure(directory, Failure(cause="disk <full>", traceback="", time=0, host="h"))
                 continue
-            directory.write_result(
-                Result(run=run.id, selected=rules, epochs=4, images=128, parameters=1, seconds=60, device="cpu")
+            write_result(
+                directory,
+                Result(run=run.id, selected=rules, epochs=4, images=128, parameters=1, seconds=60, device="cpu"),
             )
         confirmation = build_report(runs, root)
     return StudyReport(tuned, summary, Path("runs/studies/example-demo"), confirmation)

@@ -11,9 +11,9 @@ from multiprocessing.context import SpawnProcess
 
 import pytest
 
-from rdc_sweeps.dispatch.lifecycle import DONE, PREEMPTED
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.tuning.study import Study, open_study
 from rdc_sweeps.tuning.study_workers import work_in_pool, work_on_study
@@ -66,7 +66,7 @@ def assert_exact(study: Study, trials: int) -> None:
 def test_two_workers_share_a_study(where: Where, opened: Open) -> None:
     study = opened(where, 8, epochs=EPOCHS)
     workers = [begin(where, 8, Simulation(seconds=0.01)) for _ in range(2)]
-    assert [ended(worker) for worker in workers] == [DONE, DONE]
+    assert [ended(worker) for worker in workers] == [WorkerExit.DONE, WorkerExit.DONE]
     assert_exact(study, 8)
 
 
@@ -76,9 +76,9 @@ def test_a_killed_worker_s_trial_goes_on(everywhere: Where, opened: Open) -> Non
     await_trials(study, 3)
     doomed.kill()
     assert ended(doomed) == -signal.SIGKILL
-    assert ended(other) == DONE
+    assert ended(other) == WorkerExit.DONE
     if study.finished < 6:  # it was killed after the other had nothing left to claim
-        assert ended(begin(everywhere, 6, Simulation())) == DONE
+        assert ended(begin(everywhere, 6, Simulation())) == WorkerExit.DONE
     assert_exact(study, 6)
 
 
@@ -88,7 +88,7 @@ def test_every_worker_is_killed_once_in_each_trial(where: Where, opened: Open) -
     while study.finished < 3:
         codes.append(ended(begin(where, 3, Simulation(kill_at=STEPS + 1))))
     # The baseline and each trial kill their worker once.
-    assert Counter(codes) == {-signal.SIGKILL: 4, DONE: 1}
+    assert Counter(codes) == {-signal.SIGKILL: 4, WorkerExit.DONE: 1}
     assert_exact(study, 3)
 
 
@@ -98,10 +98,10 @@ def test_a_stopped_worker_leaves_its_trial_to_the_next(where: Where, opened: Ope
     await_trials(study, 2)
     time.sleep(0.2)
     os.kill(worker.pid or 0, signal.SIGTERM)
-    assert ended(worker) == PREEMPTED
+    assert ended(worker) == WorkerExit.PREEMPTED
     assert study.finished < 4
     assert summarise(study).count("interrupted") <= 1
-    assert ended(begin(where, 4, Simulation())) == DONE
+    assert ended(begin(where, 4, Simulation())) == WorkerExit.DONE
     assert_exact(study, 4)
 
 
@@ -114,7 +114,7 @@ def test_workers_that_draw_the_same_run_share_it(where: Where, tuned: Make) -> N
     )
     study.ask_for(6)
     workers = [begin(where, 6, Simulation(seconds=0.02)) for _ in range(2)]
-    assert [ended(worker) for worker in workers] == [DONE, DONE]
+    assert [ended(worker) for worker in workers] == [WorkerExit.DONE, WorkerExit.DONE]
     summary = summarise(study)
     assert summary.finished == summary.count("complete") == 6
     values = {trial.runs["0"]: trial.value for trial in summary.trials}
@@ -128,11 +128,11 @@ def test_workers_that_draw_the_same_run_share_it(where: Where, tuned: Make) -> N
 
 def test_more_trials_are_added_to_those_that_are_there(where: Where, opened: Open) -> None:
     study = opened(where, 3, epochs=EPOCHS)
-    assert ended(begin(where, 3, Simulation())) == DONE
+    assert ended(begin(where, 3, Simulation())) == WorkerExit.DONE
     study.ask_for(5)
-    assert ended(begin(where, 5, Simulation())) == DONE
+    assert ended(begin(where, 5, Simulation())) == WorkerExit.DONE
     assert_exact(study, 5)
-    assert ended(begin(where, 5, Simulation())) == DONE
+    assert ended(begin(where, 5, Simulation())) == WorkerExit.DONE
     assert_exact(study, 5)
 
 
@@ -142,7 +142,7 @@ def test_a_pool_replaces_workers_as_long_as_that_helps(journal: Where, opened: O
     codes = work_in_pool(
         journal.root, journal.name, chosen, 5, workers=1, work=Simulation(kill_at=STEPS + 1), interval=0.05
     )
-    assert codes == [DONE]
+    assert codes == [WorkerExit.DONE]
     assert_exact(study, 5)
 
 
@@ -155,7 +155,7 @@ def test_a_pool_gives_up_where_workers_always_die(journal: Where, opened: Open) 
 
 def deadly(*arguments: object, **others: object) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
-    return DONE
+    return WorkerExit.DONE
 
 
 def test_an_interrupted_pool_leaves_a_study_that_goes_on(journal: Where, opened: Open) -> None:
@@ -171,8 +171,8 @@ def test_an_interrupted_pool_leaves_a_study_that_goes_on(journal: Where, opened:
     assert 0 < study.finished < 4
     assert summarise(study).count("running") == 0
     assert work_in_pool(journal.root, journal.name, chosen, 4, workers=2, work=Simulation(), interval=0.05) == [
-        DONE,
-        DONE,
+        WorkerExit.DONE,
+        WorkerExit.DONE,
     ]
     assert_exact(study, 4)
 
@@ -192,6 +192,6 @@ def test_storm(where: Where, opened: Open) -> None:
         if kills < 12:
             dice.choice(workers).kill()
             kills += 1
-    assert {ended(worker) for worker in workers} <= {DONE, -signal.SIGKILL}
+    assert {ended(worker) for worker in workers} <= {WorkerExit.DONE, -signal.SIGKILL}
     assert kills == 12
     assert_exact(study, 40)

@@ -13,12 +13,14 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, PREEMPTED, RETRY
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.records import Attempt, Origin, Stopped
+from rdc_sweeps.runs.requests import request_run, request_stop
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
@@ -51,7 +53,7 @@ def directory(study: Study, trial: int, seed: int = 0) -> RunDirectory:
 
 def test_the_value_is_delta_m_of_the_last_validation_metrics(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 1)
-    assert run(1) == DONE
+    assert run(1) == WorkerExit.DONE
     tuned = study.tuned
     assert tuned.baseline is not None
     baseline = {name: value for name, value in metrics(tuned.baseline, EPOCHS - 1).items() if value is not None}
@@ -176,7 +178,7 @@ def test_an_interrupted_study_goes_on_as_one_that_was_not(
 def test_a_grid_is_tried_once_in_each_point(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 500, "sampler: {name: grid, points: 2}\npruner: {name: none}", epochs=1)
     assert study.asked == 8
-    assert run(500) == DONE
+    assert run(500) == WorkerExit.DONE
     found = {tuple(trial.values.values()) for trial in summarise(study).trials}
     assert len(found) == len(summarise(study).trials) == 8
     assert {values[0] for values in found} == {0.01, 100.0}
@@ -207,7 +209,7 @@ def test_what_another_study_gave_up_is_trained_on(tmp_path: Path, opened: Open) 
 
 def test_a_diverging_configuration_fails_and_the_study_goes_on(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 10, "pruner: {name: none}\nsampler: {name: random}", epochs=2)
-    assert run(10, Simulation(error=DivergenceError("loss = nan"))) == DONE
+    assert run(10, Simulation(error=DivergenceError("loss = nan"))) == WorkerExit.DONE
     summary = summarise(study)
     assert summary.finished == 10
     failed = [trial for trial in summary.trials if trial.phase == "failed"]
@@ -221,7 +223,7 @@ def test_a_diverging_configuration_fails_and_the_study_goes_on(journal: Where, o
 def test_a_numerical_error_is_the_configuration_s(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 4, "pruner: {name: none}\nsampler: {name: random}", epochs=1)
     error = ArithmeticError("the matrix is not positive definite")
-    assert run(4, Simulation(error=error)) == DONE
+    assert run(4, Simulation(error=error)) == WorkerExit.DONE
     assert summarise(study).finished == 4
 
 
@@ -230,12 +232,12 @@ def test_missing_data_costs_no_trial(journal: Where, opened: Open, run: Work, ca
         journal, 4, "pruner: {name: none}\nsampler: {name: random}\nenqueue: [{method.contrast.temperature: 50}]"
     )
     broken = Simulation(error=DataError("nyuv2: no such folder"))
-    assert run(4, broken) == FAILED
-    assert run(4, broken) == FAILED
+    assert run(4, broken) == WorkerExit.FAILED
+    assert run(4, broken) == WorkerExit.FAILED
     assert "nyuv2: no such folder" in caplog.text
     assert summarise(study).finished == 0
     assert summarise(study).count("interrupted") == 1
-    assert run(4) == DONE
+    assert run(4) == WorkerExit.DONE
     assert summarise(study).count("complete") == 4
 
 
@@ -245,9 +247,9 @@ def test_what_stays_broken_stops_the_study_and_costs_no_trial(
 ) -> None:
     study = opened(journal, 2, "enqueue: [{method.contrast.temperature: 50}]\npruner: {name: none}")
     codes = [run(2, Simulation(error=error)) for _ in range(3)]
-    assert codes == [RETRY, RETRY, FAILED]
+    assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.FAILED]
     assert summarise(study).count("interrupted") == 1
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
     assert summarise(study).count("complete") == 2
 
 
@@ -256,18 +258,18 @@ def test_a_failing_baseline_stops_the_study(
 ) -> None:
     study = opened(journal, 2)
     broken = Simulation(error=DivergenceError("loss = nan"), fails=lambda spec: True)
-    assert run(2, broken) == FAILED
+    assert run(2, broken) == WorkerExit.FAILED
     assert "the baseline one-patch-vector" in caplog.text
     assert summarise(study).trials == ()
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
 
 
 def test_the_machine_s_fault_is_tried_again(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 2, "enqueue: [{method.contrast.temperature: 50}]")
     flaky = Simulation(error=InfrastructureError("the GPU fell off the bus"))
-    assert run(2, flaky) == RETRY
+    assert run(2, flaky) == WorkerExit.RETRY
     assert summarise(study).finished == 0
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
     assert summarise(study).finished == 2
 
 
@@ -279,10 +281,11 @@ def test_a_run_that_kills_its_workers_is_given_up(journal: Where, opened: Open, 
     claim.release()
     found = directory(study, 0)
     found.folder.mkdir(parents=True)
-    found.write_spec(study.tuned.run)
-    for _ in range(3):
-        found.write_attempt(Attempt.now("start", progress=None))
-    assert run(2) == DONE
+    request_run(found, study.tuned.run)
+    with acquire(found) as owned:
+        for _ in range(3):
+            owned.write_attempt(Attempt.now("start", progress=None))
+    assert run(2) == WorkerExit.DONE
     summary = summarise(study)
     assert [trial.phase for trial in summary.trials] == ["failed", "complete"]
     assert "died 3 times in a row" in (summary.trials[0].reason or "")
@@ -293,7 +296,7 @@ def test_many_failures_in_a_row_stop_the_worker(
 ) -> None:
     study = opened(journal, 20, epochs=1)
     broken = Simulation(error=ValueError("a bug"), fails=lambda spec: run_id(spec) != run_id(study.tuned.baseline))  # type: ignore[arg-type]
-    assert run(20, broken) == FAILED
+    assert run(20, broken) == WorkerExit.FAILED
     assert summarise(study).count("failed") == 5
     assert "the last 5 trials have all failed" in caplog.text
 
@@ -319,7 +322,7 @@ def test_a_signal_that_comes_with_a_run_s_end_stops_the_worker(journal: Where, o
         return Simulation()(run_id, settings, observers=[*observers, Terminator()], stop=stop)
 
     code = work_on_study(journal.root, journal.name, settings(journal.root), 5, work=work)
-    assert code == PREEMPTED
+    assert code == WorkerExit.PREEMPTED
     assert study.finished == len(study.optuna.trials) == 1
 
 
@@ -329,9 +332,9 @@ def test_a_cancelled_run_ends_its_trial(journal: Where, opened: Open, run: Work)
     assert claim is not None
     claim.release()
     directory(study, 0).folder.mkdir(parents=True)
-    directory(study, 0).write_spec(study.tuned.run)
-    directory(study, 0).write_stopped(Stopped.now("cancelled", "by ada"))
-    assert run(2) == DONE
+    request_run(directory(study, 0), study.tuned.run)
+    request_stop(directory(study, 0), Stopped.now("cancelled", "by ada"))
+    assert run(2) == WorkerExit.DONE
     summary = summarise(study)
     assert [trial.phase for trial in summary.trials] == ["failed", "complete"]
     assert "by ada" in (summary.trials[0].reason or "")
@@ -341,7 +344,7 @@ def test_a_half_drawn_trial_is_drawn_to_its_end(journal: Where, opened: Open, ru
     study = opened(journal, 2, "enqueue: []")
     trial = study.optuna.ask()
     tau = trial.suggest_float("method.contrast.temperature", 0.01, 100, log=True)
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
     summary = summarise(study)
     assert summary.finished == 2
     assert summary.trials[0].values["method.contrast.temperature"] == tau
@@ -368,7 +371,7 @@ def test_a_storage_that_is_away_for_a_while_costs_nothing(
 
     monkeypatch.setattr(optuna.Trial, "report", flaky_report)
     monkeypatch.setattr(optuna.Study, "tell", flaky_tell)
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
     for trial in summarise(study).trials:
         assert trial.phase == "complete"
         assert list(trial.curve) == list(range(1, EPOCHS + 1))
@@ -381,16 +384,16 @@ def test_a_storage_that_stays_away_fails_no_trial(
     with monkeypatch.context() as patch:
         patch.setattr(storage, "STORAGE_PATIENCE", 0.1)
         patch.setattr(optuna.Study, "tell", lambda *_, **__: (_ for _ in ()).throw(StorageInternalError("gone")))
-        assert run(2) == RETRY
+        assert run(2) == WorkerExit.RETRY
     assert summarise(study).count("interrupted") == 1
-    assert run(2) == DONE
+    assert run(2) == WorkerExit.DONE
     assert summarise(study).finished == 2
 
 
 def test_equal_values_make_nothing_important(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 10, "pruner: {name: none}\nsampler: {name: random}", epochs=1)
     same = Simulation(curve=lambda spec, epoch: {"mIoU": 0.5, "aErr": 0.5, "mErr": 20.0})
-    assert run(10, same) == DONE
+    assert run(10, same) == WorkerExit.DONE
     summary = summarise(study)
     assert summary.best is not None
     assert summary.best.value == 0

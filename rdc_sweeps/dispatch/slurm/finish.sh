@@ -1,4 +1,4 @@
-# What becomes of a job when its worker ends; part of every job file.
+# What becomes of a job when its worker ends; part of every job file, after the exit codes of workers by name.
 
 # Slurm signals the worker. Bash must live on to see how it ended.
 trap : TERM USR2
@@ -12,12 +12,12 @@ attempts() { wc -l 2>/dev/null < "$RDC_SWEEP_ROOT/${RUN_ID:-none}/attempts.jsonl
 finish() {
     code=$1
     case $code in
-        0 | 6 | 8) exit "$code" ;;
+        "$DONE" | "$LOCKED" | "$STOPPED") exit "$code" ;;
     esac
-    if [ "$(attempts)" = "$attempts_before" ] && [ "$code" -ne 7 ]; then
+    if [ "$(attempts)" = "$attempts_before" ] && [ "$code" -ne "$PREEMPTED" ]; then
         # The node, the disk or the container failed before the worker could count its own attempts.
         [ "${SLURM_RESTART_COUNT:-0}" -lt 5 ] || exit "$code"
-    elif [ "$code" -ne 7 ] && [ "$code" -ne 75 ] && [ "$code" -lt 128 ]; then
+    elif [ "$code" -ne "$PREEMPTED" ] && [ "$code" -ne "$RETRY" ] && [ "$code" -lt 128 ]; then
         exit "$code"
     fi
     for _ in $(seq 40); do

@@ -10,6 +10,7 @@ from typing import Any
 from rdc_sweeps.dispatch.slurm.nodes import Container, NodeProfile
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory
 from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 
 try:
@@ -132,13 +133,14 @@ def _parameters(batch: Batch) -> dict[str, Any]:
 
 
 def _setup(batch: Batch) -> list[str]:
-    lines = [*FINISH.read_text(encoding="utf-8").splitlines(), ""]
+    codes = " ".join(f"{code.name}={code.value}" for code in WorkerExit)
+    lines = [codes, "", *FINISH.read_text(encoding="utf-8").splitlines(), ""]
     lines.append(f"export RDC_SWEEP_ROOT={shlex.quote(_checked(batch.settings.root))}")
     if batch.submission.kind == "runs":
         lines.append(f'RUN_ID=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(batch.directory.runs))})')
     lines.append("attempts_before=$(attempts)")
     if batch.submission.kind == "runs":
-        lines.append('[ -n "$RUN_ID" ] || finish 75')
+        lines.append('[ -n "$RUN_ID" ] || finish "$RETRY"')
     return lines
 
 

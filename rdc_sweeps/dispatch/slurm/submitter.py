@@ -18,14 +18,15 @@ from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, new_id, submission_lock, submissions
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
-from rdc_sweeps.runs.directory import RunDirectory, State
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.requests import request_run, request_stop, restore_failure
+from rdc_sweeps.runs.states import STARTABLE_STATES
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 
 DEFAULT_ARRAY = 1001
 """Slurm's default limit of tasks in an array."""
 
-UNFINISHED: frozenset[State] = frozenset({"planned", "preempted"})
 """States of submitted runs that have not ended."""
 
 
@@ -45,7 +46,7 @@ def with_queue(planned: Sequence[Planned], root: Path) -> list[Planned]:
         UnavailableError: Slurm does not answer.
     """
     jobs = queued(root)
-    gone = lost_jobs(root, [one.run.id for one in planned if one.state in UNFINISHED and one.run.id not in jobs])
+    gone = lost_jobs(root, [one.run.id for one in planned if one.state in STARTABLE_STATES and one.run.id not in jobs])
     return [_with_queue(one, jobs.get(one.run.id), gone.get(one.run.id)) for one in planned]
 
 
@@ -178,7 +179,7 @@ def submit_command(
         preparation = None
         if needs:
             for spec in needs:
-                RunDirectory(settings.root, run_id(spec)).write_spec(spec)
+                request_run(RunDirectory(settings.root, run_id(spec)), spec)
             draft = _draft("preparation", len(needs), about, settings)
             preparation = _send(Batch(draft, profile, on_node), [run_id(spec) for spec in needs], lock)
         after = preparation.job if preparation else None
@@ -221,9 +222,9 @@ def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool
     except UnavailableError:
         for name, run in before.items():
             if failure := failures.get(name):
-                run.write_failure(failure)
+                restore_failure(run, failure)
             if stopped := stops.get(name):
-                run.write_stopped(stopped)
+                request_stop(run, stopped)
         raise
 
 

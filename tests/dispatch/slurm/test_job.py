@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rdc_sweeps.dispatch.lifecycle import DONE, FAILED, LOCKED, PREEMPTED, RETRY, STOPPED, to_be_repeated
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
 from rdc_sweeps.dispatch.slurm.submitter import submit
+from rdc_sweeps.runs.states import WorkerExit, should_restart
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from tests.dispatch.slurm.scheduler import Scheduler
@@ -27,13 +27,13 @@ def requeued(scheduler: Scheduler) -> list[str]:
     return [call[1] for call in scheduler.calls("scontrol") if call[0] == "requeue"]
 
 
-@pytest.mark.parametrize("code", [DONE, FAILED, LOCKED, PREEMPTED, STOPPED, RETRY, 2, 130, 137, 139, 143])
+@pytest.mark.parametrize("code", [*WorkerExit, 2, 130, 137, 139, 143])
 def test_a_job_is_queued_again_if_its_worker_asks_for_it_or_was_killed(
     scheduler: Scheduler, job: str, code: int
 ) -> None:
     scheduler.behave("worker", f"{code} counted")
     assert scheduler.execute(job, 4, restarts=100) == code
-    assert requeued(scheduler) == ([f"{job}_4"] if to_be_repeated(code) else [])
+    assert requeued(scheduler) == ([f"{job}_4"] if should_restart(code) else [])
 
 
 @pytest.mark.parametrize("code", [1, 2, 127, 75, 137])
@@ -46,31 +46,31 @@ def test_a_worker_that_never_began_is_tried_again_a_few_times(scheduler: Schedul
 
 
 def test_a_preempted_worker_is_always_queued_again(scheduler: Scheduler, job: str) -> None:
-    scheduler.behave("worker", str(PREEMPTED))
+    scheduler.behave("worker", str(WorkerExit.PREEMPTED))
     scheduler.execute(job, 0, restarts=50)
     assert requeued(scheduler) == [f"{job}_0"]
 
 
 @pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED", "PENDING", "TIMEOUT"])
 def test_a_job_that_is_ending_already_is_left_alone(scheduler: Scheduler, job: str, state: str) -> None:
-    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("worker", f"{WorkerExit.PREEMPTED} counted")
     scheduler.behave("job-state", state)
-    assert scheduler.execute(job, 0) == PREEMPTED
+    assert scheduler.execute(job, 0) == WorkerExit.PREEMPTED
     assert requeued(scheduler) == []
 
 
 def test_a_controller_that_is_away_is_asked_again(scheduler: Scheduler, job: str) -> None:
-    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("worker", f"{WorkerExit.PREEMPTED} counted")
     scheduler.behave("fail-scontrol", "Unable to contact slurm controller", times=5)
-    assert scheduler.execute(job, 0) == PREEMPTED
+    assert scheduler.execute(job, 0) == WorkerExit.PREEMPTED
     assert requeued(scheduler)[-1] == f"{job}_0"
     assert scheduler.calls("sleep").count(["15"]) == 5
 
 
 def test_a_controller_that_stays_away_is_given_up(scheduler: Scheduler, job: str) -> None:
-    scheduler.behave("worker", f"{PREEMPTED} counted")
+    scheduler.behave("worker", f"{WorkerExit.PREEMPTED} counted")
     scheduler.behave("fail-scontrol", "Unable to contact slurm controller")
-    assert scheduler.execute(job, 0) == PREEMPTED
+    assert scheduler.execute(job, 0) == WorkerExit.PREEMPTED
     assert len(scheduler.calls("sleep")) == 40
 
 
@@ -86,7 +86,7 @@ def test_each_task_works_on_its_run(scheduler: Scheduler, job: str, settings: Se
 def test_a_node_without_the_shared_disk_is_left_for_another(scheduler: Scheduler, job: str, settings: Settings) -> None:
     submission = next(iter((settings.root / "submissions").glob("2*")))
     SubmissionDirectory(settings.root, submission.name).runs.unlink()
-    assert scheduler.execute(job, 0) == RETRY
+    assert scheduler.execute(job, 0) == WorkerExit.RETRY
     assert scheduler.calls("srun") == []
     assert requeued(scheduler) == [f"{job}_0"]
 

@@ -18,6 +18,7 @@ from rdc_sweeps.runs.records import Failure
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 from tests.dispatch.slurm.scheduler import Scheduler
+from tests.runs.writing import write_failure
 
 Look = Callable[[], list[Planned]]
 
@@ -159,7 +160,7 @@ def test_a_refusal_leaves_nothing_behind(
 ) -> None:
     broken = RunDirectory(settings.root, table[2].id)
     failure = Failure(cause="diverged", traceback="", time=1.0, host="node")
-    broken.write_failure(failure)
+    write_failure(broken, failure)
     scheduler.behave("fail-sbatch", "Batch job submission failed: Invalid account or account/partition combination")
     retrying = [*look()]
     assert retrying[2].action == "skip"

@@ -6,9 +6,10 @@ import pytest
 
 from rdc_sweeps.errors import LostRunError, RunLockedError
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.ownership import own
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Status
+from tests.runs.writing import write_status
 
 
 @pytest.fixture
@@ -27,10 +28,10 @@ def beating(directory: RunDirectory, ended: threading.Event) -> threading.Thread
         count = 0
         while not ended.wait(0.1):
             count += 1
-            directory.write_status(elsewhere(count))
+            write_status(directory, elsewhere(count))
 
     directory.folder.mkdir(parents=True)
-    directory.write_status(elsewhere())
+    write_status(directory, elsewhere())
     thread = threading.Thread(target=beat)
     thread.start()
     return thread
@@ -43,7 +44,7 @@ def test_a_heart_that_beats_on_another_host_is_respected_although_the_lock_is_fr
         assert directory.state() == "preempted"  # until the lock file exists nobody was here
         (directory.folder / "lock").touch()
         assert directory.state() == "running"
-        with pytest.raises(RunLockedError, match="process 7 on another"), own(directory):
+        with pytest.raises(RunLockedError, match="process 7 on another"), acquire(directory):
             pass
     finally:
         ended.set()
@@ -52,9 +53,9 @@ def test_a_heart_that_beats_on_another_host_is_respected_although_the_lock_is_fr
 
 def test_a_silent_heart_on_another_host_is_taken_over(directory: RunDirectory) -> None:
     directory.folder.mkdir(parents=True)
-    directory.write_status(elsewhere())
-    with own(directory):
-        Recorder(directory)
+    write_status(directory, elsewhere())
+    with acquire(directory) as owned:
+        Recorder(owned)
     assert directory.state() == "preempted"
 
 
@@ -62,17 +63,17 @@ def test_the_end_of_an_owner_is_waited_for(directory: RunDirectory) -> None:
     held, leave = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with own(directory):
+        with acquire(directory):
             held.set()
             leave.wait(10)
 
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(10)
-    with pytest.raises(RunLockedError), own(directory):
+    with pytest.raises(RunLockedError), acquire(directory):
         pass
     threading.Timer(0.3, leave.set).start()
-    with own(directory, patience=30):
+    with acquire(directory, patience=30):
         pass
     thread.join()
 
@@ -80,23 +81,27 @@ def test_the_end_of_an_owner_is_waited_for(directory: RunDirectory) -> None:
 def test_a_worker_that_was_out_of_touch_learns_that_it_lost_its_run_and_writes_no_more(
     directory: RunDirectory,
 ) -> None:
-    directory.folder.mkdir(parents=True)
-    stale = Recorder(directory)
-    stale.started(0, 1, 4)
-    owner = Recorder(directory)
-    before = directory.status()
-    with pytest.raises(LostRunError, match="was taken over"):
-        stale.beat(state="done")
-    assert directory.status() == before
-    owner.beat()
+    with acquire(directory) as first:
+        stale = Recorder(first)
+        stale.started(0, 1, 4)
+    with acquire(directory) as second:
+        owner = Recorder(second)
+        before = directory.status()
+        with pytest.raises(LostRunError, match="was taken over"):
+            stale.beat(state="done")
+        with pytest.raises(LostRunError, match="was taken over"):
+            first.write_environment({})
+        assert directory.status() == before
+        assert not directory.environment.exists()
+        owner.beat()
     stale.close()
 
 
 def test_beats_count(directory: RunDirectory) -> None:
-    directory.folder.mkdir(parents=True)
-    recorder = Recorder(directory, interval=5.0, device="an A100")
-    recorder.beat()
-    recorder.beat(epoch=2)
+    with acquire(directory) as owned:
+        recorder = Recorder(owned, interval=5.0, device="an A100")
+        recorder.beat()
+        recorder.beat(epoch=2)
     status = directory.status()
     assert status is not None
     assert (status.beat, status.epoch, status.interval, status.device) == (2, 2, 5.0, "an A100")

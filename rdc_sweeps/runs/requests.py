@@ -1,0 +1,74 @@
+"""What is asked of a run by others than its owner: to be trained, to stop, to be tried again, to be set aside."""
+
+import shutil
+import time
+from pathlib import Path
+
+import yaml
+
+from rdc_sweeps.errors import RunLockedError
+from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
+from rdc_sweeps.runs.records import Attempt, Failure, Origin, Stopped, appended
+from rdc_sweeps.specs.run import RunSpec
+
+# Safe, too, and written in C; not every PyYAML has it.
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) -> None:
+    """Record the spec of a run, which a worker needs, and who asks for it: the first to ask stays."""
+    encoded = yaml.dump(spec.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False).encode()
+    try:
+        known = run.spec.read_bytes() == encoded
+    except FileNotFoundError:
+        known = False
+    if not known:
+        write_atomically(run.spec, lambda file: file.write(encoded))
+    if origin is not None and run.origin() is None:
+        write_json(run.folder / "origin.json", origin.model_dump(mode="json"))
+
+
+def request_stop(run: RunDirectory, stopped: Stopped) -> None:
+    """End a run on purpose: its worker stops at the next heartbeat, and none starts."""
+    write_json(run.folder / "stopped.json", stopped.model_dump(mode="json"))
+
+
+def withdraw_stop(run: RunDirectory) -> None:
+    """Let a stopped run continue from its checkpoint."""
+    (run.folder / "stopped.json").unlink(missing_ok=True)
+
+
+def forget_failure(run: RunDirectory) -> None:
+    """Let a failed run be tried again; it continues from its checkpoint, and earlier deaths do not count."""
+    if (run.folder / "failure.json").exists():
+        path = run.folder / "attempts.jsonl"
+        content = appended(path, Attempt.now("end", state="forgotten"))
+        write_atomically(path, lambda file: file.write(content))
+        (run.folder / "failure.json").unlink(missing_ok=True)
+
+
+def restore_failure(run: RunDirectory, failure: Failure) -> None:
+    """Undo `forget_failure`: nobody tries the run again after all."""
+    write_json(run.folder / "failure.json", failure.model_dump(mode="json"))
+
+
+def set_aside(run: RunDirectory) -> Path | None:
+    """Move the directory away, so that the run starts anew; nothing is deleted.
+
+    Returns:
+        Where it is now; None if there was nothing.
+
+    Raises:
+        RunLockedError: Another process is working on it.
+    """
+    if not run.folder.is_dir():
+        return None
+    with exclusive(run):
+        if run.beats_elsewhere():
+            raise RunLockedError(f"run {run.id}: {run.owner()} is working on it")
+        target = run.root / "replaced" / f"{run.id}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.move(run.folder, target)
+    return target
