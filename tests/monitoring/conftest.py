@@ -34,8 +34,8 @@ class Bench:
         write_status(directory, last.model_copy(update={"epoch": 1, "epochs": 4, "step": 10, "steps": 40}))
         if state == "failed":
             write_failure(directory, Failure(cause="disk full", traceback="t", time=time.time(), host="h"))
-        if state == "cancelled" or state == "pruned":
-            request_stop(directory, Stopped.now(state, "by ada"))
+        if state in {"cancelled", "pruned"}:
+            request_stop(directory, Stopped.now(state, "by ada"))  # type: ignore[arg-type]
         if state == "done":
             write_result(
                 directory,
