@@ -40,7 +40,7 @@ def report(
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="Row that improvements are counted from; default: each row's.", show_default=False),
+        typer.Option(help="Row that improvements are relative to; default: each row's own.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a run is missing.")] = False,
     root: RootOption = None,
@@ -48,7 +48,7 @@ def report(
 ) -> None:
     """Report a table: published beside measured results.
 
-    With improvements over the baseline, and mean and deviation over seeds.
+    It shows the mean and standard deviation over seeds, and improvements over the baseline.
     """
     resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
     built = api.report(resolved, selection=selection, baseline=baseline)

@@ -1,4 +1,4 @@
-"""What tells the rows of a table apart: the columns on a report's left, read from the specs."""
+"""The properties in which the rows of a table differ: the label columns of a report, read from the specs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ class Axis:
     key: str
     title: str
     value: Callable[[Run], str | None]
-    """The property; None where a row has no such thing."""
+    """The property; None for a row that does not have it."""
     marks: tuple[str, ...] = ()
     """Its values, if each is a column of check marks as in the paper; else the value is printed."""
     text: Callable[[Run], str] | None = None
-    """What is printed in place of the value."""
+    """The text to print instead of the value."""
 
 
 @dataclass(frozen=True)

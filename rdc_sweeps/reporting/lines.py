@@ -1,4 +1,4 @@
-"""The lines over a report, and those about what is missing, in the words of all text formats."""
+"""Lines that all text formats share: the header of a report, and those about missing runs."""
 
 import shlex
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from rdc_sweeps.reporting.report import Report
 
 
 def header_lines(report: Report) -> list[tuple[str, str]]:
-    """What was run, on what, and how epochs were chosen: names and values."""
+    """The header, as names and values: profile, data, selection rule, seeds, common properties."""
     lines = [("profile", f"{report.profile}: {report.profile_title}")]
     lines += [("data", text) for text in report.data]
     lines += [("selection", report.selection), ("seeds", ", ".join(map(str, report.seeds)))]
@@ -17,7 +17,7 @@ def header_lines(report: Report) -> list[tuple[str, str]]:
 
 
 def missing_lines(report: Report) -> list[str]:
-    """A line per state and cause of missing runs, with their rows and seeds."""
+    """A line for each state and cause among the missing runs, with rows and seeds."""
     groups: dict[tuple[str, str | None], dict[str, list[int]]] = {}
     for found in report.missing:
         groups.setdefault((found.state, found.cause), {}).setdefault(found.row, []).append(found.seed)
@@ -29,7 +29,7 @@ def missing_lines(report: Report) -> list[str]:
 
 
 def remedy(report: Report) -> str | None:
-    """The command that fills what is missing; None if no run would."""
+    """The command that completes the report; None if none is needed."""
     states = {found.state for found in report.missing}
     if not states & {"planned", "preempted", "failed"}:
         return None

@@ -5,7 +5,7 @@ from rdc_sweeps.reporting.report import Report
 
 
 def render_markdown(report: Report) -> str:
-    """Heading, facts, a table line per row with published beside measured, and notes."""
+    """Heading, header lines, a table with published beside measured values, and notes."""
     head, alignment = ["Row"], [":--"]
     for column in report.columns:
         head.append(column.title)
@@ -33,7 +33,7 @@ def render_markdown(report: Report) -> str:
     lines.append("")
     lines += [f"- X: {_escape(text)}" for text in missing_lines(report)]
     if command := remedy(report):
-        lines.append(f"- To fill in what is missing: `{command}`")
+        lines.append(f"- To train the missing runs: `{command}`")
     lines += [f"- {_escape(text)}" for text in report.notes]
     return "\n".join(lines) + "\n"
 
@@ -51,7 +51,7 @@ def _with_gain(text: str, gain: float | None) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text that neither ends a table cell nor begins markup; what stands in backquotes stays."""
+    """Escape markup and the ends of table cells, except within backquotes."""
     for sign in ("\\", "|", "*", "_", "<", "[") if "`" not in text else ("|", "<"):
         text = text.replace(sign, f"\\{sign}")
     return text.replace("\n", " ")

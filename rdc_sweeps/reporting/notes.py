@@ -1,4 +1,4 @@
-"""The sentences under a report: what its numbers are, and what they do not say."""
+"""The notes below a report: how to read its numbers, and what they do not show."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,22 +10,22 @@ from rdc_sweeps.specs.table import ProfileSpec
 
 SELECTION_NOTES: dict[Selection, str] = {
     "last": "Selection `last`: metrics on the test images after the last epoch.",
-    "best-validation": "Selection `best-validation`: metrics on the test images of the epoch that is best on the "
-    "training images held out for validation.",
-    "best-test": "Selection `best-test`: the epoch is chosen on the test images themselves, as the published numbers "
-    "were; such numbers are optimistic.",
+    "best-validation": "Selection `best-validation`: metrics on the test images after the epoch with the best metrics "
+    "on the training images held out for validation.",
+    "best-test": "Selection `best-test`: metrics after the epoch with the best metrics on the test images themselves. "
+    "The published numbers were selected in the same way; such numbers are optimistic.",
 }
 
 
 PUBLISHED_IMPROVEMENTS = {
     True: "Published improvements are as printed.",
-    False: "Published improvements follow from the published numbers; the paper prints none here.",
+    False: "Published improvements are computed from the published numbers; the paper prints none here.",
     None: None,
 }
 
 
 def describe_data(runs: Sequence[Run]) -> tuple[str, ...]:
-    """The data sets of these runs: real or synthetic, size, images, where the label settings are from."""
+    """The data sets of these runs: real or synthetic, size, number of images, source of the label setting."""
     return _unique(_describe(run.spec) for run in runs)
 
 
@@ -48,13 +48,13 @@ def notes(
     metrics: Sequence[Metric],
     printed: bool | None,
 ) -> tuple[str, ...]:
-    """The sentences, most important first.
+    """The notes, most important first.
 
     Args:
         runs: All runs of the report.
         changes: The flags that changed them.
         selection: The rule that chose epochs.
-        baselines: Rows that improvements are counted from.
+        baselines: Rows that improvements are relative to.
         metrics: The measured metrics.
         printed: Whether published improvements are as printed (True), follow from the published numbers (False), or
             are not shown (None).
@@ -65,8 +65,8 @@ def notes(
     return _present(
         _comparability(runs[0].profile, changes),
         SELECTION_NOTES[selection],
-        f"Improvements in percent, + is better, over {' or '.join(names)} (a row's baseline). Δm is their mean over "
-        f"the metrics{f', with {honest} by the honest meter' if honest else ''}."
+        f"Improvements are in percent over {' or '.join(names)} (the row's baseline); + is better. Δm is their mean "
+        f"over the metrics{f', with {honest} by the honest meter' if honest else ''}."
         if names
         else None,
         *(metric.note for metric in metrics),
@@ -77,16 +77,18 @@ def notes(
 
 def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
     if changes:
-        return f"Changed by {', '.join(changes)}: not comparable with published numbers."
+        return f"Changed by {', '.join(changes)}: not comparable with the published numbers."
     if profile.comparable:
-        return f"Profile `{profile.profile}` follows the published protocol: its numbers compare with published ones."
-    return f"Numbers of profile `{profile.profile}` do not compare with published ones; only those of `paper` do."
+        return (
+            f"Profile `{profile.profile}` follows the published protocol: its numbers compare with the published ones."
+        )
+    return f"Numbers of profile `{profile.profile}` are not comparable with the published ones; those of `paper` are."
 
 
 def _spread(runs: Sequence[Run]) -> str:
     seeds = len({run.spec.seed for run in runs})
     if seeds == 1:
-        return "One seed shows no spread: whether a difference is more than chance cannot be told from this report."
+        return "One seed shows no spread: this report cannot show whether a difference is more than chance."
     return f"Means over {seeds} seeds ± sample standard deviation."
 
 

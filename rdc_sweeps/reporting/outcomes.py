@@ -1,4 +1,4 @@
-"""What became of a run: its metrics by a selection rule, or why it has none."""
+"""The outcome of a run: its metrics by a selection rule, or why it has none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rdc_sweeps.specs.catalogue import Run
 
 @dataclass(frozen=True)
 class Outcome:
-    """A run as a report sees it."""
+    """The outcome of a run, for a report."""
 
     run: str
     row: str
@@ -25,11 +25,11 @@ class Outcome:
     values: Mapping[str, float | None]
     """Its test metrics; empty unless done."""
     cause: str | None
-    """Why a metric is missing; None if none is."""
+    """Why metrics are missing; None if none are."""
 
 
 def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) -> Outcome:
-    """Look into a run's directory; a damaged one is an outcome, not an error."""
+    """Read the outcome from a run's directory; a damaged directory is an outcome too, not an error."""
     directory = RunDirectory(root, run.id)
 
     def without_values(state: RunState | Literal["damaged"], cause: str) -> Outcome:
@@ -44,7 +44,7 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
         return without_values("damaged", str(error))
     selected = result.selected.get(selection) if result else None
     if selected is None:
-        return without_values(state, f"{selection} has nothing to choose by: no images were held out for validation")
+        return without_values(state, f"{selection} cannot select an epoch: no images were held out for validation")
     absent = [metric for metric in metrics if selected.metrics.get(metric) is None]
     return Outcome(
         run=run.id,
@@ -62,4 +62,4 @@ def _why_not_done(directory: RunDirectory, state: RunState) -> str:
         return failure.cause
     if state in {"running", "preempted"} and (status := directory.status()) and status.epochs:
         return f"in epoch {min(status.epoch + 1, status.epochs)} of {status.epochs}"
-    return "not begun" if state == "planned" else "just begun"
+    return "not started" if state == "planned" else "just started"

@@ -1,4 +1,4 @@
-"""A report: the finished runs of a table as cells, beside the published numbers, and what is missing."""
+"""A report: the results of a table beside the published numbers, and a list of missing runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from rdc_sweeps.specs.catalogue import Run, unknown
 from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
 
 MISSING = "X"
-"""What stands in a cell that cannot be filled."""
+"""The text of a cell without a value."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +29,19 @@ class Measure:
     digits: int
     higher_is_better: bool
     published: MainMetric | None
-    """The published metric that stands beside it."""
+    """The published metric that is shown beside it."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A measured value: what it is, how it is shown, and the runs behind it."""
+    """A measured value, its text, and the runs it is computed from."""
 
     value: float | None
-    """Mean over the seeds; None if any seed lacks it."""
+    """Mean over the seeds; None if it is missing for any seed."""
     sd: float | None
     """Sample standard deviation over the seeds; None for one seed."""
     n: int
-    """Seeds behind the value; 0 if it is missing."""
+    """Number of seeds averaged; 0 if the value is missing."""
     text: str
     runs: tuple[str, ...]
     improvement: float | None
@@ -49,7 +49,7 @@ class Cell:
     published: str | None
     """As printed."""
     published_improvement: float | None
-    """As printed, or else as follows from the published values of the row and its baseline."""
+    """As printed; if the paper prints none, computed from the published values of the row and its baseline."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A table with everything that a reader needs to judge it."""
+    """A table of results with all that is needed to interpret them."""
 
     table: str
     title: str
     profile: str
     profile_title: str
     comparable: bool
-    """Whether the numbers compare with the published ones."""
+    """Whether the numbers are comparable with the published ones."""
     changes: tuple[str, ...]
-    """Assignments of `--set` that the runs were changed by."""
+    """Assignments of `--set` that changed the runs."""
     data: tuple[str, ...]
     selection: Selection
     seeds: tuple[int, ...]
@@ -90,7 +90,7 @@ class Report:
     measures: tuple[Measure, ...]
     rows: tuple[Row, ...]
     missing: tuple[Outcome, ...]
-    """Runs that leave a cell empty, and why."""
+    """Runs whose metrics are missing, and why."""
     notes: tuple[str, ...]
 
 
@@ -103,7 +103,7 @@ def build_report(
         runs: Runs of one table under one profile.
         root: The runs folder.
         selection: Which epoch counts; None for the profile's rule.
-        baseline: Row that every other row's improvement is counted from; None for each row's own.
+        baseline: Row that all improvements are relative to; None for each row's own baseline.
 
     Raises:
         UsageError: There are no runs, or the baseline is not one of their rows.
@@ -173,8 +173,8 @@ def build_report(
 def measures_of(table: TableSpec) -> tuple[Measure, ...]:
     """The measured columns of a table: its metrics, and mErr by both meters.
 
-    Published mErr stands beside the released meter, which it was measured with; networks that normalise their normals
-    (SegNet) read the same on both.
+    Published mErr is shown beside the released meter, with which it was measured; networks that normalise their normals
+    (SegNet) have the same value on both meters.
     """
     return tuple(
         Measure(metric.name, metric.column_title, metric.digits, metric.higher_is_better, metric.published)

@@ -13,7 +13,7 @@ from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.report import MISSING, Cell, Measure, Report, Row
 
 NATURAL_WIDTH = 1000
-"""Wider than any table, to measure one."""
+"""A width that every table fits into, for measuring one."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,11 @@ class TableLayout:
     """How wide a table is drawn."""
 
     labels: bool = True
-    """Label columns; else rows go by their ids."""
+    """Whether there are label columns; without them, rows are named by their ids."""
     hyphenated: bool = False
     """Long titles of label columns on two lines."""
     gap: str = " "
-    """What sets measures further apart than a value and its improvement."""
+    """Extra space between columns."""
 
 
 LAYOUTS = (
@@ -41,18 +41,18 @@ HYPHENATED = {"Region": "Re-\ngion", "Vector": "Vec-\ntor", "Gaussian": "Gaus-\n
 
 
 def render_terminal(report: Report) -> RenderableType:
-    """A report that fits the terminal's width: where label columns do not, rows go by their ids."""
+    """A report fitted to the width of the terminal: if label columns are too wide, rows are named by their ids."""
     return TerminalReport(report)
 
 
 @dataclass(frozen=True)
 class TerminalReport:
-    """The renderable: it chooses its layout when it is told the width."""
+    """The renderable: it chooses its layout by the width that it is given."""
 
     report: Report
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Header, table, notes and what is missing."""
+        """Header, table, missing runs and notes."""
         natural = options.update(width=NATURAL_WIDTH)
         for layout in LAYOUTS:
             table = _table(self.report, layout)
@@ -73,7 +73,7 @@ def _header(report: Report) -> RenderableType:
 def _notes(report: Report) -> list[RenderableType]:
     lines = [_bullet("✗", "red", text) for text in missing_lines(report)]
     if command := remedy(report):
-        lines.append(_bullet("→", "red", f"to fill in what is missing: {command}"))
+        lines.append(_bullet("→", "red", f"to train the missing runs: {command}"))
     return [*lines, *(_bullet("·", "yellow" if index == 0 else "dim", text) for index, text in enumerate(report.notes))]
 
 

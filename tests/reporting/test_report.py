@@ -88,7 +88,7 @@ def test_published_mErr_stands_beside_the_released_meter(bench: Any) -> None:
 def test_published_improvements_follow_from_published_numbers(bench: Any) -> None:
     report = build_report(bench.runs(rows=ROWS), bench.root)
     assert row(report, PIXEL).cells["mIoU"].published_improvement == pytest.approx((41.50 - 40.24) / 40.24 * 100)
-    assert any("follow from the published numbers" in note for note in report.notes)
+    assert any("are computed from the published numbers" in note for note in report.notes)
 
 
 def test_printed_improvements_are_kept(bench: Any) -> None:
@@ -181,7 +181,7 @@ def test_states_and_causes_of_what_is_missing(bench: Any, metrics: Make) -> None
     assert str(found[2].cause).endswith("--rerun")
     assert [(outcome.state, outcome.cause) for outcome in found[3:]] == [
         ("running", "in epoch 8 of 8"),
-        ("planned", "not begun"),
+        ("planned", "not started"),
     ]
 
 
@@ -221,14 +221,14 @@ def test_a_rule_that_cannot_choose(bench: Any, metrics: Make) -> None:
 def test_only_the_unchanged_paper_profile_is_comparable(bench: Any) -> None:
     paper = build_report(bench.runs("paper"), bench.root)
     assert paper.comparable
-    assert "compare with published ones" in paper.notes[0]
+    assert "compare with the published ones" in paper.notes[0]
     for name in ("cpu", "demo"):
         small = build_report(bench.runs(name), bench.root)
         assert not small.comparable
-        assert small.notes[0].startswith(f"Numbers of profile `{name}` do not compare")
+        assert small.notes[0].startswith(f"Numbers of profile `{name}` are not comparable")
     changed = build_report(bench.runs("paper", settings=["training.epochs=3"]), bench.root)
     assert not changed.comparable
-    assert changed.notes[0] == "Changed by --set training.epochs=3: not comparable with published numbers."
+    assert changed.notes[0] == "Changed by --set training.epochs=3: not comparable with the published numbers."
 
 
 def test_the_data_are_described(bench: Any) -> None:

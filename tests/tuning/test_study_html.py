@@ -41,7 +41,7 @@ def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_
     assert "one-region-gaussian-tuned" in test
     assert "22.33 ± 0.33" in test
     assert "42.28" in test  # published
-    assert "Numbers of profile `demo` do not compare with published ones" in test
+    assert "Numbers of profile `demo` are not comparable with the published ones" in test
     assert "X: failed, disk &lt;full&gt; — one-region-gaussian (seed 2)" in test
     assert "mIoU" not in before + after
     assert "22.33" not in before + after
