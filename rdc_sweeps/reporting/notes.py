@@ -79,9 +79,7 @@ def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
     if changes:
         return f"Changed by {', '.join(changes)}: not comparable with the published numbers."
     if profile.comparable:
-        return (
-            f"Profile `{profile.profile}` follows the published protocol: its numbers compare with the published ones."
-        )
+        return f"Profile `{profile.profile}` follows the published protocol: its numbers compare with those published."
     return f"Numbers of profile `{profile.profile}` are not comparable with the published ones; those of `paper` are."
 
 

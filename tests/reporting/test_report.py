@@ -221,7 +221,7 @@ def test_a_rule_that_cannot_choose(bench: Any, metrics: Make) -> None:
 def test_only_the_unchanged_paper_profile_is_comparable(bench: Any) -> None:
     paper = build_report(bench.runs("paper"), bench.root)
     assert paper.comparable
-    assert "compare with the published ones" in paper.notes[0]
+    assert "compare with those published" in paper.notes[0]
     for name in ("cpu", "demo"):
         small = build_report(bench.runs(name), bench.root)
         assert not small.comparable
