@@ -1,22 +1,22 @@
-"""The errors a user may meet: each says what is wrong, where, and what to do about it."""
+"""Errors shown to the user: each says what is wrong, where, and what to do about it."""
 
 from collections.abc import Sequence
 
 
 class RdcError(Exception):
-    """Base of every error that the user can fix; `exit_code` is the exit code of the command line for it."""
+    """Base class of all errors that the user can fix; `exit_code` is the exit code of the command line."""
 
     exit_code = 1
 
 
 class UsageError(RdcError):
-    """A name, flag or setting that does not exist or does not fit."""
+    """A name, flag or setting does not exist or is invalid."""
 
     exit_code = 2
 
 
 class SpecError(RdcError):
-    """One or more problems of specs, reported together."""
+    """One or more problems in specs, reported together."""
 
     exit_code = 3
 
@@ -26,38 +26,38 @@ class SpecError(RdcError):
 
 
 class DataError(RdcError):
-    """A data set that is missing, damaged or not of the layout that its spec names."""
+    """A data set is missing, damaged, or does not have the layout its spec names."""
 
 
 class WeightsError(RdcError):
-    """Pretrained weights or a SAM checkpoint that is missing, damaged or of another architecture."""
+    """Pretrained weights or a SAM checkpoint are missing, damaged, or belong to another architecture."""
 
 
 class CheckpointError(RdcError):
-    """A training checkpoint that cannot be resumed from."""
+    """A training checkpoint cannot be resumed from."""
 
 
 class EventLogError(RdcError):
-    """An event log that is damaged, or lacks what the checkpoint says must be there."""
+    """An event log is damaged, or lacks events that the checkpoint requires."""
 
 
 class DivergenceError(RdcError):
-    """A loss or gradient that stopped being finite."""
+    """A loss or gradient is no longer finite."""
 
 
 class RunLockedError(RdcError):
-    """A run that another process is working on."""
+    """Another process is working on the run."""
 
 
 class LostRunError(RunLockedError):
-    """A run that another worker took over while this one was out of touch; nothing of it may be written any more."""
+    """Another worker took over the run while this one was unreachable; this one must not write to it any more."""
 
 
 class InfrastructureError(RdcError):
-    """A failure of a node, a device or a network, not of the run: the same run may be tried again."""
+    """A node, device or network failed, not the run itself, so the run can be retried."""
 
 
 class UnavailableError(RdcError):
-    """An executor or tracker that cannot be reached."""
+    """An executor or tracker cannot be reached."""
 
     exit_code = 5

@@ -1,4 +1,4 @@
-"""Atomic writes, and the kernel's locks on files."""
+"""Atomic writes and kernel file locks."""
 
 import errno
 import fcntl
@@ -12,7 +12,7 @@ from typing import IO, Any
 from rdc_sweeps.errors import UnavailableError
 
 Write = Callable[[Path, Callable[[IO[bytes]], object]], None]
-"""Replaces a file, such as `write_atomically`."""
+"""A function that replaces a file, such as `write_atomically`."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
 """Error codes of file systems without locks."""
@@ -21,14 +21,14 @@ WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
 def write_atomically(
     path: Path, write: Callable[[IO[bytes]], object], *, durable: bool = True, staging: Path | None = None
 ) -> None:
-    """Call `write` on a temporary file, and put it in the place of `path`.
+    """Call `write` on a temporary file, then replace `path` with it.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is created if missing.
         write: Writes the content.
-        durable: Bring it to disk first, so that a crash of the machine leaves the old content or the new.
-        staging: An existing folder of the same disk for the temporary file, instead of the file's own. Whoever removes
-            that folder stops its writer.
+        durable: Sync to disk first, so that a machine crash leaves either the old content or the new.
+        staging: An existing folder on the same disk for the temporary file, instead of the file's own folder. Removing
+            it makes the write fail, which stops the writer.
     """
     temporary = (staging or path.parent) / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     try:
@@ -44,58 +44,62 @@ def write_atomically(
 
 
 def _created(path: Path, *, make_folder: bool) -> IO[bytes]:
-    # Not a private temporary file: colleagues on a shared disk may read what the umask lets them.
+    # Not `tempfile`, whose files are private: on a shared disk, the umask decides who can read them.
     try:
         return path.open("xb")
     except FileNotFoundError:
         if not make_folder:
             raise
-    # Folders are rarely missing, and to ask each time costs a shared disk as much as the writing.
+    # Folders are rarely missing, and on a shared disk checking each time costs as much as the write itself.
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("xb")
 
 
 def write_json(path: Path, data: Any, *, durable: bool = True) -> None:
-    """Write JSON atomically; a NaN in it is an error."""
+    """Write JSON atomically.
+
+    Raises:
+        ValueError: The data contain a NaN or an infinity.
+    """
     encoded = json_bytes(data)
     write_atomically(path, lambda file: file.write(encoded), durable=durable)
 
 
 def json_bytes(data: Any) -> bytes:
-    """JSON as it stands in our files.
+    """Encode JSON in the format of our files.
 
     Raises:
-        ValueError: There is a NaN in it.
+        ValueError: The data contain a NaN or an infinity.
     """
     return (json.dumps(data, indent=1, allow_nan=False) + "\n").encode()
 
 
 def try_lock(path: Path) -> int | None:
-    """Lock a file, which is made if need be; its folder must exist.
+    """Try to lock a file exclusively, creating it if missing; its folder must exist.
 
-    A library would fall back to files as locks where the disk has none, and those outlive who is killed.
+    A lock library would fall back to lock files where the disk has no locks, and those outlive a killed process.
 
     Returns:
-        The open file, whose lock `unlock` gives back; None if somebody else holds it, or has moved its folder away.
+        The open file, to be released with `unlock`; None if another process holds the lock or has moved the folder.
 
     Raises:
-        FileNotFoundError: There is no such folder.
-        UnavailableError: The disk does not lock files.
+        FileNotFoundError: The folder does not exist.
+        UnavailableError: The file system does not support locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Somebody may have moved the folder away, and the lock with it.
+        # Another process may have moved the folder, and the lock file with it.
         if os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
     except (BlockingIOError, FileNotFoundError):
-        pass  # not now
+        pass  # held by another process, or moved
     except OSError as error:
         os.close(descriptor)
         if error.errno in WITHOUT_LOCKS:
             raise UnavailableError(
-                f"{path}: this disk does not lock files ({error.strerror}); mount it with flock, or choose another "
-                "--root"
+                f"{path}: this file system does not support locks ({error.strerror}); mount it with flock, or "
+                "choose another --root"
             ) from error
         raise
     os.close(descriptor)
@@ -103,7 +107,7 @@ def try_lock(path: Path) -> int | None:
 
 
 def unlock(descriptor: int) -> None:
-    """Give a lock back; also where forked children have the file open still."""
+    """Release a lock, even if forked children still have the file open."""
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
@@ -111,8 +115,8 @@ def unlock(descriptor: int) -> None:
 def is_locked(path: Path) -> bool:
     """Whether a process holds the exclusive lock of a file; creates nothing and needs no write permission.
 
-    It takes a shared lock for a moment, so any number of readers do not disturb each other. A disk without locks has no
-    file that is locked.
+    It briefly takes a shared lock, so concurrent readers do not disturb each other. On a file system without locks, no
+    file counts as locked.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)

@@ -1,8 +1,8 @@
 """Settings: where things are on this machine and how runs are executed. Nothing here changes a result.
 
-Flags win over `RDC_SWEEP_*` variables, these over `rdc-sweep.toml` in the project (the working folder or one above
-it), that over `rdc-sweep/config.toml` in the XDG configuration folder, that over the defaults. Folders in a file are
-relative to that file, others to the working folder.
+Sources, highest precedence first: command-line flags, `RDC_SWEEP_*` environment variables, `rdc-sweep.toml` in the
+project (the working directory or one above it), `rdc-sweep/config.toml` in the XDG configuration folder, defaults.
+Relative folders in a file are relative to that file; all others are relative to the working directory.
 """
 
 import os
@@ -43,28 +43,32 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
     root: Folder = Field(Path("runs"), description="Run directories.")
-    experiments: Folder | None = Field(None, description="Tables and profiles; default: ./experiments, or the shipped.")
-    profile: str = Field("paper", description="Profile laid over every table.")
+    experiments: Folder | None = Field(
+        None, description="Tables and profiles; default: ./experiments, or the ones shipped."
+    )
+    profile: str = Field("paper", description="Profile applied to every table.")
     nyuv2_root: Folder | None = Field(None, description="NYU-V2 in the MTAN .npy layout.")
     cityscapes_root: Folder | None = Field(None, description="Cityscapes in the MTAN .npy layout.")
-    dataset_roots: dict[str, Folder] = Field({}, description="Folders of the data sets of extensions, by name.")
+    dataset_roots: dict[str, Folder] = Field({}, description="Folders of data sets added by extensions, by name.")
     label_settings_root: Folder | None = Field(None, description="The published label settings (.pth files).")
     weights_root: Folder | None = Field(None, description="Pretrained weights and SAM checkpoints.")
     cache_root: Folder = Field(
         default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"), description="Rendered data sets and region maps."
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where there is one.")
-    max_parallel: int = Field(0, ge=0, description="Runs at once on one machine; 0: as many as suit it.")
-    threads: int = Field(0, ge=0, description="CPU threads a run; 0: cores divided among the runs at once.")
-    workers: int = Field(0, ge=0, description="Loader processes a run; 0: one background thread.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available, else CPU.")
+    max_parallel: int = Field(0, ge=0, description="Concurrent runs on one machine; 0: chosen for it.")
+    threads: int = Field(0, ge=0, description="CPU threads per run; 0: cores divided among concurrent runs.")
+    workers: int = Field(0, ge=0, description="Loader processes per run; 0: one background thread.")
     gpus_per_run: float = Field(
-        1.0, gt=0, description="GPUs a run: 0.5 lets two runs share one, 2 trains one on two (on the CPU: processes)."
+        1.0, gt=0, description="GPUs per run: 0.5 lets two runs share one, 2 trains one on two (on the CPU: processes)."
     )
     executor: Literal["local", "slurm"] = Field("local", description="This machine, or Slurm jobs.")
     node: str = Field("a100", description="Profile of the Slurm nodes; [nodes.NAME] in a settings file defines one.")
-    nodes: dict[str, dict[str, Any]] = Field({}, description="Profiles of Slurm nodes, laid over the shipped ones.")
-    retries: int = Field(2, ge=0, description="How often a run whose worker died without progress is started again.")
-    heartbeat: float = Field(1.0, gt=0, description="Seconds between heartbeats; longer for large sweeps.")
+    nodes: dict[str, dict[str, Any]] = Field({}, description="Profiles of Slurm nodes, overriding the shipped ones.")
+    retries: int = Field(2, ge=0, description="How many times to restart a run whose worker died without progress.")
+    heartbeat: float = Field(
+        1.0, gt=0, description="Seconds between heartbeats; use longer intervals for large sweeps."
+    )
     wandb: Literal["online", "offline", "disabled"] | None = Field(
         None, description="Default: online if there is a key, else offline."
     )
@@ -80,19 +84,19 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, project file, user file: in this order."""
+        """Flags, environment, project file, user file, in order of precedence."""
         return (init_settings, env_settings, *(_FileSource(settings_cls, path) for path in settings_files()))
 
 
 class _FileSource(TomlConfigSettingsSource):
-    """A TOML file whose relative folders are relative to it, wherever the command is run."""
+    """A TOML file; its relative folders are resolved against the file's own folder."""
 
     def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
         self.path = path
         try:
             super().__init__(settings_cls, path)
         except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: is not TOML: {error}") from error
+            raise UsageError(f"{path}: invalid TOML: {error}") from error
 
     def __call__(self) -> dict[str, Any]:
         """The file's values."""
@@ -111,22 +115,22 @@ def _mentions_path(annotation: Any) -> bool:
 
 
 def settings_files() -> list[Path]:
-    """The files that there are, the stronger first."""
+    """The settings files that exist, highest precedence first."""
     candidates = (project_file(), _xdg("XDG_CONFIG_HOME", ".config") / "config.toml")
     return [path for path in candidates if path is not None and path.is_file()]
 
 
 def project_file() -> Path | None:
-    """The nearest `rdc-sweep.toml` in the working folder or above it."""
+    """The nearest `rdc-sweep.toml` in the working directory or one above it."""
     here = Path.cwd()
     return next((path for folder in (here, *here.parents) if (path := folder / PROJECT_FILE).is_file()), None)
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Settings with the flags that were given (None means not given).
+    """Load the settings, with the given flags on top (None means not given).
 
     Raises:
-        UsageError: A value that does not fit, a field that does not exist, or a damaged file.
+        UsageError: A value is invalid, a field does not exist, or a file cannot be parsed.
     """
     misspelt = sorted(
         name
@@ -135,7 +139,7 @@ def load_settings(**flags: Any) -> Settings:
     )
     if misspelt:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
-        raise UsageError(f"{', '.join(misspelt)}: no such setting in the environment. There are: {known}")
+        raise UsageError(f"{', '.join(misspelt)}: no such setting. Available variables: {known}")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
         return Settings(**given)
@@ -147,23 +151,23 @@ def load_settings(**flags: Any) -> Settings:
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings that another process wrote as JSON; what this one's environment says does not count.
+    """Read settings that another process wrote as JSON; this process's environment is ignored.
 
     Raises:
-        UsageError: There is no such file, or it is damaged.
+        UsageError: The file is missing or damaged.
     """
     try:
         return Settings.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: are no settings: {error}") from error
+        raise UsageError(f"{path}: not a valid settings file: {error}") from error
 
 
 def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:
-    """A setting that does not fit: where it was set, what was found, what is valid."""
+    """The message for an invalid setting: where it was set, what was found, what is valid."""
     name = str(problem["loc"][0])
     message = problem["msg"].replace("Input should be", "must be", 1).partition(", unable to")[0]
     if problem["type"] == "extra_forbidden":
-        message = f"there is no such setting. There are: {', '.join(Settings.model_fields)}"
+        message = f"there is no such setting. Available settings: {', '.join(Settings.model_fields)}"
     else:
         message += f", found {problem['input']!r}"
     return f"{_origin(name, flags)}: {name}: {message}"
@@ -179,7 +183,7 @@ def _origin(name: str, flags: Mapping[str, Any]) -> str:
 
 
 def experiments_folder(settings: Settings) -> Path:
-    """The folder of tables and profiles: the setting's, ./experiments, or the one that came with the package."""
+    """The folder of tables and profiles: the configured one, ./experiments, or the one shipped with the package."""
     if settings.experiments is not None:
         return settings.experiments
     package = Path(__file__).resolve().parent

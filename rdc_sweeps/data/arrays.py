@@ -1,4 +1,4 @@
-"""Stored arrays to the arrays of a `Scene`: checks, data types, resolution."""
+"""Conversion of stored arrays to the arrays of a `Scene`: checks, data types, resolution."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ Values = np.ndarray[Any, np.dtype[Any]]
 
 
 class Stored(NamedTuple):
-    """An array in a file, memory-mapped."""
+    """A memory-mapped array and its file."""
 
     path: Path
     values: Values
@@ -25,7 +25,7 @@ def open_array(path: Path) -> Stored:
     """Memory-map a `.npy` file.
 
     Raises:
-        DataError: The file is missing, truncated, not a `.npy` file, or holds no numbers.
+        DataError: The file is missing, truncated, not a `.npy` file, or does not contain numbers.
     """
     try:
         values: Values = np.lib.format.open_memmap(path, mode="r")
@@ -43,9 +43,9 @@ def open_array(path: Path) -> Stored:
 
 
 def image_of(stored: Stored, size: Size) -> Floats:
-    """A stored image as (H, W, 3) float32 in [0, 1], antialiased when it is reduced.
+    """A stored image as (H, W, 3) float32 in [0, 1], antialiased when downsampled.
 
-    Integers are read as fractions of 255 (of 65535 for uint16).
+    Integers are divided by 255 (uint16 by 65535).
     """
     path, values = _triples(stored)
     image = np.array(values, dtype=np.float32)
@@ -68,12 +68,12 @@ def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
     """Stored labels (H, W) or (H, W, 1) as (H, W) int16; -1 is void."""
     path, values = _plane(stored)
     values = _nearest(values, size)
-    # Compared before the conversion, in which large values would wrap; NaN is not equal to itself.
+    # Compare before converting, since large values would wrap; NaN fails because it is not equal to itself.
     right = (values >= VOID) & (values < classes) & (values == np.floor(values))
     if not right.all():
         found = ", ".join(f"{value:g}" for value in np.unique(values[~right])[:5].tolist())
         raise DataError(
-            f"{path}: {_count(~right)} with a label that is no class ({found}); "
+            f"{path}: {_count(~right)} with an invalid label ({found}); "
             f"labels are 0 to {classes - 1}, and {VOID} for void"
         )
     return values.astype(np.int16)
@@ -125,7 +125,7 @@ def _plane(stored: Stored) -> Stored:
 
 
 def _nearest(values: Values, size: Size) -> Values:
-    """The stored value nearest to the middle of each pixel of `size`: labels are never blended."""
+    """The stored value nearest to the centre of each pixel of `size`: labels are never interpolated."""
     if values.shape[:2] == size:
         return values
     rows, columns = (

@@ -12,7 +12,7 @@ from rdc_sweeps.specs.training import AugmentationSpec
 Regions = NDArray[np.int32]
 Value = TypeVar("Value", bound=np.generic)
 Crop = tuple[float, float, float]
-"""Zoom, and where the crop begins: fractions of the image's height and width."""
+"""Zoom, top and left of a crop; the last two as fractions of the image's height and width."""
 
 
 def augment(
@@ -22,19 +22,19 @@ def augment(
     rng: np.random.Generator,
     depth_by_zoom: ByZoom = "divided",
 ) -> list[tuple[Scene, Regions | None]]:
-    """Views of a scene: view 1 a crop of the image, view 2 a crop of view 1, each of the scene's own size.
+    """Augmented views of a scene: view 1 is a crop of the image, view 2 a crop of view 1, both at the scene's size.
 
-    A crop zoomed by s shows the scene as from nearer: metres of depth are divided by s, disparity is
-    multiplied, normals stay as they are. Every view is sampled from the original, so view 2 is not blurred twice. The
-    image is interpolated linearly; labels and regions are those of the nearest pixel, since a mean over an edge, or of
-    a valid and an invalid pixel, is no label.
+    A crop zoomed by s shows the scene from closer up: depth in metres is divided by s, disparity is multiplied by s,
+    normals are unchanged. Every view is sampled from the original, so view 2 is not blurred twice. The image is
+    interpolated linearly; labels and regions are taken from the nearest pixel, since a mean across an edge, or of a
+    valid and an invalid pixel, is not a valid label.
 
     Args:
         scene: A scene with any of its labels.
         regions: (H, W) int32 region ids, or None.
         spec: Scales, number of views, flips.
-        rng: Source of all randomness; how much is drawn does not depend on the labels.
-        depth_by_zoom: What a zoom does to depth.
+        rng: Source of all randomness; the number of draws does not depend on the labels.
+        depth_by_zoom: How a zoom changes depth.
     """
     flip = spec.flip and rng.random() < 0.5
     crop: Crop = (1.0, 0.0, 0.0)
@@ -46,7 +46,7 @@ def augment(
 
 
 def _within(outer: Crop, zoom: float, down: float, right: float) -> Crop:
-    """A crop of a crop; `down` and `right` in [0, 1] place it."""
+    """A crop of a crop; `down` and `right` in [0, 1] are its position."""
     scale, top, left = outer
     room = (1 - 1 / zoom) / scale
     return scale * zoom, top + down * room, left + right * room
@@ -60,7 +60,7 @@ def _view(
     rows, columns = _places(height, zoom, top), _places(width, zoom, left)
     if flip:
         columns = columns[::-1]
-    # Places are those of pixel corners; the pixel that holds a place is the nearest one.
+    # Coordinates count from pixel corners, so the nearest pixel is the one that contains the point.
     near_rows = np.minimum(rows.astype(np.int64), height - 1)
     near_columns = np.minimum(columns.astype(np.int64), width - 1)
 
@@ -86,12 +86,12 @@ def _view(
 
 
 def _places(length: int, zoom: float, start: float) -> NDArray[np.float64]:
-    """Where the middle of each of a view's pixels lies along one axis of the image."""
+    """Coordinates of a view's pixel centres along one axis of the image."""
     return np.arange(0.5, length) / zoom + start * length
 
 
 def _linear(image: Floats, places: NDArray[np.float64], axis: int) -> Floats:
-    """Linear interpolation along one axis; the border's pixels reach to the border."""
+    """Linear interpolation along one axis; values beyond the outermost pixel centres are clamped."""
     middle = np.clip(places - 0.5, 0, image.shape[axis] - 1)
     first = np.floor(middle).astype(np.int64)
     share = (middle - first).astype(np.float32)
@@ -99,7 +99,7 @@ def _linear(image: Floats, places: NDArray[np.float64], axis: int) -> Floats:
     if not share.any():
         return start
     step = image.take(np.minimum(first + 1, image.shape[axis] - 1), axis=axis)
-    # Rows of all columns and channels at once: NumPy is slow on a last axis of 3.
+    # Columns and channels are flattened: NumPy is slow on a last axis of length 3.
     flat, flat_step = start.reshape(len(start), -1), step.reshape(len(step), -1)
     flat_step -= flat
     flat_step *= share[:, None] if axis == 0 else np.repeat(share, 3)

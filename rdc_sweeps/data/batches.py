@@ -1,4 +1,4 @@
-"""Batches: scenes as tensors, with void in place of labels that are withheld."""
+"""Batches: scenes as tensors, in which withheld labels are void."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ from rdc_sweeps.data.scene import VOID, Dataset, Scene
 from rdc_sweeps.specs.base import Task
 
 RegionsOf = Callable[[int], NDArray[np.int32]]
-"""The region ids (H, W) int32 of an image of the data set, by its index; negative: no region."""
+"""Returns the region ids (H, W) int32 of an image, given its index in the data set; negative: no region."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class View:
 
     Attributes:
         image: (B, 3, H, W) float32 in [0, 1].
-        labels: For each task; semantic (B, H, W) int64, -1 void; depth (B, 1, H, W) float32, 0 invalid;
-            normal (B, 3, H, W) float32, zero invalid. Labels that are withheld are void throughout.
+        labels: By task: semantic (B, H, W) int64, -1 void; depth (B, 1, H, W) float32, 0 invalid;
+            normal (B, 3, H, W) float32, zero invalid. Withheld labels are void everywhere.
         regions: (B, H, W) int32 ids that are unique within an image, negative for no region, on the CPU; or None.
     """
 
@@ -33,7 +33,7 @@ class View:
     regions: Tensor | None
 
     def to(self, device: torch.device | str) -> "View":
-        """The same view on a device, except for the regions, which are indexed on the host."""
+        """Copy the view to a device, except for the regions, which are indexed on the host."""
         return View(
             self.image.to(device, non_blocking=True),
             {task: label.to(device, non_blocking=True) for task, label in self.labels.items()},
@@ -47,10 +47,10 @@ class Batch:
 
     Attributes:
         rows: (B,) int64 indices into the data set, on the CPU.
-        granted: (B, K) bool on the CPU, which labels each image has; K in the order of the data set's tasks.
+        granted: (B, K) bool on the CPU, which labels each image has; K tasks in the data set's order.
         views: One or two views of the same images.
-        noise: Source of the random numbers of the B images at this step.
-        fraction: Part of the step's images that this process has; 1 for a single process.
+        noise: Source of random numbers for the B images at this step.
+        fraction: Fraction of the step's images on this process; 1 for a single process.
     """
 
     rows: Tensor
@@ -63,12 +63,12 @@ class Batch:
         return len(self.rows)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """The same batch with views and noise on a device; `rows` and `granted` are read on the host and stay there."""
+        """Copy views and noise to a device; `rows` and `granted` are read on the host and stay there."""
         return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 
 def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], row: int) -> Scene:
-    """A scene with the labels that its row of the mask grants; the others are not read."""
+    """A scene with only the labels granted by its row of the mask; the others are not read."""
     return dataset.scene(row, [task for task, granted in zip(dataset.tasks, mask[row], strict=True) if granted])
 
 
@@ -80,7 +80,7 @@ def collated(
     noise: Noise,
     fraction: float = 1.0,
 ) -> Batch:
-    """A batch of samples, each a list of views."""
+    """Collate samples, each a list of views, into a batch."""
     return Batch(
         torch.from_numpy(rows.copy()),
         torch.from_numpy(mask[rows]),

@@ -1,4 +1,4 @@
-"""Label settings: which image has labels for which tasks (Li et al., CVPR 2022)."""
+"""Label settings: which images have labels for which tasks (Li et al., CVPR 2022)."""
 
 import pickle
 from pathlib import Path
@@ -13,16 +13,16 @@ from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec
 _SETTING = "RDC_SWEEP_LABEL_SETTINGS_ROOT (label_settings_root in rdc-sweep.toml)"
 _KEY = "labels_weights"
 _STREAM = 0x1ABE1
-"""Keeps these draws apart from others of the same seed."""
+"""Key that separates this random stream from others with the same seed."""
 
 
 def label_mask(spec: LabelSpec, dataset: DatasetSpec, rows: int, *, root: Path | None) -> NDArray[np.bool_]:
-    """Which labels each row of the training split grants.
+    """Compute which labels each row of the training split is granted.
 
     Args:
         spec: The label setting.
         dataset: The data set, whose tasks are the columns.
-        rows: Images of the whole training split.
+        rows: Number of images in the whole training split.
         root: Folder of the published files.
 
     Returns:
@@ -43,7 +43,7 @@ def label_mask(spec: LabelSpec, dataset: DatasetSpec, rows: int, *, root: Path |
 
 
 def _one_label(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """One label for each image; how often a task is granted differs by at most one."""
+    """One label per image; the tasks' label counts differ by at most one."""
     granted = np.arange(rows) % tasks
     generator.shuffle(granted)
     mask: NDArray[np.bool_] = granted[:, None] == generator.permutation(tasks)
@@ -51,7 +51,7 @@ def _one_label(rows: int, tasks: int, generator: np.random.Generator) -> NDArray
 
 
 def _random_labels(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
-    """1 to K - 1 labels for each image, all numbers and all choices equally likely."""
+    """1 to K - 1 labels per image, all counts and all choices equally likely."""
     number = generator.integers(1, tasks, size=(rows, 1))
     return generator.permuted(np.tile(np.arange(tasks), (rows, 1)), axis=1) < number
 
@@ -59,10 +59,10 @@ def _random_labels(rows: int, tasks: int, generator: np.random.Generator) -> NDA
 def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None) -> NDArray[np.bool_]:
     if root is None:
         raise DataError(
-            f"labels.source is 'published', but the folder of the published label settings is not known; "
+            f"labels.source is 'published', but the folder of the published label settings is not set; "
             f"set {_SETTING}, or set labels.source to generated"
         )
-    # 1 to K - 1 of two labels is one label, and published once.
+    # With two tasks, 1 to K - 1 labels means one label, so both settings share one file.
     file = "onelabel" if len(dataset.tasks) == 2 else setting
     path = root / f"{dataset.name}_settings" / f"{file}.pth"
     if not path.is_file():
@@ -74,7 +74,7 @@ def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: damaged, or not a file of tensors alone; {again}") from error
+        raise DataError(f"{path}: damaged, or contains more than tensors; {again}") from error
     weights = content.get(_KEY) if isinstance(content, dict) else None
     if not isinstance(weights, torch.Tensor):
         raise DataError(f"{path}: has no tensor {_KEY!r}; {again}")
@@ -87,9 +87,9 @@ def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None)
     if weights.shape[0] != rows:
         raise DataError(
             f"{path}: is for {weights.shape[0]} images, but the training split has {rows}; "
-            "use the whole data set that it was published for, or set labels.source to generated"
+            "use the complete data set it was published for, or set labels.source to generated"
         )
     if not bool(((weights == 0) | (weights == 1)).all()):
-        raise DataError(f"{path}: values other than 0 and 1; {again}")
+        raise DataError(f"{path}: contains values other than 0 and 1; {again}")
     mask: NDArray[np.bool_] = weights.numpy() == 1
     return mask

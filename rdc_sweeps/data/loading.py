@@ -1,7 +1,7 @@
-"""What a training and an evaluation iterate over.
+"""Batches for training and evaluation.
 
-The order of the samples is a function of (seed, epoch), a sample's augmentation of (seed, epoch, row), and its noise of
-(seed, epoch, step, row): all are the same whatever the number of workers or processes, and after a resume.
+The order of the samples depends only on (seed, epoch), a sample's augmentation on (seed, epoch, row), and its noise on
+(seed, epoch, step, row): none depends on the number of workers or processes, or changes after a resume.
 """
 
 from collections.abc import Generator, Iterator
@@ -20,7 +20,7 @@ from rdc_sweeps.specs.dataset import ByZoom
 from rdc_sweeps.specs.training import AugmentationSpec
 
 _ORDER, _AUGMENTATION = 0x0DE2, 0xA06
-"""Keep the random streams of order and augmentation apart."""
+"""Keys that separate the random streams of order and augmentation."""
 
 
 class TrainingBatches:
@@ -43,19 +43,19 @@ class TrainingBatches:
         """Prepare batches.
 
         Args:
-            dataset: What to train on.
+            dataset: The training images.
             mask: (n, K) which labels each of its n images has.
-            regions: Region ids by the image's index, or None to load none.
-            augmentation: Views.
-            seed: Seed of order and augmentation.
+            regions: Returns the region ids of an image, given its index; None to load no regions.
+            augmentation: How views are drawn.
+            seed: Seed of order, augmentation and noise.
             batch_size: Images per step over all processes.
-            depth_by_zoom: What the zoom of a crop does to depth.
+            depth_by_zoom: How the zoom of a crop changes depth.
             workers: Loading processes; 0 to load in a thread.
-            rank: Number of this training process.
-            world: How many training processes share each batch.
+            rank: Rank of this training process.
+            world: Number of training processes that share each batch.
 
         Raises:
-            UsageError: There are fewer images in a batch than processes.
+            UsageError: A batch has fewer images than there are processes.
         """
         _same_length(dataset, mask)
         self._dataset, self._mask, self._regions = dataset, mask, regions
@@ -66,11 +66,11 @@ class TrainingBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Full batches in the data set; at least one, of all images, if they are fewer than a batch."""
+        """Number of full batches; a data set smaller than a batch makes one batch of all images."""
         return len(self._dataset) // self._batch_size
 
     def epoch(self, epoch: int, start_step: int = 0) -> Generator[Batch, None, None]:
-        """The batches of one epoch from `start_step` on; closing the iterator early is safe."""
+        """The batches of one epoch, starting at `start_step`; closing the iterator early is safe."""
         load = partial(self._batch, epoch, self._order(epoch))
         return prefetched(load, range(start_step, self.steps_per_epoch), self._workers)
 
@@ -80,7 +80,7 @@ class TrainingBatches:
 
     def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> Batch:
         together = order[step * self._batch_size : (step + 1) * self._batch_size]
-        # Shares differ by at most one image.
+        # The processes' shares differ by at most one image.
         first, end = (self._batch_size * rank // self._world for rank in (self._rank, self._rank + 1))
         rows = together[first:end]
         samples = []
@@ -100,9 +100,9 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """Batches of a whole data set in its order, without augmentation; the last may be smaller.
+    """Batches of a whole data set in order, without augmentation; the last may be smaller.
 
-    Several processes take turns: the first gets the first batch, and each batch is one process's.
+    With several processes, whole batches are assigned round-robin, the first to rank 0.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class EvaluationBatches:
         """Prepare batches.
 
         Args:
-            dataset: What to evaluate on.
+            dataset: The images to evaluate on.
             mask: (n, K) which labels each of its n images has; None for all.
             batch_size: Images per batch.
             workers: Loading processes; 0 to load in a thread.
-            rank: Number of this process.
-            world: How many processes share the batches.
+            rank: Rank of this process.
+            world: Number of processes that share the batches.
         """
         self._dataset = dataset
         self._mask = np.ones((len(dataset), len(dataset.tasks)), dtype=np.bool_) if mask is None else mask
@@ -131,7 +131,7 @@ class EvaluationBatches:
         self._batch_size, self._workers, self._rank, self._world = batch_size, workers, rank, world
 
     def __len__(self) -> int:
-        """Batches of all processes."""
+        """Number of batches over all processes."""
         return -(-len(self._dataset) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -144,11 +144,15 @@ class EvaluationBatches:
 
 
 def check_shares(images: int, world: int) -> None:
-    """Raise UsageError unless each of `world` processes gets one of the images of a batch."""
+    """Check that each process gets at least one image of every batch.
+
+    Raises:
+        UsageError: A batch has fewer images than there are processes.
+    """
     if images < world:
         raise UsageError(
-            f"training.batch_size: {images} images a step (the batch, or all training images if they are fewer) cannot "
-            f"be shared by {world} processes; use at most {images} GPUs a run, or larger batches"
+            f"training.batch_size: {images} images per step (a batch, or all training images if there are fewer) "
+            f"cannot be shared by {world} processes; use at most {images} GPUs per run, or larger batches"
         )
 
 
@@ -156,5 +160,5 @@ def _same_length(dataset: Dataset, mask: NDArray[np.bool_]) -> None:
     if mask.shape != (len(dataset), len(dataset.tasks)):
         raise UsageError(
             f"label mask: shape {mask.shape}, but the data set has {len(dataset)} images and {len(dataset.tasks)} "
-            "tasks; take the rows that are trained on from the mask of the whole training split"
+            "tasks; select the rows used for training from the mask of the whole training split"
         )

@@ -14,7 +14,7 @@ from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, NYU_CLASSES, Cityscapes
 
 @dataclass(frozen=True)
 class MtanLayout:
-    """Names of the folders of one split, and what the data set labels."""
+    """Folder names of one split, and the data set's classes and labels."""
 
     classes: tuple[str, ...]
     labels: Mapping[Task, str]
@@ -34,7 +34,7 @@ CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "dept
 
 
 class MtanFolder:
-    """One split in MTAN's layout, read at `size`. Files are memory-mapped, and only those that are asked for."""
+    """One split in MTAN's layout, read at `size`. Only requested files are opened, and they are memory-mapped."""
 
     def __init__(self, folder: Path, layout: MtanLayout, size: Size, count: int) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class MtanFolder:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Tasks that the data set has labels for."""
+        """Tasks with labels in this data set."""
         return tuple(self._layout.labels)
 
     @property
@@ -54,7 +54,7 @@ class MtanFolder:
 
     @property
     def size(self) -> Size:
-        """Height and width that scenes are read at."""
+        """Height and width at which scenes are read."""
         return self._size
 
     def __len__(self) -> int:
@@ -93,16 +93,16 @@ class MtanFolder:
 
 
 def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> MtanFolder:
-    """Open a split after a quick look: folders, file names, and the first and last file of each folder.
+    """Open a split after a quick check of its folders, file names, and the first and last file of each folder.
 
     Args:
         folder: The split's folder.
         layout: Its folders and classes.
-        size: Height and width to read at.
-        setting: Name of the setting that says where the data set is, for messages.
+        size: Height and width at which to read.
+        setting: Name of the setting that locates the data set, for messages.
 
     Raises:
-        DataError: All that is wrong with the split, one problem a line.
+        DataError: Everything that is wrong with the split, one problem per line.
     """
     if not folder.is_dir():
         raise DataError(
@@ -116,10 +116,10 @@ def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> Mta
     names = {name: {path.name for path in (folder / name).glob("[!.]*.npy")} for name in layout.folders}
     count = max(sum(path.removesuffix(".npy").isdecimal() for path in found) for found in names.values())
     if not count:
-        raise DataError(f"{folder}: holds no files 0.npy, 1.npy, ...; write the data set there, or set {setting}")
+        raise DataError(f"{folder}: contains no files 0.npy, 1.npy, ...; write the data set there, or set {setting}")
     expected = {f"{index}.npy" for index in range(count)}
     problems = [
-        f"{folder / name}: must hold 0.npy to {count - 1}.npy like the other folders, holds {len(found)} files; "
+        f"{folder / name}: must contain 0.npy to {count - 1}.npy like the other folders, found {len(found)} files; "
         + _difference(expected, found)
         for name, found in names.items()
         if found != expected
@@ -139,17 +139,17 @@ def open_mtan_splits(
     """The training split and the test split (`val` in this layout) of a published data set.
 
     Args:
-        title: The data set, for messages.
+        title: Name of the data set, for messages.
         layout: Its folders and classes.
-        size: Height and width to read at.
-        root: Its folder, None if it is not known.
-        setting: Name of the setting that says where the data set is.
+        size: Height and width at which to read.
+        root: Its folder; None if it is not set.
+        setting: Name of the setting that locates the data set.
 
     Raises:
-        DataError: `root` is not set, or does not hold the data set.
+        DataError: `root` is not set, or does not contain the data set.
     """
     if root is None:
-        raise DataError(f"{title}: its folder is not known; set {setting} to the folder that holds train/ and val/")
+        raise DataError(f"{title}: its folder is not set; set {setting} to the folder that holds train/ and val/")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; set {setting} to the folder that holds train/ and val/")
     return open_mtan(root / "train", layout, size, setting), open_mtan(root / "val", layout, size, setting)
@@ -159,7 +159,7 @@ def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[MtanFol
     """The training split and the test split of NYU-V2.
 
     Raises:
-        DataError: `root` is not set, or does not hold the data set.
+        DataError: `root` is not set, or does not contain the data set.
     """
     return open_mtan_splits(
         "NYU-V2", NYUV2_LAYOUT, spec.size, root, "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)"
@@ -170,7 +170,7 @@ def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tup
     """The training split and the test split of Cityscapes.
 
     Raises:
-        DataError: `root` is not set, or does not hold the data set.
+        DataError: `root` is not set, or does not contain the data set.
     """
     return open_mtan_splits(
         "Cityscapes",
@@ -203,4 +203,6 @@ def _some(names: list[str]) -> str:
 def _same_resolution(label: Stored, image: Stored) -> None:
     there, wanted = label.values.shape, image.values.shape
     if there[:2] != wanted[:2]:
-        raise DataError(f"{label.path}: shape {there}, but {image.path} has {wanted}; write both at one resolution")
+        raise DataError(
+            f"{label.path}: shape {there}, but {image.path} has {wanted}; write both at the same resolution"
+        )

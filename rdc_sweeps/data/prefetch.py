@@ -1,4 +1,4 @@
-"""Loading ahead: in a thread of this process, or in worker processes. The order is always that of the steps."""
+"""Prefetching in a thread or in worker processes. Results always come in the order of the steps."""
 
 import queue
 import sys
@@ -18,17 +18,17 @@ _DONE = object()
 
 
 def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Generator[T, None, None]:
-    """`load(step)` for each step, computed ahead.
+    """Yield `load(step)` for each step, computed ahead of time.
 
-    Closing the iterator early (or dropping it) ends the thread or the processes.
+    Closing or dropping the iterator early ends the thread or the processes.
 
     Args:
-        load: What to compute; with workers it runs in other processes.
-        steps: What to compute it for.
+        load: The function to call; with workers it runs in other processes.
+        steps: Its arguments.
         workers: Number of processes; 0 for one thread.
 
     Raises:
-        Exception: Whatever `load` raises, where its result would have come.
+        Exception: Whatever `load` raises, in place of its result.
     """
     if workers > 0:
         return _from_processes(load, steps, workers)
@@ -37,7 +37,7 @@ def prefetched(load: Callable[[int], T], steps: range, workers: int) -> Generato
 
 @dataclass(frozen=True)
 class _Failure:
-    """An exception on its way from a worker process."""
+    """An exception passed back from a worker process."""
 
     error: Exception
 
@@ -54,7 +54,7 @@ class _Loaded(Dataset[T | _Failure], Generic[T]):
 
 
 def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Generator[T, None, None]:
-    # With a generator of its own, the loader leaves torch's global random state alone.
+    # With its own generator, the loader does not touch torch's global random state.
     loader = DataLoader(
         _Loaded(load),
         batch_size=None,
@@ -62,9 +62,9 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         num_workers=workers,
         prefetch_factor=_AHEAD,
         generator=torch.Generator(),
-        # A process that comes from a fork server would start its own by a new one, which imports everything again.
+        # Inside a child of a fork server, the default would start another fork server and import everything again.
         multiprocessing_context="fork" if sys.platform == "linux" else None,
-        # Forks have a copy of the run's lock.
+        # Forked workers inherit the run's lock, so they must not outlive their parent.
         worker_init_fn=end_with_parent,
     )
     for result in loader:
@@ -84,7 +84,7 @@ def _from_thread(load: Callable[[int], T], steps: range) -> Generator[T, None, N
                 result = load(step)
                 if not _put(results, result, stopped):
                     return
-        except BaseException as error:  # raised again in the thread that waits for the result
+        except BaseException as error:  # re-raised in the consuming thread
             failure.append(error)
         _put(results, _DONE, stopped)
 
@@ -101,7 +101,7 @@ def _from_thread(load: Callable[[int], T], steps: range) -> Generator[T, None, N
 
 
 def _put(results: "queue.Queue[object]", result: object, stopped: threading.Event) -> bool:
-    """Hand a result over unless nobody wants it any more."""
+    """Put a result into the queue; returns False if the consumer has stopped."""
     while not stopped.is_set():
         try:
             results.put(result, timeout=0.1)

@@ -1,4 +1,4 @@
-"""A scene: an image and its dense labels, as NumPy arrays; and what every data set offers."""
+"""A scene (an image and its dense labels as NumPy arrays), and the interface of data sets."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from rdc_sweeps.specs.base import Size, Task
 
 VOID = -1
-"""Semantic label of a pixel that has none. Without depth: 0. Without a normal: (0, 0, 0)."""
+"""Semantic label of an unlabelled pixel. Invalid depth is 0, an invalid normal (0, 0, 0)."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image and those of its labels that were asked for.
+    """An image and its requested labels.
 
     Attributes:
         image: (H, W, 3) float32, RGB in [0, 1].
@@ -35,11 +35,11 @@ class Scene:
 
 
 class Dataset(Protocol):
-    """Scenes by index. Only the labels that are named are ever opened."""
+    """Scenes by index. Only the files of requested labels are opened."""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Tasks that the data set has labels for."""
+        """Tasks with labels in this data set."""
         ...
 
     @property
@@ -64,7 +64,7 @@ class Dataset(Protocol):
 
 
 class Subset:
-    """The rows of a data set that `rows` names, in that order."""
+    """The given rows of a data set, in that order."""
 
     def __init__(self, dataset: Dataset, rows: NDArray[np.int64]) -> None:
         self._dataset = dataset
@@ -72,7 +72,7 @@ class Subset:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Tasks that the data set has labels for."""
+        """Tasks with labels in this data set."""
         return self._dataset.tasks
 
     @property

@@ -62,7 +62,9 @@ class TaskExpertSpec(Spec):
     experts: int = Field(5, ge=1, description="Experts per tap, shared by the tasks, without the memory.")
     width: int = Field(256, ge=1, description="Channels of experts, memories and heads.")
     pretrained: Pretrained = TimmWeights()
-    checkpointing: bool = Field(False, description="Less memory for a second forward pass through each block.")
+    checkpointing: bool = Field(
+        False, description="Save memory at the cost of a second forward pass through each block."
+    )
 
 
 BuiltinBackbone = Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec | TaskExpertSpec

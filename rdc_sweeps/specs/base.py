@@ -1,4 +1,4 @@
-"""The base of all specs, and the types that their fields share."""
+"""The base class of all specs, and types shared by their fields."""
 
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ Size = tuple[int, int]
 
 
 class Spec(BaseModel):
-    """Base of all specs: frozen, without unknown fields, without NaN or infinity."""
+    """Base class of all specs: frozen; unknown fields, NaN and infinity are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -26,4 +26,4 @@ def _stays_inside(name: str) -> str:
 
 
 RelativeFile = Annotated[str, AfterValidator(_stays_inside)]
-"""A POSIX path relative to a folder that a setting names, which it must not leave."""
+"""A POSIX path relative to a folder given by a setting; it must stay inside that folder."""

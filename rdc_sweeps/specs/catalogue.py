@@ -1,4 +1,4 @@
-"""The tables and profiles of an experiments folder, and the runs that they resolve to."""
+"""The tables and profiles of an experiments folder, and the runs they resolve to."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Run:
     profile: ProfileSpec
     spec: RunSpec
     changes: tuple[str, ...] = ()
-    """Flags that the spec was changed by: `--compat` and `--set`."""
+    """Flags that changed the spec: `--compat` and `--set`."""
 
     @cached_property
     def id(self) -> str:
@@ -45,7 +45,7 @@ _FOLDERS: dict[Kind, str] = {"table": ".", "profile": "profiles", "compat": "com
 
 
 class Catalogue:
-    """An experiments folder: tables, `profiles/` and `compat/`, the overlays that train as other code does."""
+    """An experiments folder: tables, `profiles/`, and `compat/` (overlays that reproduce other code's behaviour)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Catalogue:
             for kind, subfolder in _FOLDERS.items()
         }
         if not self._files["table"]:
-            raise UsageError(f"{folder}: no tables here; name a folder with table YAML files by --experiments")
+            raise UsageError(f"{folder}: no tables here; pass a folder of table YAML files with --experiments")
 
     @property
     def tables(self) -> list[str]:
@@ -91,7 +91,7 @@ class Catalogue:
         return spec
 
     def _read(self, kind: Kind, name: str, model: type[Model]) -> tuple[Document, Model | None, list[str]]:
-        """A file's values, its spec if it is one, and its problems."""
+        """A file's values, its spec if valid, and its problems."""
         files = self._files[kind]
         if name not in files:
             raise UsageError(unknown(kind, name, files))
@@ -119,18 +119,18 @@ class Catalogue:
         settings: Sequence[str] = (),
         compat: str | None = None,
     ) -> list[Run]:
-        """Rows x seeds of a table under a profile: defaults, row, profile, compat and `--set` overlaid in this order.
+        """Resolve rows x seeds of a table: defaults, row, profile, compat and `--set`, overlaid in this order.
 
         Args:
             table: Name of the table.
             profile: Name of the profile.
-            rows: Ids of rows; none means all.
+            rows: Row ids; empty means all.
             seeds: Seeds; None means the profile's.
-            settings: Assignments `a.b=c` over everything.
-            compat: Name of the code whose behaviour is wanted where it differs from the paper.
+            settings: Assignments `a.b=c`, applied last.
+            compat: Name of the code to follow where it differs from the paper.
 
         Raises:
-            UsageError: A name that does not exist.
+            UsageError: A name does not exist.
             SpecError: All problems of all rows, together.
         """
         table_document, table_spec, problems = self._read("table", table, TableSpec)
@@ -149,7 +149,7 @@ class Catalogue:
         if table_spec is not None:
             _check_rows(table_spec, rows)
         runs: list[Run] = []
-        # Rows are checked even if there are problems already: all are to be said at once.
+        # Rows are checked even if there are problems already, so that all are reported at once.
         for index, row in _mappings(table_document, "rows"):
             if (rows and row.get("id") not in rows) or not isinstance(row.get("spec", {}), dict):
                 continue
@@ -160,7 +160,7 @@ class Catalogue:
                         document = overlay(document, layer.at("overlays", number, "set"))
             for assigned in assignments:
                 document = overlay(document, assigned)
-            # What no single field is to blame for is said of the row.
+            # Problems that no single field causes are reported for the row.
             place = table_document.place(("rows", index))
             try:
                 spec = build(RunSpec, Document(document.data, document.places | {(): f"{place}: {row.get('id')}"}))
@@ -179,7 +179,7 @@ class Catalogue:
         return runs
 
     def problems(self, tables: Iterable[str]) -> list[str]:
-        """Every problem of the named tables under every profile, each said once."""
+        """All distinct problems of the named tables under every profile."""
         found: list[str] = []
         for table in tables:
             for profile in self.profiles:
@@ -217,7 +217,7 @@ def _mappings(document: Document, key: str) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _matches(document: Document, when: Any) -> bool:
-    """Whether a run has these values, be they written or defaults."""
+    """Whether a run has these values, whether written or by default."""
     if not isinstance(when, dict):
         return True
 
@@ -229,7 +229,7 @@ def _matches(document: Document, when: Any) -> bool:
         return False
     if None not in written.values():
         return True
-    # Defaults decide; filling them in takes longer than all else here.
+    # Defaults decide; filling them in is by far the slowest step here.
     try:
         data = RunSpec.model_validate(document.data).model_dump(mode="json")
     except ValidationError:
@@ -238,5 +238,5 @@ def _matches(document: Document, when: Any) -> bool:
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """The message for a name that is not there: what is, and what was perhaps meant."""
+    """The message for an unknown name, with the closest match and the valid names."""
     return f"no {kind} {name!r}{suggestion(name, known)}"

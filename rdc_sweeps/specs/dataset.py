@@ -1,4 +1,4 @@
-"""Data sets: which images, at which size, and which are held out."""
+"""Data sets: which images, at what size, and which are held out."""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
@@ -17,16 +17,16 @@ CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human"
 """The 7 categories of Cityscapes, in label order."""
 
 ByZoom = Literal["multiplied", "divided"]
-"""What becomes of depth in a magnified crop: disparity is multiplied by the zoom, metres are divided by it."""
+"""How depth changes in a magnified crop: disparity is multiplied by the zoom, metres are divided by it."""
 
 
 class ImagesSpec(Spec):
-    """What every data set lets one choose."""
+    """Fields common to all data sets."""
 
     synthetic: ClassVar[bool] = False
-    """Whether the images are drawn rather than photographed."""
+    """Whether the images are rendered rather than photographed."""
 
-    size: Size = Field(description="Height and width that images are trained and tested at, multiples of 32.")
+    size: Size = Field(description="Height and width for training and testing, multiples of 32.")
     validation_images: int = Field(
         0, ge=0, description="Training images held out for model selection: the last rows of the training split."
     )
@@ -34,7 +34,7 @@ class ImagesSpec(Spec):
     @field_validator("size")
     @classmethod
     def _multiple_of_32(cls, size: Size) -> Size:
-        # Every backbone here reduces by 32; other sizes would misalign its scales.
+        # Every backbone here downsamples by 32; other sizes would misalign its scales.
         if any(side < 32 or side % 32 for side in size):
             raise ValueError(f"height and width must be multiples of 32, found {list(size)}")
         return size
@@ -51,16 +51,16 @@ class ImagesSpec(Spec):
 
     @property
     def depth_by_zoom(self) -> ByZoom:
-        """How depth follows the zoom of a crop."""
+        """How the zoom of a crop changes depth."""
         return "divided"
 
 
 class StreetImagesSpec(ImagesSpec):
-    """What data sets of streets have in common: the 7 classes of Cityscapes, and disparity for depth."""
+    """Fields common to street data sets, which have the 7 classes of Cityscapes and disparity as depth."""
 
     disparity_by_zoom: ByZoom = Field(
         "multiplied",
-        description="What a crop's zoom does to disparity; divided: as if it were metres, like the released code.",
+        description="How a crop's zoom changes disparity; divided: as if it were metres, like the released code.",
     )
 
     @property
@@ -75,15 +75,15 @@ class StreetImagesSpec(ImagesSpec):
 
     @property
     def depth_by_zoom(self) -> ByZoom:
-        """How disparity follows the zoom of a crop."""
+        """How the zoom of a crop changes disparity."""
         return self.disparity_by_zoom
 
 
 class StoredImagesSpec(ImagesSpec):
-    """What data sets on disk have in common: all of their images, or a number spread evenly."""
+    """Fields common to data sets on disk: use all images, or an evenly spaced subset."""
 
     published: ClassVar[tuple[int, int]]
-    """Training and test images of the published data set."""
+    """Numbers of training and test images in the published data set."""
 
     train_images: int | None = Field(
         None, ge=1, description="Train on this many images, spread evenly over those not held out; null for all."
@@ -92,17 +92,17 @@ class StoredImagesSpec(ImagesSpec):
 
     @property
     def training_count(self) -> int:
-        """Images trained on, if the data set is the published one."""
+        """Number of training images, assuming the published data set."""
         return self.train_images or max(0, self.published[0] - self.validation_images)
 
     @property
     def test_count(self) -> int:
-        """Images tested on, if the data set is the published one."""
+        """Number of test images, assuming the published data set."""
         return self.test_images or self.published[1]
 
 
 class DrawnImagesSpec(ImagesSpec):
-    """What procedural data sets have in common: as many images as one asks for."""
+    """Fields common to procedural data sets, which have any number of images."""
 
     synthetic: ClassVar[bool] = True
 
@@ -112,12 +112,12 @@ class DrawnImagesSpec(ImagesSpec):
 
     @property
     def training_count(self) -> int:
-        """Images trained on."""
+        """Number of training images."""
         return self.train_images
 
     @property
     def test_count(self) -> int:
-        """Images tested on."""
+        """Number of test images."""
         return self.test_images
 
 
@@ -162,7 +162,7 @@ else:
 
 
 class LabelSpec(Spec):
-    """Which image has labels for which tasks."""
+    """Which images have labels for which tasks."""
 
     setting: Literal["full", "onelabel", "randomlabels"] = "full"
     source: Literal["published", "generated"] = Field(

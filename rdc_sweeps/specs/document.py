@@ -1,4 +1,4 @@
-"""YAML files that remember on which line each value stands, and overlays of them."""
+"""YAML files that remember the line of each value, and overlays of them."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from rdc_sweeps.specs.fields import DISCRIMINATORS, Location
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and with numbers as YAML 1.2 has them: `1e-3` is one, not a text."""
+    """A safe loader that reads numbers as in YAML 1.2: `1e-3` is a number, not a string."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Safe, and quotes the texts that `_Loader` would read as numbers."""
+    """A safe dumper that quotes strings which `_Loader` would read as numbers."""
 
 
 for _class in (_Loader, _Dumper):
@@ -30,22 +30,22 @@ for _class in (_Loader, _Dumper):
 
 @dataclass(frozen=True)
 class Document:
-    """A tree of plain values with the place each came from (`file:line`, or the flag)."""
+    """A tree of plain values, and where each was written (`file:line`, or the flag)."""
 
     data: dict[str, Any]
     places: dict[Location, str] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
-    """What is wrong with its text; the values are what could be read all the same."""
+    """What is wrong with the text; the values that could be read are kept."""
 
     def place(self, location: Location) -> str | None:
-        """Where the value at `location`, or its nearest ancestor, was written; None if nowhere."""
+        """Where the value at `location`, or its nearest ancestor, was written; None if unknown."""
         for length in range(len(location), -1, -1):
             if (found := self.places.get(location[:length])) is not None:
                 return found
         return None
 
     def at(self, *location: str | int) -> "Document":
-        """The subtree at `location`, which must be a mapping; empty if there is none."""
+        """The mapping at `location` with its places; empty if there is no mapping."""
         node: Any = self.data
         for key in location:
             try:
@@ -57,20 +57,20 @@ class Document:
 
 
 def yaml_text(data: Any, *, flow: bool | None = False) -> str:
-    """Plain values as YAML that `read_document` reads as the same values, in the same order.
+    """Plain values as YAML; `read_document` reads back the same values in the same order.
 
     Args:
-        data: Mappings, lists, texts, numbers, truth values and None.
+        data: Mappings, lists, strings, numbers, booleans and None.
         flow: Write collections in brackets; None: only those that contain no other collection.
     """
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=flow)
 
 
 def read_document(path: Path) -> Document:
-    """Read a YAML file of one mapping, safely. An empty file is an empty mapping.
+    """Safely read a YAML file that holds one mapping. An empty file is an empty mapping.
 
     Raises:
-        SpecError: The file cannot be read, is not YAML or is not a mapping.
+        SpecError: The file cannot be read, is not valid YAML, or is not a mapping.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def read_document(path: Path) -> Document:
 
 @lru_cache(maxsize=64)
 def _parse(path: Path, text: str) -> Document:
-    # Parsing takes most of the time of looking at all tables under all profiles, which read the same few files.
+    # Parsing dominates the time of checking all tables under all profiles, which read the same few files.
     try:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
@@ -106,7 +106,7 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
 
 
 class _Reader:
-    """Turns YAML nodes into plain values, and notes places and problems."""
+    """Converts YAML nodes to plain values and records places and problems."""
 
     def __init__(self, place: Callable[[yaml.Node], str]) -> None:
         self.places: dict[Location, str] = {}
@@ -119,8 +119,8 @@ class _Reader:
         """The value of a node."""
         self.places[location] = self._place(node)
         if id(node) in self._seen:
-            # A file of nested aliases can stand for more values than memory holds, or contain itself.
-            self._problem(node, location, "an alias (*) stands for another value; write the value out")
+            # Nested aliases can expand to more values than fit in memory, or be recursive.
+            self._problem(node, location, "aliases (*) are not supported; write the value out")
             return None
         self._seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
@@ -142,7 +142,7 @@ class _Reader:
                 continue
             key = str(key_node.value)
             if key in result:
-                self._problem(key_node, (*location, key), f"is there twice, first at {lines[key]}")
+                self._problem(key_node, (*location, key), f"is duplicated, first at {lines[key]}")
             lines.setdefault(key, self._place(key_node))
             result[key] = self.read(value_node, (*location, key))
             self.places[(*location, key)] = self._place(key_node)
@@ -159,7 +159,7 @@ def dotted(location: Location) -> str:
 
 
 def overlay(base: Document, top: Document) -> Document:
-    """`top` over `base`: mappings merge, all else is replaced; so is a mapping whose variant `top` changes."""
+    """Overlay `top` on `base`: mappings merge, unless `top` changes their variant; everything else is replaced."""
     data = dict(base.data)
     places = dict(base.places)
     for key, value in top.data.items():
@@ -182,14 +182,14 @@ def _changes_variant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def assignments(changes: Mapping[str, Any] | Sequence[str]) -> list[str]:
-    """Changed fields, as a mapping or as texts `a.b=c`, in the form that `assignment` reads."""
+    """Changed fields, given as a mapping or as strings `a.b=c`, in the form that `assignment` reads."""
     if isinstance(changes, Mapping):
         return [f"{path}={json.dumps(value)}" for path, value in changes.items()]
     return list(changes)
 
 
 def assignment(text: str) -> Document:
-    """`a.b=c` as a document; the value is read as YAML.
+    """Parse `a.b=c` into a document; the value is read as YAML.
 
     Raises:
         SpecError: There is no `=`, a key is empty, or the value is not YAML.

@@ -1,4 +1,4 @@
-"""Paths into specs: which fields there are, their values, and where a validation error points."""
+"""Paths into specs: which fields exist, their values, and where a validation error points."""
 
 from collections.abc import Mapping, Sequence
 from types import UnionType
@@ -10,7 +10,7 @@ Location = tuple[str | int, ...]
 """Keys and indices that lead to a value."""
 
 DISCRIMINATORS = ("name", "source")
-"""Fields that choose a variant of a union."""
+"""Fields that select a variant of a union."""
 
 MISSING = object()
 """Returned for a path that does not exist."""
@@ -35,10 +35,10 @@ def has_plain_values(annotation: Any) -> bool:
 
 
 def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[BaseModel] | None]:
-    """Where a validation error points in the file: pydantic's location without what it inserts for unions.
+    """Where a validation error points in the file: pydantic's location without the keys it inserts for unions.
 
     Returns:
-        The location, and the spec that the last key is a field of (None inside free mappings and lists).
+        The location, and the spec whose field the last key is (None inside free-form mappings and lists).
     """
     node: Any = model
     owner: type[BaseModel] | None = None
@@ -62,18 +62,18 @@ def locate(model: type[BaseModel], location: Location) -> tuple[Location, type[B
         elif node is Any or get_origin(node) is dict:
             node, owner = (get_args(node) or (Any, Any))[-1], None
             written.append(key)
-        # What is left is the name of a plain type in a union of plain types.
+        # Any other key is the name of a plain type in a union of plain types; it is skipped.
     return tuple(written), owner
 
 
 def tags(variant: type[BaseModel]) -> list[Any]:
-    """What chooses this variant of a union: its name, or without one its first field's being there."""
+    """What selects this variant of a union: its name, or, if it has none, the presence of its first field."""
     chosen = [variant.model_fields[name].default for name in DISCRIMINATORS if name in variant.model_fields]
     return chosen or list(variant.model_fields)[:1]
 
 
 def leaf_paths(model: type[BaseModel]) -> list[str]:
-    """Dotted paths of all plain values that some variant of a spec has, in order, but for what chooses variants."""
+    """Dotted paths of all plain values of all variants of a spec, in order, without the discriminators."""
     found: list[str] = []
     for name, field in model.model_fields.items():
         if has_plain_values(field.annotation) and name not in DISCRIMINATORS:
@@ -83,7 +83,7 @@ def leaf_paths(model: type[BaseModel]) -> list[str]:
 
 
 def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:
-    """Whether some variant of a spec has a field at a path."""
+    """Whether any variant of a spec has a field at a path."""
     nodes: tuple[type[BaseModel], ...] = (model,)
     for index, key in enumerate(keys):
         fields = [node.model_fields[key].annotation for node in nodes if key in node.model_fields]
@@ -96,7 +96,7 @@ def has_path(model: type[BaseModel], keys: Sequence[str]) -> bool:
 
 
 def at_path(data: Mapping[str, Any], path: str, default: Any = MISSING) -> Any:
-    """The value at a dotted path of a tree, or `default`."""
+    """The value at a dotted path in a tree, or `default`."""
     node: Any = data
     for key in path.split("."):
         if not isinstance(node, Mapping) or key not in node:
@@ -106,7 +106,7 @@ def at_path(data: Mapping[str, Any], path: str, default: Any = MISSING) -> Any:
 
 
 def with_values(data: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a tree in which these dotted paths have these values; their parents must exist."""
+    """A copy of a tree with new values at these dotted paths, whose parents must exist."""
     copy = dict(data)
     for path, value in values.items():
         key, dot, rest = path.partition(".")

@@ -11,7 +11,7 @@ from rdc_sweeps.specs.sources import RegionSource, SamRegions
 
 
 class Supervised(Spec):
-    """Supervised losses of the labels that an image has, and nothing else (MTL)."""
+    """Supervised losses on the labels that an image has, and nothing else (MTL)."""
 
     name: Literal["supervised"] = "supervised"
 
@@ -51,15 +51,17 @@ class RegionContrast(Spec):
     region_stride: int = Field(
         2, ge=1, description="Regions are read on a map this much smaller than the image (288x384 -> 144x192)."
     )
-    min_pixels: int = Field(10, ge=2, description="Regions with fewer pixels of the region map are left out.")
+    min_pixels: int = Field(10, ge=2, description="Regions with fewer pixels on the region map are ignored.")
     weight: float = Field(1.0, ge=0, description="Weight of L_RC; eq. 1 has 1.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
-    ramp_by: Literal["step", "epoch"] = Field("step", description="The ramp rises with every step, or between epochs.")
-    gradient: bool = Field(True, description="false: L_RC is computed and has no effect, as in the released code.")
+    ramp_by: Literal["step", "epoch"] = Field(
+        "step", description="Whether the ramp advances every step or every epoch."
+    )
+    gradient: bool = Field(True, description="false: L_RC is computed but has no effect, as in the released code.")
 
 
 class SingleTask(Spec):
-    """Supervised losses as in MTL, but a network of its own for each task (STL)."""
+    """Supervised losses as in MTL, but with a separate network for each task (STL)."""
 
     name: Literal["single_task"] = "single_task"
 
@@ -71,26 +73,26 @@ class CrossTask(Spec):
     mapping: MappingSpec = MappingSpec(channels=(64, 128, 256, 512, 512))
     regulariser: float = Field(0.5, ge=0, description="Weight of the distances to the encoder feature.")
     weight: float = Field(
-        2.0, ge=0, description="Weight of the consistency loss; the authors' code has 2 on NYU-V2, 1 on Cityscapes."
+        2.0, ge=0, description="Weight of the consistency loss; the authors' code uses 2 on NYU-V2, 1 on Cityscapes."
     )
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
 class CheckerboardRedaction(Spec):
-    """Every other block of the image is zero."""
+    """Sets every other block of the image to zero."""
 
     name: Literal["checkerboard"] = "checkerboard"
     block: int = Field(8, ge=1, description="Side of the blocks, pixels.")
 
 
 class SpectralRedaction(Spec):
-    """A band of the image's cosine transform is zero."""
+    """Sets a band of the image's cosine transform to zero."""
 
     name: Literal["spectral"] = "spectral"
-    lower: float = Field(
-        0.1, ge=0, lt=1, description="Frequencies from this on are removed; 1 is half a cycle per pixel."
+    lower: float = Field(0.1, ge=0, lt=1, description="Lowest frequency that is removed; 1 is half a cycle per pixel.")
+    upper: float | None = Field(
+        None, gt=0, description="Lowest frequency above the band that is kept again; null: none."
     )
-    upper: float | None = Field(None, gt=0, description="Frequencies from this on are kept; null: none.")
 
     @model_validator(mode="after")
     def _band_has_width(self) -> Self:

@@ -13,11 +13,11 @@ from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContras
 from rdc_sweeps.specs.training import TrainingSpec
 
 SCHEMA_VERSION = 2
-"""Raised whenever a spec of the same content would train differently."""
+"""Increased whenever the same spec would train differently than before."""
 
 
 class RunSpec(Spec):
-    """Everything that determines a training's outcome, and nothing that does not."""
+    """Everything that determines the result of a training run, and nothing else."""
 
     dataset: DatasetSpec = NyuV2Spec()
     labels: LabelSpec = LabelSpec()

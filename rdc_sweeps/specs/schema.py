@@ -22,7 +22,7 @@ _MODELS: dict[SchemaName, type[Spec]] = {
 def json_schema(name: SchemaName) -> dict[str, Any]:
     """The JSON Schema of a table, profile, compat or study file, or of a resolved run.
 
-    Overlays (`defaults`, `spec`, `set`) are runs in which nothing is required.
+    Overlays (`defaults`, `spec`, `set`) have the fields of a run, none of them required.
     """
     run = RunSpec.model_json_schema()
     if name == "run":
@@ -41,7 +41,7 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
         schema["properties"]["set"] = {**schema["properties"]["set"], "anyOf": [reference, listed]}
         space = schema["properties"]["space"]
         definitions["Range"] = space["additionalProperties"]
-        # The fields of extensions are not among these, which editors offer.
+        # For completion in editors; fields of extensions are valid, too, but not listed.
         space["properties"] = {
             path: {"$ref": "#/$defs/Range"} for path in leaf_paths(RunSpec) if why_fixed(path) is None
         }

@@ -18,10 +18,10 @@ class SamRegions(Spec):
     pred_iou_thresh: float = Field(0.88, ge=0, le=1)
     stability_score_thresh: float = Field(0.95, ge=0, le=1)
     box_nms_thresh: float = Field(0.7, ge=0, le=1)
-    crop_n_layers: int = Field(0, ge=0, description="Also prompt crops: layer i has 4^i of them, for smaller masks.")
+    crop_n_layers: int = Field(0, ge=0, description="Also prompt on crops, for smaller masks: layer i has 4^i crops.")
     crop_n_points_downscale_factor: int = Field(1, ge=1, description="Layer i has points_per_side / this^i.")
     min_mask_region_area: int = Field(
-        0, ge=0, description="Smaller islands and holes of a mask are removed; pixels; needs OpenCV."
+        0, ge=0, description="Remove islands and holes of a mask with fewer pixels than this; needs OpenCV."
     )
 
     @model_validator(mode="after")
@@ -38,8 +38,10 @@ class SuperpixelRegions(Spec):
     """SLIC superpixels (Achanta et al. 2012, scikit-image)."""
 
     source: Literal["superpixel"] = "superpixel"
-    segments: int = Field(60, ge=1, description="About how many regions an image gets.")
-    compactness: float = Field(20.0, gt=0, description="Larger is squarer, smaller follows colour more.")
+    segments: int = Field(60, ge=1, description="Approximate number of regions per image.")
+    compactness: float = Field(
+        20.0, gt=0, description="Larger values give squarer regions, smaller values follow colour more closely."
+    )
     sigma: float = Field(1.0, ge=0, description="Gaussian smoothing before segmentation, pixels.")
 
 

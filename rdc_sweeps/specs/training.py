@@ -1,4 +1,4 @@
-"""Optimisation: how long, how fast, on what views."""
+"""Optimisation: epochs, learning rates, schedules and augmentation."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from rdc_sweeps.specs.base import Spec
 
 
 class ConstantSchedule(Spec):
-    """The learning rate stays as it is."""
+    """A constant learning rate."""
 
     name: Literal["constant"] = "constant"
 
@@ -42,14 +42,14 @@ ScheduleSpec = Annotated[
 
 
 class NetworkGroup(Spec):
-    """Adam's group of the networks: all parameters but a_theta's FiLM."""
+    """Adam's parameter group for the networks: all parameters except a_theta's FiLM parameters."""
 
     learning_rate: float = Field(5e-4, gt=0)
     schedule: ScheduleSpec = CosineRestartsSchedule()
 
 
 class FilmGroup(Spec):
-    """Adam's group of a_theta's FiLM scales and shifts."""
+    """Adam's parameter group for a_theta's FiLM scales and shifts."""
 
     learning_rate: float = Field(1e-3, gt=0)
     schedule: ScheduleSpec = StepSchedule()
@@ -60,15 +60,19 @@ class AugmentationSpec(Spec):
 
     scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
     views: Literal[1, 2] = Field(2, description="2: the cross-task loss sees a crop of view 1; 1: view 1 itself.")
-    flip: bool = Field(False, description="Horizontal flips, half of the time.")
+    flip: bool = Field(False, description="Horizontal flips with probability 1/2.")
 
 
 class TrainingSpec(Spec):
     """Epochs, batches and the two parameter groups: the networks, and the FiLM parameters of a_theta."""
 
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(10, ge=1, description="Images per step over all processes; an incomplete last is dropped.")
+    batch_size: int = Field(
+        10, ge=1, description="Images per step over all processes; an incomplete last batch is dropped."
+    )
     network: NetworkGroup = NetworkGroup()
     film: FilmGroup = FilmGroup()
     augmentation: AugmentationSpec = AugmentationSpec()
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16: autocast, master in float32.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16: autocast, with float32 master weights."
+    )

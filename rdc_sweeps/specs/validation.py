@@ -1,4 +1,4 @@
-"""Documents to specs, with every problem said where it was written."""
+"""Validation of documents as specs; every problem is reported with its line."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +21,7 @@ WRONG_KINDS = {
     "tuple_type": "must be a list",
     "string_type": "must be text (quoted, if it is a number)",
 }
-"""Our words for pydantic's, by its error type."""
+"""Our messages in place of pydantic's, by its error type."""
 
 
 def build(model: type[Model], document: Document) -> Model:
@@ -36,7 +36,7 @@ def build(model: type[Model], document: Document) -> Model:
     except ValidationError as error:
         raise SpecError(problems + _problems(model, document, error)) from error
     problems += [
-        f"{document.place(location)}: {dotted(location)}: must not be a truth value"
+        f"{document.place(location)}: {dotted(location)}: must not be true or false"
         for location in _truth_values(document.data, spec.model_dump(mode="json"), ())
     ]
     if problems:
@@ -45,7 +45,7 @@ def build(model: type[Model], document: Document) -> Model:
 
 
 def _truth_values(written: Any, read: Any, location: Location) -> Iterator[Location]:
-    """Where true or false was taken for a number: pydantic reads `epochs: true` as 1."""
+    """Locations where true or false was read as a number: pydantic reads `epochs: true` as 1."""
     if isinstance(written, bool) and not isinstance(read, bool):
         yield location
     elif isinstance(written, dict):
@@ -106,7 +106,7 @@ def _shows_value(problem: ErrorDetails) -> bool:
 
 
 def _joined(texts: Iterable[str]) -> str:
-    """What each member of a union wants, as one sentence."""
+    """What each member of a union requires, as one sentence."""
     first, *others = dict.fromkeys(texts)
     return " or ".join([first, *(text.removeprefix("must be ") for text in others)])
 
@@ -117,8 +117,8 @@ def _short(value: Any) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """What was perhaps meant, and what there is."""
+    """The closest match and the valid names, as the end of an error message."""
     names = list(known)
     close = get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{hint} There are: {', '.join(names)}"
+    return f"{hint} Available: {', '.join(names)}"

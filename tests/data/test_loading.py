@@ -200,7 +200,7 @@ def test_noise_follows_seed_epoch_step_and_image() -> None:
 
 
 def test_fewer_images_than_processes_are_an_error() -> None:
-    with pytest.raises(UsageError, match=r"training.batch_size: 3 images a step .* cannot be shared by 4 processes"):
+    with pytest.raises(UsageError, match=r"training.batch_size: 3 images per step .* cannot be shared by 4 processes"):
         training(50, 3, world=4)
 
 

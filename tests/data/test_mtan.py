@@ -144,14 +144,14 @@ def test_all_missing_folders_are_named(write_mtan: WriteMtan) -> None:
 
 
 def test_an_empty_split_is_an_error(write_mtan: WriteMtan) -> None:
-    with pytest.raises(DataError, match=r"train: holds no files 0\.npy"):
+    with pytest.raises(DataError, match=r"train: contains no files 0\.npy"):
         opened(write_mtan(train=0))
 
 
 def test_a_missing_file_of_one_folder_is_named(write_mtan: WriteMtan) -> None:
     root = write_mtan()
     (root / "train/depth/2.npy").unlink()
-    with pytest.raises(DataError, match=r"depth: must hold 0\.npy to 5\.npy .*, holds 5 files; add 2\.npy$"):
+    with pytest.raises(DataError, match=r"depth: must contain 0\.npy to 5\.npy .*, found 5 files; add 2\.npy$"):
         opened(root)
 
 
@@ -173,7 +173,9 @@ def test_a_gap_in_all_folders_is_an_error(write_mtan: WriteMtan) -> None:
     root = write_mtan()
     for folder in NYUV2_LAYOUT.folders:
         (root / "train" / folder / "2.npy").unlink()
-    with pytest.raises(DataError, match=r"image: must hold 0\.npy to 4\.npy .* add 2\.npy and remove or rename 5\.npy"):
+    with pytest.raises(
+        DataError, match=r"image: must contain 0\.npy to 4\.npy .* add 2\.npy and remove or rename 5\.npy"
+    ):
         opened(root)
 
 
@@ -247,9 +249,7 @@ def test_labels_out_of_range_are_counted(write_mtan: WriteMtan, bad: float) -> N
         return label
 
     rewrite(root / "train/label/2.npy", spoil)
-    with pytest.raises(
-        DataError, match=r"label/2\.npy: 2 pixels with a label that is no class .*0 to 12, and -1 for void"
-    ):
+    with pytest.raises(DataError, match=r"label/2\.npy: 2 pixels with an invalid label .*0 to 12, and -1 for void"):
         dataset.scene(2, ["semantic"])
 
 

@@ -69,13 +69,13 @@ def test_conditions_hold_for_values_that_nobody_wrote(experiments: Path, edit: E
 
 def test_unknown_names_get_a_suggestion(experiments: Path) -> None:
     catalogue = Catalogue(experiments)
-    with pytest.raises(UsageError, match=r"no table 'table33'; did you mean 'table3'\? There are: "):
+    with pytest.raises(UsageError, match=r"no table 'table33'; did you mean 'table3'\? Available: "):
         catalogue.runs("table33", "cpu")
-    with pytest.raises(UsageError, match=r"no profile 'papr'; did you mean 'paper'\? There are: cpu, demo, paper"):
+    with pytest.raises(UsageError, match=r"no profile 'papr'; did you mean 'paper'\? Available: cpu, demo, paper"):
         catalogue.runs("table3", "papr")
     with pytest.raises(UsageError, match=r"no row of table3 'one-patch-vectr'; did you mean 'one-patch-vector'\?"):
         catalogue.runs("table3", "cpu", rows=["one-patch-vectr"])
-    with pytest.raises(UsageError, match=r"no table 'xyz'\. There are: "):
+    with pytest.raises(UsageError, match=r"no table 'xyz'\. Available: "):
         catalogue.table("xyz")
 
 
@@ -88,7 +88,7 @@ def test_unknown_variant(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", PIXEL, "contrast: {name: pixels, distance: dot}")
     assert problems() == [
         "table3.yaml:26: method.contrast.name: there is no 'pixels'; did you mean 'pixel'? "
-        "There are: vector, pixel, gaussian"
+        "Available: vector, pixel, gaussian"
     ]
 
 
@@ -102,7 +102,7 @@ def test_unknown_variant_in_a_union_within_unions(edit: Edit, problems: Problems
     [found] = problems(profile="paper")
     assert found == (
         "table3.yaml:43: method.extraction.regions.source: there is no 'samm'; did you mean 'sam'? "
-        "There are: sam, superpixel, semantic"
+        "Available: sam, superpixel, semantic"
     )
 
 
@@ -115,14 +115,14 @@ def test_unknown_field_of_a_variant_lists_that_variants_fields(edit: Edit, probl
     edit("table3.yaml", PIXEL, "contrast: {name: pixel, distanse: dot}")
     assert problems() == [
         "table3.yaml:26: method.contrast.distanse: there is no such field; did you mean 'distance'? "
-        "There are: temperature, negatives, name, distance, pixels_per_region"
+        "Available: temperature, negatives, name, distance, pixels_per_region"
     ]
 
 
 def test_a_fault_in_the_defaults_is_said_once(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", "backbone: {name: hrnet18}", "backbone: {name: hrnet18, depth: 3}")
     assert problems(profile="paper") == [
-        "table3.yaml:9: backbone.depth: there is no such field. There are: name, pretrained"
+        "table3.yaml:9: backbone.depth: there is no such field. Available: name, pretrained"
     ]
 
 
@@ -135,7 +135,7 @@ def test_faults_of_both_files_and_the_settings_are_said_together(edit: Edit, pro
     assert found[:4] + sorted(found[4:]) == [
         "table3.yaml:2: title: is missing",
         "table3.yaml:3: titel: there is no such field; did you mean 'title'? "
-        "There are: table, title, dataset, metrics, defaults, rows",
+        "Available: table, title, dataset, metrics, defaults, rows",
         "profiles/cpu.yaml:4: selection: must be 'last', 'best-validation' or 'best-test' "
         "(perhaps 'best-validation'), found 'best-validaton'",
         "--set a: write it as path.to.field=value",
@@ -151,7 +151,7 @@ def test_a_repeated_key_does_not_hide_other_faults(edit: Edit, problems: Problem
     edit("table3.yaml", PIXEL, "contrast: {name: pixel, distance: dots}")
     found = problems()
     assert [problem.partition(": ")[0] for problem in found] == ["table3.yaml:5", "table3.yaml:5", "table3.yaml:27"]
-    assert "is there twice" in found[0]
+    assert "is duplicated" in found[0]
     assert "must be text" in found[1]
 
 
@@ -195,7 +195,7 @@ def test_a_union_of_plain_types_is_one_problem(problems: Problems) -> None:
 
 def test_truth_values_are_no_numbers(problems: Problems) -> None:
     assert problems("training.epochs=true") == [
-        "--set training.epochs=true: training.epochs: must not be a truth value"
+        "--set training.epochs=true: training.epochs: must not be true or false"
     ]
 
 
@@ -225,14 +225,14 @@ def test_published_numbers_are_texts(edit: Edit, problems: Problems) -> None:
 
 def test_conditions_on_fields_that_no_run_has(edit: Edit, problems: Problems) -> None:
     edit("profiles/cpu.yaml", "when: {method.name:", "when: {methd.name:")
-    assert problems() == ["profiles/cpu.yaml:16: overlays[2].when: no run has a field 'methd.name'"]
+    assert problems() == ["profiles/cpu.yaml:16: overlays[2].when: runs have no field 'methd.name'"]
 
 
 def test_rows_are_unique_and_baselines_are_rows(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", "id: one-patch-pixel", "id: one-patch-vector")
     edit("table3.yaml", "baseline: rand-patch-vector", "baseline: nobody")
     assert problems() == [
-        "table3.yaml:11: rows: 'one-patch-vector' is there more than once; there is no row 'nobody' to be a baseline"
+        "table3.yaml:11: rows: row id 'one-patch-vector' is duplicated; baseline 'nobody' is not a row of this table"
     ]
 
 

@@ -53,8 +53,8 @@ def test_empty_file_is_an_empty_mapping_with_a_place(tmp_path: Path) -> None:
 def test_repeated_keys_are_problems_of_the_document(tmp_path: Path) -> None:
     document = read(tmp_path, "a: 1\nb: {c: 1, c: 2}\na: 3\n")
     assert [problem.replace(f"{tmp_path}/", "") for problem in document.problems] == [
-        "file.yaml:2: b.c: is there twice, first at file.yaml:2",
-        "file.yaml:3: a: is there twice, first at file.yaml:1",
+        "file.yaml:2: b.c: is duplicated, first at file.yaml:2",
+        "file.yaml:3: a: is duplicated, first at file.yaml:1",
     ]
 
 
@@ -85,8 +85,8 @@ def test_unreadable_files(tmp_path: Path) -> None:
 def test_aliases_are_refused_even_if_they_contain_themselves(tmp_path: Path) -> None:
     document = read(tmp_path, "a: &a [1, *a]\nb: *a\n")
     assert [problem.partition(": ")[2] for problem in document.problems] == [
-        "a[1]: an alias (*) stands for another value; write the value out",
-        "b: an alias (*) stands for another value; write the value out",
+        "a[1]: aliases (*) are not supported; write the value out",
+        "b: aliases (*) are not supported; write the value out",
     ]
 
 

@@ -73,7 +73,7 @@ def test_shipped_studies_are_right_under_every_profile(path: Path, profile: str)
         (SPACE + "set: {method: {wieght: 1}}", "method.wieght: there is no such field; did you mean 'weight'"),
         (SPACE + "set: [method.wieght=1]", "mine.yaml:7: method.wieght: there is no such field"),
         (SPACE + "set: [dataset.validation_images=0]", "mine.yaml:7: dataset.validation_images: is 0"),
-        (SPACE + SPACE, "mine.yaml:7: space: is there twice"),
+        (SPACE + SPACE, "mine.yaml:7: space: is duplicated"),
         (SPACE + "sampler: {name: grid, points: 10001}", "mine.yaml:7: sampler: a grid of 10001 combinations"),
         ("space:\n  a: {log: [0, 1]}", "mine.yaml:6: space.a.log[0]: must be greater than 0, found 0"),
         ("space:\n  a: {log: [2, 1]}", "mine.yaml:6: space.a.log: the first end must be less than the second"),
@@ -85,7 +85,7 @@ def test_shipped_studies_are_right_under_every_profile(path: Path, profile: str)
         ("space:\n  a: {choice: [1]}", "mine.yaml:6: space.a.choice: "),
         ("space:\n  a: {choice: [1, 2, 1]}", "mine.yaml:6: space.a.choice: 1 is there more than once"),
         ("space:\n  a: [0, 1]", "mine.yaml:6: space.a: must be {uniform: [a, b]}"),
-        ("space:\n  a.b: {uniform: [0, 1]}", "mine.yaml:6: space.a.b: no run has such a field. There are: dataset"),
+        ("space:\n  a.b: {uniform: [0, 1]}", "mine.yaml:6: space.a.b: no run has such a field. Available: dataset"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_its_line(text: str, expected: str, problems: Problems) -> None:
