@@ -222,13 +222,13 @@ class SlurmExecutor(Executor):
 
     def job_files(self, planned: Sequence[Planned]) -> list[str]:
         """The job files that `execute` would submit; nothing is written anywhere."""
-        from rdc_sweeps.dispatch.slurm.sbatch import Batch, batch_text
+        from rdc_sweeps.dispatch.slurm.sbatch import JobFile, job_file_text
         from rdc_sweeps.dispatch.slurm.submitter import drafts
 
         todo = [one for one in planned if one.action != "skip"]
         table = todo[0].run.table.table if todo else ""
         return [
-            batch_text(Batch(draft, self.profile, self.worker_settings))
+            job_file_text(JobFile(draft, self.profile, self.worker_settings))
             for draft in drafts(len(todo), table, self.settings)
         ]
 

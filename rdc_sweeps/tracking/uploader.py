@@ -104,7 +104,7 @@ def follow(path: Path, *, live: bool) -> Iterator[Event]:
 
 
 @dataclass(frozen=True)
-class Job:
+class Upload:
     """What one upload is to do."""
 
     run: RunDirectory
@@ -117,7 +117,7 @@ class Job:
     finish_timeout: float = 300.0
 
 
-def upload(job: Job) -> Exit:
+def upload(job: Upload) -> Exit:
     """Run one session from `wandb.init` to the end of the log."""
     stream = GuardedStream(sys.stderr, os.environ)
     sys.stdout = sys.stderr = stream
@@ -135,7 +135,7 @@ def upload(job: Job) -> Exit:
         return Exit.BUSY
 
 
-def _send(job: Job, identity: Identity, stream: GuardedStream) -> Exit:
+def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
     # It may have ended since somebody looked.
     partial = job.partial and not _has_ended(job.run)
     try:
@@ -206,7 +206,7 @@ def main() -> int:
         # A killed run sends nothing more until it is resumed.
         end_with_process(given.live, Exit.CRASHED)
     folder = given.folder.absolute()
-    job = Job(
+    job = Upload(
         RunDirectory(folder.parent, folder.name),
         given.mode,
         trainer=given.live,

@@ -25,7 +25,7 @@ MODULE = ("-m", "rdc_sweeps")
 
 
 @dataclass(frozen=True)
-class Batch:
+class JobFile:
     """All that a job file is made from."""
 
     submission: Submission
@@ -48,7 +48,7 @@ class Batch:
         return SubmissionDirectory(self.settings.root, self.submission.id)
 
 
-class BatchFiles(SlurmExecutor):
+class JobFiles(SlurmExecutor):
     """Submitit's writer of job files, with a command of ours in place of its pickles."""
 
     @classmethod
@@ -77,20 +77,20 @@ class BatchFiles(SlurmExecutor):
             raise UnavailableError(f"sbatch: cannot parse the answer {output!r}") from error
 
 
-def batch_text(batch: Batch) -> str:
+def job_file_text(batch: JobFile) -> str:
     """The job file: Slurm options, the user's setup, the worker under `srun`, and what follows its end.
 
     Raises:
         UsageError: A folder whose name cannot be written in a job file, or GPUs that the profile cannot provide.
     """
-    files = BatchFiles(_checked(batch.directory.log))
+    files = JobFiles(_checked(batch.directory.log))
     files.update_parameters(**_parameters(batch))
     if batch.submission.kind != "preparation":
         files.parameters["map_count"] = batch.submission.runs
     return files.text(_command(batch)) + "\n"
 
 
-def _parameters(batch: Batch) -> dict[str, Any]:
+def _parameters(batch: JobFile) -> dict[str, Any]:
     profile, submission = batch.profile, batch.submission
     gpus = (
         profile.gpus(batch.settings.gpus_per_run) if submission.kind != "preparation" else int(profile.gpu is not None)
@@ -132,7 +132,7 @@ def _parameters(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _setup(batch: Batch) -> list[str]:
+def _setup(batch: JobFile) -> list[str]:
     codes = " ".join(f"{code.name}={code.value}" for code in WorkerExit)
     lines = [codes, "", *FINISH.read_text(encoding="utf-8").splitlines(), ""]
     lines.append(f"export RDC_SWEEP_ROOT={shlex.quote(_checked(batch.settings.root))}")
@@ -144,7 +144,7 @@ def _setup(batch: Batch) -> list[str]:
     return lines
 
 
-def _command(batch: Batch) -> str:
+def _command(batch: JobFile) -> str:
     directory, profile = batch.directory, batch.profile
     python = shlex.split(profile.python) if profile.python else ["python" if profile.container else sys.executable]
     start = [*_apptainer(profile, batch.settings), *python, *MODULE]

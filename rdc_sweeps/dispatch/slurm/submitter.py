@@ -14,7 +14,7 @@ from rdc_sweeps.dispatch.plan import Planned, prepare_directory
 from rdc_sweeps.dispatch.slurm.commands import call
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
 from rdc_sweeps.dispatch.slurm.queue import Job, LostJob, cancel, jobs_by_submission, lost_jobs, queued
-from rdc_sweeps.dispatch.slurm.sbatch import Batch, BatchFiles, batch_text
+from rdc_sweeps.dispatch.slurm.sbatch import JobFile, JobFiles, job_file_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, new_id, submission_lock, submissions
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
@@ -137,13 +137,13 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
         preparation = None
         if prepare:
             draft = _draft("preparation", len(todo), table, settings)
-            preparation = _submit_one(Batch(draft, profile, on_node), todo, lock, rerun=rerun)
+            preparation = _submit_one(JobFile(draft, profile, on_node), todo, lock, rerun=rerun)
             rerun = False  # the old directories have been set aside
         arrays: list[Submission] = []
         try:
             for draft in drafts(len(todo), table, settings, array=largest_array(), after=preparation):
                 first = sum(one.runs for one in arrays)
-                batch = Batch(draft, profile, on_node, after=preparation.job if preparation else None)
+                batch = JobFile(draft, profile, on_node, after=preparation.job if preparation else None)
                 arrays.append(_submit_one(batch, todo[first : first + draft.runs], lock, rerun=rerun))
         except UnavailableError as error:
             if not arrays:
@@ -181,9 +181,9 @@ def submit_command(
             for spec in needs:
                 request_run(RunDirectory(settings.root, run_id(spec)), spec)
             draft = _draft("preparation", len(needs), about, settings)
-            preparation = _send(Batch(draft, profile, on_node), [run_id(spec) for spec in needs], lock)
+            preparation = _send(JobFile(draft, profile, on_node), [run_id(spec) for spec in needs], lock)
         after = preparation.job if preparation else None
-        batch = Batch(_draft("command", times, about, settings, preparation), profile, on_node, after, tuple(command))
+        batch = JobFile(_draft("command", times, about, settings, preparation), profile, on_node, after, tuple(command))
         try:
             return preparation, _send(batch, [], lock)
         except UnavailableError:
@@ -208,13 +208,13 @@ def _withdraw(preparation: Submission | None) -> None:
             cancel([Job(preparation.job, "", "", preparation.id)])
 
 
-def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool) -> Submission:
+def _submit_one(batch: JobFile, runs: Sequence[Planned], lock: int, *, rerun: bool) -> Submission:
     """Submit runs; if Slurm refuses, restore their directories."""
     root = batch.settings.root
     before = {one.run.id: RunDirectory(root, one.run.id) for one in runs}
     failures = {name: run.failure() for name, run in before.items() if not rerun}
     stops = {name: run.stopped() for name, run in before.items() if not rerun}
-    batch_text(batch)  # raises before anything is changed
+    job_file_text(batch)  # raises before anything is changed
     for one in runs:
         prepare_directory(one, root, rerun=rerun)
     try:
@@ -228,22 +228,22 @@ def _submit_one(batch: Batch, runs: Sequence[Planned], lock: int, *, rerun: bool
         raise
 
 
-def _send(batch: Batch, run_ids: Sequence[str], lock: int) -> Submission:
+def _send(batch: JobFile, run_ids: Sequence[str], lock: int) -> Submission:
     """Record, `sbatch`, record the job id: after a kill in between, the next submission finds the job by its name.
 
     Raises:
         UnavailableError: Slurm refuses; the record is removed.
     """
     directory, submission = batch.directory, batch.submission
-    text = batch_text(batch)
+    text = job_file_text(batch)
     directory.log.mkdir(parents=True)
     write_json(directory.settings, batch.settings.model_dump(mode="json"))
     write_atomically(directory.runs, lambda file: file.write("".join(f"{one}\n" for one in run_ids).encode()))
     write_atomically(directory.batch, lambda file: file.write(text.encode()))
     directory.write(submission)
     try:
-        command = BatchFiles(directory.log).command(directory.batch)
-        job = BatchFiles.job_id(call(command, attempts=1, descriptors=[lock]))
+        command = JobFiles(directory.log).command(directory.batch)
+        job = JobFiles.job_id(call(command, attempts=1, descriptors=[lock]))
     except UnavailableError:
         jobs = jobs_by_submission([submission.id]).get(submission.id)
         if not jobs:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.dispatch.slurm.nodes import node_profile
-from rdc_sweeps.dispatch.slurm.sbatch import Batch, batch_text
+from rdc_sweeps.dispatch.slurm.sbatch import JobFile, job_file_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission
 from rdc_sweeps.dispatch.slurm.submitter import worker_settings
 from rdc_sweeps.errors import UsageError
@@ -72,7 +72,7 @@ def text(
     )
     profile = node_profile(name, own)
     command = ("study-worker", "my study") if kind == "command" else ()
-    return batch_text(Batch(submission, profile, worker_settings(settings, profile), command=command))
+    return job_file_text(JobFile(submission, profile, worker_settings(settings, profile), command=command))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -129,7 +129,7 @@ def test_folders_that_slurm_would_read_otherwise_are_refused(folder: str) -> Non
     settings = worker_settings(Settings(root=Path(folder)), profile)
     submission = Submission(id="i", kind="runs", time=0, host="h", user="u", table="t", node="a100", runs=1)
     with pytest.raises(UsageError, match="choose another root"):
-        batch_text(Batch(submission, profile, settings))
+        job_file_text(JobFile(submission, profile, settings))
 
 
 def test_folders_that_cannot_be_mounted_are_refused() -> None:
