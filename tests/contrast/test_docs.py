@@ -30,4 +30,5 @@ def test_the_contrast_needs_of_this_project_what_the_page_says() -> None:
     code = "import sys, rdc_sweeps.contrast; print(*(name for name in sys.modules if name.startswith('rdc_sweeps.')))"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     others = {name for name in loaded if not name.startswith("rdc_sweeps.contrast")}
-    assert others == {"rdc_sweeps.errors", "rdc_sweeps.specs", "rdc_sweeps.specs.base", "rdc_sweeps.specs.contrast"}
+    specs = {"rdc_sweeps.specs", *(f"rdc_sweeps.specs.{name}" for name in ("base", "contrast", "extensions"))}
+    assert others == {"rdc_sweeps.errors", *specs}
