@@ -50,21 +50,21 @@ ObjectiveSpec = Annotated[DeltaObjective | MetricObjective, Field(discriminator=
 class SamplerBase(Spec):
     """Fields of all samplers."""
 
-    seed: int = Field(0, ge=0, description="With it and the trials so far, what is tried next is determined.")
+    seed: int = Field(0, ge=0, description="Seed of the sampler: with the trials so far, it determines the next one.")
 
 
 class TpeSampler(SamplerBase):
-    """Tree-structured Parzen estimator over all fields together; running trials count as bad ones meanwhile."""
+    """Tree-structured Parzen estimator over all fields jointly; running trials count as bad ones until they end."""
 
     name: Literal["tpe"] = "tpe"
-    startup_trials: int = Field(10, ge=0, description="Trials drawn at random before the model is asked.")
+    startup_trials: int = Field(10, ge=0, description="Trials drawn at random before the model is used.")
 
 
 class GpSampler(SamplerBase):
     """A Gaussian process with expected improvement."""
 
     name: Literal["gp"] = "gp"
-    startup_trials: int = Field(10, ge=1, description="Trials drawn at random before the model is asked.")
+    startup_trials: int = Field(10, ge=1, description="Trials drawn at random before the model is used.")
 
 
 class RandomSampler(SamplerBase):
@@ -74,29 +74,29 @@ class RandomSampler(SamplerBase):
 
 
 class GridSampler(SamplerBase):
-    """Every combination once, in random order; there are no more trials than combinations."""
+    """Every combination once, in random order; the number of combinations limits the number of trials."""
 
     name: Literal["grid"] = "grid"
-    points: int = Field(5, ge=2, description="Values of a range, its ends included.")
+    points: int = Field(5, ge=2, description="Number of values in a range, both ends included.")
 
 
 SamplerSpec = Annotated[TpeSampler | GpSampler | RandomSampler | GridSampler, Field(discriminator="name")]
 
 
 class HyperbandPruner(Spec):
-    """Hyperband: at growing numbers of epochs, only the best 1 in `reduction` go on."""
+    """Hyperband: at increasing numbers of epochs, only the best 1 in `reduction` continue."""
 
     name: Literal["hyperband"] = "hyperband"
-    min_epochs: int = Field(1, ge=1, description="No trial is ended before that.")
+    min_epochs: int = Field(1, ge=1, description="No trial is pruned earlier.")
     reduction: int = Field(3, ge=2)
 
 
 class MedianPruner(Spec):
-    """A trial ends that is worse than the median of the others at the same epoch."""
+    """A trial is pruned if it is worse than the median of the others at the same epoch."""
 
     name: Literal["median"] = "median"
-    startup_trials: int = Field(5, ge=1, description="Finished trials before any is ended.")
-    warmup_epochs: int = Field(1, ge=0, description="No trial is ended before that.")
+    startup_trials: int = Field(5, ge=1, description="Finished trials before any is pruned.")
+    warmup_epochs: int = Field(1, ge=0, description="No trial is pruned earlier.")
 
 
 class NoPruner(Spec):
@@ -106,7 +106,7 @@ class NoPruner(Spec):
 
 
 class WilcoxonPruner(Spec):
-    """A trial ends when a Wilcoxon signed-rank test over the seeds tells it from the best one."""
+    """A trial is pruned when a Wilcoxon signed-rank test over the seeds finds it worse than the best one."""
 
     name: Literal["wilcoxon"] = "wilcoxon"
     p: float = Field(0.1, gt=0, lt=1, description="Level of the test.")
@@ -125,21 +125,21 @@ class StudySpec(Spec):
     row: str = Field(description="The row that is tuned.")
     set: dict[str, Any] | tuple[str, ...] = Field(
         default_factory=dict,
-        description="What all trials change in the row, as a mapping or as a list of a.b=c. What is not of the method "
-        "changes the baseline row as well.",
+        description="Changes to the row in all trials, as a mapping or as a list of a.b=c. Changes outside the method "
+        "apply to the baseline row as well.",
     )
     objective: ObjectiveSpec = DeltaObjective()
-    space: dict[str, Range] = Field(min_length=1, description="Dotted paths of a run, and what is tried there.")
+    space: dict[str, Range] = Field(min_length=1, description="Dotted paths of a run, and the values to try.")
     enqueue: tuple[dict[str, Any], ...] = Field(
-        ({},), description="Tried first: values by path; a path that is left out keeps the row's own value."
+        ({},), description="Trials to run first: values by path; omitted paths keep the row's own value."
     )
     sampler: SamplerSpec = TpeSampler()
     pruner: PrunerSpec = HyperbandPruner()
-    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Each trial trains once with each.")
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Each trial trains once with each seed.")
     epochs: int | None = Field(None, ge=1, description="training.epochs of a trial; null for the row's own.")
-    trials: int = Field(50, ge=1, description="How many trials, unless the command line says another number.")
+    trials: int = Field(50, ge=1, description="Number of trials, unless the command line gives another.")
     confirm: tuple[Seed, ...] = Field(
-        (1, 2, 3), description="Other seeds, for the training of the chosen configuration."
+        (1, 2, 3), description="Other seeds, for training the chosen configuration."
     )
 
     @field_validator("seeds", "confirm")
