@@ -1,4 +1,4 @@
-"""What the directory of a run says; it is only read here, and reading needs no write permission."""
+"""Reads the directory of a run, without needing write permission."""
 
 import errno
 import socket
@@ -20,10 +20,10 @@ from rdc_sweeps.specs.validation import build
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 SILENCE = 3
-"""So many missing heartbeats on another host mean that its worker is gone."""
+"""A worker on another host counts as dead after this many missed heartbeats."""
 
 CLOCK_LAG, CLOCK_LEAD = 5.0, 600.0
-"""Seconds by which the clock of a disk may be behind this host's, and ahead of it, for a heartbeat to count."""
+"""Seconds by which a disk's clock may lag or lead this host's for a heartbeat to count as recent."""
 
 
 class RunDirectory(RunPaths):
@@ -32,10 +32,10 @@ class RunDirectory(RunPaths):
     def state(self) -> RunState:
         """The state of the run.
 
-        Done if there is a result, running if somebody works on it, failed if there is a failure, cancelled or pruned if
-        it was stopped on purpose, preempted if a worker started it, else planned.
+        Done if it has a result, running if a process owns it, failed if it has a failure, cancelled or pruned if it was
+        stopped on purpose, preempted if a worker has started it, else planned.
         """
-        # One question to the disk for most runs of a large sweep, two for the others.
+        # One disk access for most runs of a large sweep, two for the others.
         if (self.folder / "result.json").exists():
             return "done"
         try:
@@ -52,14 +52,14 @@ class RunDirectory(RunPaths):
         return "preempted" if "status.json" in present else "planned"
 
     def is_owned(self) -> bool:
-        """Whether a process owns the run: it holds the lock, or its heart beats on another host."""
+        """Whether a process owns the run: it holds the lock, or sends heartbeats from another host."""
         return is_locked(self.lock) or self.beats_elsewhere()
 
     def beats_elsewhere(self) -> bool:
-        """Whether a worker on another host has beaten lately, for some disks carry no locks from host to host.
+        """Whether a worker on another host sent a heartbeat recently; some disks do not share locks between hosts.
 
-        Clocks are compared here, with a tolerance. Nothing but what is shown rests on it: whoever acquires a run waits
-        for the heartbeat to move (see `runs.owned`).
+        This compares clocks, with a tolerance, so only displayed states depend on it: acquiring a run waits for the
+        heartbeat to change instead (see `runs.owned`).
         """
         status = self.status()
         if status is None or not status.live or status.host == socket.gethostname():
@@ -71,7 +71,7 @@ class RunDirectory(RunPaths):
         return -CLOCK_LEAD < age < SILENCE * status.interval + CLOCK_LAG
 
     def owner(self) -> str:
-        """The owner by its heartbeat, for messages."""
+        """The owner according to its heartbeat, for messages."""
         status = self.status()
         return f"another process ({status.host}, process {status.process})" if status else "another process"
 
@@ -79,14 +79,14 @@ class RunDirectory(RunPaths):
         """The resolved spec.
 
         Raises:
-            SpecError: There is none, or it is damaged.
+            SpecError: The spec is missing or invalid.
         """
         if not self.spec.exists():
             raise SpecError([f"{self.folder}: no such run (there is no spec.yaml)"])
         return build(RunSpec, read_document(self.spec))
 
     def origin(self) -> Origin | None:
-        """The table or study that asked for the run first."""
+        """The table or study that first requested the run."""
         return self._read("origin.json", Origin)
 
     def status(self) -> Status | None:
@@ -102,27 +102,27 @@ class RunDirectory(RunPaths):
         return self._read("failure.json", Failure)
 
     def stopped(self) -> Stopped | None:
-        """Why the run was ended on purpose, and by whom."""
+        """Why the run was stopped on purpose, and by whom."""
         return self._read("stopped.json", Stopped)
 
     def attempts(self) -> list[Attempt]:
-        """The history of the run's workers, the oldest first."""
+        """The history of the run's workers, oldest first."""
         try:
             lines = (self.folder / "attempts.jsonl").read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
             return []
-        # A killed process may have left half a line.
+        # A killed process may have left an incomplete line.
         return [Attempt.model_validate_json(line) for line in lines if line.endswith(b"\n")]
 
     def progress(self) -> int | None:
-        """A number that tells the checkpoint from earlier ones; None while there is none."""
+        """A number that identifies the current checkpoint; None without a checkpoint."""
         try:
             return self.checkpoint.stat().st_mtime_ns
         except FileNotFoundError:
             return None
 
     def deaths(self) -> int:
-        """How many workers in a row died, or met an error that is not the run's fault, since the last checkpoint."""
+        """How many workers in a row died, or hit an error that is not the run's fault, since the last checkpoint."""
         progress, count = self.progress(), 0
         for attempt in self.attempts():
             if attempt.event == "start":

@@ -1,4 +1,4 @@
-"""What a run was made with: commit, packages, host and device."""
+"""The software and hardware that trained a run: commit, packages, host and device."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ PACKAGES = ("rdc-sweeps", "torch", "torchvision", "timm", "numpy", "scikit-image
 
 
 def describe_environment() -> dict[str, Any]:
-    """The environment of this process, as plain values; no variables of the environment, which may hold secrets."""
+    """This process's software and hardware as plain values; no environment variables, which may hold secrets."""
     return {
         "commit": _commit(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
@@ -37,7 +37,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the code, with `+` if files differ from it; None outside a checkout."""
+    """The commit of the code, with `+` if there are uncommitted changes; None outside a checkout."""
     folder = Path(__file__).parent
     try:
         head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, timeout=10)

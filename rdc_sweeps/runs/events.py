@@ -1,16 +1,16 @@
-"""The event log of a run: all that its training reported, in order, one JSON object a line.
+"""The event log of a run: everything its training reported, in order, one JSON object per line.
 
     {"sequence": 7, "kind": "step", "step": 5, "epoch": 1, "values": {"loss": 0.25}, "checksum": "9c1f03aa"}
 
 | kind   | besides `sequence`, `kind`, `step` and `checksum`                                     |
 |--------|---------------------------------------------------------------------------------------|
 | step   | epoch; values: losses, diagnostics, learning rates                                    |
-| panels | epoch; panels: picture files, relative to the run's folder, by title                  |
+| panels | epoch; panels: image files, relative to the run's folder, by title                    |
 | epoch  | epoch; record: mean losses, test and validation metrics; the last line of its epoch   |
 | end    | state: how the worker ended; only as the last line                                    |
 
-`sequence` counts the lines from 0. `checksum` is the CRC-32 of all bytes of the line before it, so every flipped byte
-is noticed. Nothing in a line depends on the clock or the machine: a run that was killed and resumed ends with the same
+`sequence` counts the lines from 0. `checksum` is the CRC-32 of all bytes of the line before it, so any damaged byte is
+detected. Nothing in a line depends on the clock or the machine: a run that was killed and resumed ends with the same
 log as one that was not.
 """
 
@@ -33,28 +33,28 @@ _REMEDY = "restore the file from a backup, or train the run from the beginning w
 
 
 def encode(event: Mapping[str, Any], sequence: int) -> bytes:
-    """The line of an event."""
+    """Encode an event as a line of the log."""
     body = json.dumps({"sequence": sequence, **event}).encode()[:-1]
     return body + _SEAL + b"%08x" % zlib.crc32(body) + _SEAL_END
 
 
 def decode(line: bytes, sequence: int) -> Event:
-    """The event of a line.
+    """Decode a line of the log.
 
     Raises:
-        ValueError: The line is damaged, or is not number `sequence`.
+        ValueError: The line is damaged, or its sequence number is not `sequence`.
     """
     body, seal, checksum = line.rpartition(_SEAL)
     if not seal or checksum != b"%08x" % zlib.crc32(body) + _SEAL_END:
-        raise ValueError("is damaged: its checksum does not fit")
+        raise ValueError("is damaged: its checksum does not match")
     event: Event = json.loads(body + b"}")
     if event["sequence"] != sequence:
-        raise ValueError(f"has sequence number {event['sequence']} where {sequence} belongs")
+        raise ValueError(f"has sequence number {event['sequence']} instead of {sequence}")
     return event
 
 
 class EventReader:
-    """Reads a log as it grows. One that a resumed run has replaced is read from its beginning again.
+    """Reads a log as it grows. If a resumed run replaces the log, reading starts again from its beginning.
 
     Args:
         path: The log; it need not exist yet.
@@ -62,7 +62,7 @@ class EventReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # Kept open: the inode of a replaced log cannot be used again meanwhile.
+        # Kept open, so that the inode of a replaced log cannot be reused meanwhile.
         self._file: IO[bytes] | None = None
         self._sequence = 0
 
@@ -79,7 +79,7 @@ class EventReader:
             self._file = None
 
     def read(self) -> Iterator[Event]:
-        """The events since the last call. A line that is still being written is left for the next.
+        """The events since the last call. A line that is still being written is left for the next call.
 
         Raises:
             EventLogError: A line is damaged.
@@ -113,7 +113,7 @@ class EventReader:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """The events of a log as far as it is written; none if there is no log.
+    """The events written so far; none if there is no log.
 
     Raises:
         EventLogError: A line is damaged.
@@ -123,7 +123,7 @@ def read_events(path: Path) -> Iterator[Event]:
 
 
 def last_event(path: Path) -> Event | None:
-    """The last complete event, read from the end of the file; None if there is none, or it is damaged."""
+    """The last complete event, read from the end of the file; None if it is missing or damaged."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -137,7 +137,7 @@ def last_event(path: Path) -> Event | None:
                 if end and (start or length == size):
                     return _unnumbered(tail[start:end])
     except FileNotFoundError:
-        pass  # not begun
+        pass  # training has not started
     return None
 
 
@@ -150,26 +150,26 @@ def _unnumbered(line: bytes) -> Event | None:
 
 
 def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
-    """The lines that a run keeps which goes on with `step`: those of earlier steps and epochs, all of them.
+    """The lines to keep when a run resumes at `step`: those of all earlier steps and epochs, verified.
 
-    What comes after them is of no interest: a killed worker may have left half a line there.
+    Later lines are ignored, even if a killed worker left an incomplete one.
 
     Args:
         path: The log; it may be missing if `step` is 0.
-        step: Steps that the checkpoint has behind it.
-        steps_per_epoch: Steps of an epoch.
+        step: Number of steps completed at the checkpoint.
+        steps_per_epoch: Number of steps per epoch.
 
     Raises:
-        EventLogError: A line that belongs there is damaged, missing or out of place.
+        EventLogError: A line of an earlier step or epoch is damaged, missing or out of order.
     """
     try:
-        # Not `splitlines`, which takes a carriage return for an end.
+        # Not `splitlines`, which also splits at carriage returns.
         lines = [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]]
         problem = f"it ends after line {len(lines)}"
     except FileNotFoundError:
         lines, problem = [], "there is no such file"
         if step and path.with_name(FORMER_LOG).exists():
-            problem += f" ({FORMER_LOG} is of an earlier version, which can finish the run)"
+            problem += f" ({FORMER_LOG} was written by an earlier version, which can finish the run)"
     kept: list[bytes] = []
     steps = epochs = 0
     for line in lines:
@@ -179,21 +179,22 @@ def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
             problem = f"line {len(kept) + 1} {error}"
             break
         if event["kind"] == "end" or event["step"] >= step:
-            problem = f"line {len(kept) + 1} is of step {event['step']} already"
+            problem = f"line {len(kept) + 1} already belongs to step {event['step']}"
             break
         expected = {"step": ("step", steps), "epoch": ("epoch", epochs)}.get(event["kind"])
         if expected is not None and event[expected[0]] != expected[1]:
-            problem = f"line {len(kept) + 1} is of {expected[0]} {event[expected[0]]} where {expected[1]} belongs"
+            problem = f"line {len(kept) + 1} is {expected[0]} {event[expected[0]]} instead of {expected[1]}"
             break
         steps += event["kind"] == "step"
         epochs += event["kind"] == "epoch"
         kept.append(line)
     if steps < step or epochs < step // steps_per_epoch:
         raise EventLogError(
-            f"{path}: {problem}, but the checkpoint is at step {step}, and the log must tell of all before; {_REMEDY}"
+            f"{path}: {problem}, but the checkpoint is at step {step}, so the log must contain all events before it; "
+            f"{_REMEDY}"
         )
     return kept
 
 
 FORMER_LOG = "metrics.jsonl"
-"""What runs of version 1 wrote instead."""
+"""The log file that version 1 wrote."""

@@ -9,20 +9,20 @@ from rdc_sweeps.files import is_locked, try_lock, unlock
 from rdc_sweeps.runs.directory import RunDirectory
 
 POLL_SECONDS, READER_SECONDS = 0.1, 0.002
-"""How long to wait for an owner between two tries, and for readers, which hold a shared lock for microseconds."""
+"""Delay between attempts while an owner holds the lock, and while readers do (they hold it for microseconds)."""
 
 
 @contextmanager
 def exclusive(run: RunDirectory, patience: float = 0.0) -> Iterator[None]:
-    """Hold the run's lock. The kernel releases it when its process ends, however it ends.
+    """Hold the run's lock. The kernel releases it when the process ends, however it ends.
 
     Args:
-        run: The run; its directory is made if need be.
-        patience: Seconds to wait for another process that holds the lock. Readers are waited for in any case.
+        run: The run; its directory is created if missing.
+        patience: Seconds to wait for another owner of the lock. It always waits for readers.
 
     Raises:
-        RunLockedError: Another process holds it.
-        UnavailableError: The disk does not lock files.
+        RunLockedError: Another process holds the lock.
+        UnavailableError: The file system does not support locks.
     """
     deadline = time.monotonic() + patience
     while (descriptor := _try(run)) is None:

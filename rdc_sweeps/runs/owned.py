@@ -1,13 +1,15 @@
-"""The owner of a run, who alone writes its records: a kernel lock, and where disks carry no locks between hosts, the
-heartbeat.
+"""Exclusive ownership of a run; only its owner writes its records.
 
-Two assumptions: hosts have different names, and a live worker's heartbeat reaches the other hosts within
-`directory.SILENCE` intervals. No clocks are compared: a worker waits by its own clock for another's counter to move.
+Ownership is decided by a kernel lock and, on disks that do not share locks between hosts, by the heartbeat. The
+heartbeat relies on two assumptions: hosts have different names, and a live worker's heartbeat reaches the other hosts
+within `directory.SILENCE` intervals. Clocks are not compared: a worker watches, by its own clock, whether the other's
+counter changes.
 
-Where they do not hold (a process stopped for long, a host out of reach) an owner that lives loses its run. It may not
-know for any length of time, so the disk stops it: all that an owner writes is prepared in `writers/<its number>/` and
-renamed into its place. The next owner removes that folder before it reads anything; renaming fails from then on.
-`mkdir` of the next number, which can succeed only once, decides between two that take over at the same moment.
+If the second assumption fails (a process suspended for long, an unreachable host), a live owner loses its run and may
+not notice for any length of time. It is therefore fenced off by the file system: an owner prepares every file in
+`writers/<its number>/` and renames it into place. The next owner removes that folder before it reads anything, so the
+renames of the old owner fail from then on. If two workers take over at the same time, `mkdir` of the next number, which
+can succeed only once, decides between them.
 """
 
 import errno
@@ -26,7 +28,7 @@ from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Attempt, Failure, Result, Status, appended
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
-"""Error codes of a file in a folder that was removed."""
+"""Error codes for a file whose folder was removed."""
 
 
 class OwnedRun:
@@ -43,23 +45,23 @@ class OwnedRun:
         """Replace a file of the run atomically (see `files.write_atomically`).
 
         Raises:
-            LostRunError: Another worker has taken the run over. The disk itself refuses then: the temporary file is in
-                a folder that the new owner has removed, however much later this process continues.
+            LostRunError: Another worker has taken over the run. The write then fails however late it comes, because the
+                new owner has removed the folder of the temporary file.
         """
         try:
             write_atomically(path, write, durable=durable, staging=self._staging)
         except OSError as error:
             if error.errno not in GONE:
                 raise
-            raise LostRunError(f"run {self.directory.id}: was taken over by another worker, or set aside") from error
+            raise LostRunError(f"run {self.directory.id}: was taken over by another worker, or moved away") from error
 
     def write_environment(self, environment: dict[str, Any]) -> None:
-        """Record what the run is made with."""
+        """Record the software and hardware that train the run."""
         self._write_json("environment.json", environment)
 
     def write_status(self, status: Status) -> None:
         """Replace the heartbeat."""
-        # Not worth a flush of the disk: it is replaced at once, and void after a crash.
+        # Not synced to disk: it is replaced soon, and meaningless after a crash.
         self._write_json("status.json", status.model_dump(mode="json"), durable=False)
 
     def write_attempt(self, attempt: Attempt) -> None:
@@ -73,7 +75,7 @@ class OwnedRun:
         self._write_json("failure.json", failure.model_dump(mode="json"))
 
     def write_result(self, result: Result) -> None:
-        """Write the result: from now on the run is done."""
+        """Write the result, which makes the run done."""
         self._write_json("result.json", result.model_dump(mode="json"))
 
     def _write_json(self, name: str, data: Any, *, durable: bool = True) -> None:
@@ -83,14 +85,14 @@ class OwnedRun:
 
 @contextmanager
 def acquire(directory: RunDirectory, patience: float = 0.0) -> Iterator[OwnedRun]:
-    """Own the run: no other process works on it while the context lasts, and no earlier owner can write any more.
+    """Acquire the run: within the context no other process works on it, and earlier owners can no longer write.
 
     Args:
         directory: The run.
-        patience: Seconds to wait for an owner who may be about to end.
+        patience: Seconds to wait for a current owner that may be about to finish.
 
     Raises:
-        RunLockedError: Another process owns it.
+        RunLockedError: Another process owns the run.
     """
     with exclusive(directory, patience):
         status = directory.status()
@@ -100,7 +102,7 @@ def acquire(directory: RunDirectory, patience: float = 0.0) -> Iterator[OwnedRun
 
 
 def _claim(directory: RunDirectory) -> Path:
-    """Become the next owner and stop the earlier ones; the last number stays, so that none is used twice."""
+    """Become the next owner and fence off earlier ones; the latest number is kept, so no number is used twice."""
     writers = directory.folder / "writers"
     writers.mkdir(exist_ok=True)
     earlier = [int(folder.name) for folder in writers.iterdir()]
@@ -108,14 +110,14 @@ def _claim(directory: RunDirectory) -> Path:
     try:
         claim.mkdir()
     except FileExistsError as error:
-        raise RunLockedError(f"run {directory.id}: another worker took it over at this moment") from error
+        raise RunLockedError(f"run {directory.id}: another worker took it over at the same time") from error
     for number in earlier:
         _remove(writers / str(number))
     return claim
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder although its owner may still be writing into it."""
+    """Remove a folder even while its owner may be writing to it."""
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -124,7 +126,11 @@ def _remove(folder: Path) -> None:
 
 
 def _await_silence(directory: RunDirectory, before: Status) -> None:
-    """Give the owner on another host the time of a few heartbeats to show that it lives."""
+    """Wait a few heartbeats to see whether the owner on another host is alive.
+
+    Raises:
+        RunLockedError: It is alive.
+    """
     deadline = time.monotonic() + SILENCE * before.interval
     while time.monotonic() < deadline:
         time.sleep(before.interval / 4)
@@ -134,5 +140,5 @@ def _await_silence(directory: RunDirectory, before: Status) -> None:
         if (now.token, now.beat) != (before.token, before.beat):
             raise RunLockedError(
                 f"run {directory.id}: process {now.process} on {now.host} is working on it "
-                "(this disk does not carry locks from one host to another)"
+                "(this disk does not share locks between hosts)"
             )

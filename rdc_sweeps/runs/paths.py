@@ -1,29 +1,29 @@
-"""What is where in the directory of a run.
+"""Layout of a run's directory.
 
 runs/<id>/spec.yaml          the resolved spec
-          origin.json        the table and row that asked for it first
+          origin.json        the table and row that first requested it
           environment.json   packages, device, host, commit, threads
           events.jsonl       the event log: a line per step and per epoch
-          panels/            pictures of predictions after each epoch
+          panels/            images of predictions after each epoch
           checkpoints/       the last checkpoint, replaced after every epoch and when the run is stopped
           status.json        heartbeat: owner, time, progress, device, Slurm job
-          attempts.jsonl     a line whenever a worker started or ended in order
-          stopped.json       it was cancelled or pruned
+          attempts.jsonl     a line for each start and each orderly end of a worker
+          stopped.json       why it was cancelled or pruned
           failure.json       why it failed, with the traceback
           result.json        written last: a run without it is not done
           lock               locked by the owner's process
-          writers/           unfinished files of the owner, in a folder of its own
-          log.txt            what its workers printed
-          wandb/             what W&B and the uploader keep
+          writers/           temporary files of the owner
+          log.txt            output of its workers
+          wandb/             files of W&B and the uploader
 """
 
 from pathlib import Path
 
 
 class RunPaths:
-    """The paths of a run; nothing is created before it is needed.
+    """The paths of a run's files.
 
-    Lazy: building these paths for 10,000 runs dominates planning.
+    They are properties because building all of them for 10,000 runs would dominate planning.
 
     Attributes:
         root: The runs folder.
@@ -42,7 +42,7 @@ class RunPaths:
 
     @property
     def environment(self) -> Path:
-        """What the run was made with."""
+        """The software and hardware that trained the run."""
         return self.folder / "environment.json"
 
     @property
@@ -57,15 +57,15 @@ class RunPaths:
 
     @property
     def lock(self) -> Path:
-        """The file that the owner's process has locked."""
+        """The file locked by the owner's process."""
         return self.folder / "lock"
 
     @property
     def log(self) -> Path:
-        """What the workers printed."""
+        """The output of the workers."""
         return self.folder / "log.txt"
 
     @property
     def wandb(self) -> Path:
-        """What W&B and the uploader keep of the run."""
+        """The files of W&B and the uploader."""
         return self.folder / "wandb"

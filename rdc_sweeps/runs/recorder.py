@@ -16,7 +16,7 @@ from rdc_sweeps.runs.records import Status
 from rdc_sweeps.runs.states import WorkerEnd
 
 if TYPE_CHECKING:
-    # What only annotations name is not worth NumPy, where the command line imports this.
+    # Only annotations need these, and importing NumPy would slow down the command line.
     import numpy as np
     from numpy.typing import NDArray
 
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Writes the event log (see `runs.events`), the panels and the heartbeat. Creating it takes the run over.
+    """Writes the event log (see `runs.events`), the panels and the heartbeat; the first heartbeat on creation.
 
     Args:
         run: The run.
-        interval: Seconds between the heartbeats that the caller gives by `beat`.
+        interval: Seconds between the caller's calls of `beat`.
         device: Name of the GPU, or `cpu`.
     """
 
@@ -42,22 +42,22 @@ class Recorder:
         self._unwritten = b""
         self._sequence = 0
         self._ended = False
-        # Heartbeats come from a thread of their own.
+        # Heartbeats are sent from a separate thread.
         self._mutex = threading.Lock()
         self._beaten = time.monotonic()
         run.write_status(self.status)
 
     def beat(self, **changes: object) -> None:
-        """Write the heartbeat with these changes, and bring the lines so far to disk.
+        """Write the heartbeat with these changes, and write pending events to disk.
 
         Raises:
-            LostRunError: Another worker has taken the run over; nothing is written.
+            LostRunError: Another worker has taken over the run; nothing is written.
         """
         with self._mutex:
             self._beaten = time.monotonic()
             last = self.directory.status()
             if last is None or last.token != self.status.token:
-                by = f"process {last.process} on {last.host}" if last else "somebody who removed its records"
+                by = f"process {last.process} on {last.host}" if last else "a process that removed its records"
                 raise LostRunError(f"run {self.directory.id}: was taken over by {by}")
             self._flush()
             now = {**changes, "time": time.time(), "beat": self.status.beat + 1}
@@ -65,29 +65,29 @@ class Recorder:
             self.run.write_status(self.status)
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
-        """Drop the events of steps that a killed process took after its last checkpoint, and begin to count.
+        """Truncate the log to the events before `step`, dropping those of a killed worker since its last checkpoint.
 
         Raises:
-            EventLogError: An event of a step before that is damaged or missing.
+            EventLogError: An event before `step` is damaged or missing.
         """
         self._first_step, self._began = step, time.monotonic()
         kept = verified_lines(self.directory.events, step, steps_per_epoch)
         self._sequence = len(kept)
-        # A file of its own in any case: an earlier owner who goes on one day has the old one open.
+        # Always a new file: an earlier owner that was suspended may still have the old one open.
         self.run.write(self.directory.events, lambda file: self._continue_in(file, b"".join(kept)))
         self.beat(state="training", epochs=epochs, step=step, steps=epochs * steps_per_epoch)
 
     def _continue_in(self, file: IO[bytes], content: bytes) -> None:
         file.write(content)
         file.flush()
-        # It stays open over its renaming: opened by its name afterwards, it might be a later owner's.
+        # Keep it open across the rename: reopened by name, it could be the file of a later owner.
         self._file = os.fdopen(os.dup(file.fileno()), "wb", buffering=0)
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
-        """Log a step; the next heartbeat brings it to disk.
+        """Log a step; the next heartbeat writes it to disk.
 
         Raises:
-            LostRunError: Another worker has taken the run over.
+            LostRunError: Another worker has taken over the run.
         """
         self.keep_in_touch()
         taken = step + 1 - self._first_step
@@ -99,24 +99,24 @@ class Recorder:
             self.status = self.status.model_copy(update=news)
 
     def evaluated(self, record: "EpochRecord", step: int, panels: "Sequence[Panel]") -> None:
-        """Log an epoch, after its panels are files, and beat.
+        """Save the panels of an epoch, log the epoch, and send a heartbeat.
 
         Raises:
-            LostRunError: Another worker has taken the run over.
+            LostRunError: Another worker has taken over the run.
         """
         files = {title: self._save(f"{step:08d}-{n}", title, image) for n, (title, image) in enumerate(panels)}
         with self._mutex:
             if files:
                 self._log("panels", step, epoch=record.epoch, panels=files)
-            # Last, so that a log with the epoch has all of it.
+            # Last, so that a log with the epoch's record has everything of that epoch.
             self._log("epoch", step, epoch=record.epoch, record=record.model_dump())
         self.beat(epoch=record.epoch + 1, step=step + 1, metrics=record.test)
 
     def ended(self, state: WorkerEnd) -> None:
-        """Log how this worker ended, once and only if it trained, and beat.
+        """Log how this worker ended, once and only if it trained, and send a heartbeat.
 
         Raises:
-            LostRunError: Another worker has taken the run over.
+            LostRunError: Another worker has taken over the run.
         """
         with self._mutex:
             if self._file is not None and not self._ended:
@@ -125,24 +125,24 @@ class Recorder:
         self.beat(state=state)
 
     def keep_in_touch(self) -> None:
-        """Give the heartbeat if it is overdue: this process may have been stopped, and have lost its run meanwhile.
+        """Send the heartbeat if it is overdue: this process may have been suspended and lost its run meanwhile.
 
         Raises:
-            LostRunError: It has.
+            LostRunError: Another worker has taken over the run.
         """
         if time.monotonic() - self._beaten <= 2 * self.status.interval:
             return
         try:
             self.beat()
         except OSError as error:
-            # The disk may be back at the next beat, and until then nothing can be written.
+            # The disk may be back by the next heartbeat; until then nothing can be written.
             log.warning("heartbeat: %s", error)
 
     def write_checkpoint(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
-        """Replace a checkpoint, after the events of all steps before it have come to disk.
+        """Replace a checkpoint, after syncing the events of all earlier steps to disk.
 
         Raises:
-            LostRunError: Another worker has taken the run over.
+            LostRunError: Another worker has taken over the run.
         """
         self.beat()
         with self._mutex:
@@ -152,21 +152,21 @@ class Recorder:
         self.run.write(path, write)
 
     def close(self) -> None:
-        """Close the log. Events since the last heartbeat are dropped: an owner's end is a heartbeat."""
+        """Close the log. Events since the last heartbeat are dropped; `ended` sends the final heartbeat."""
         with self._mutex:
             if self._file is not None:
                 self._file.close()
                 self._file = None
 
     def _save(self, number: str, title: str, image: "NDArray[np.uint8]") -> str:
-        """Write a panel, and return its file relative to the run's folder."""
+        """Write a panel as PNG and return its path relative to the run's folder."""
         from PIL import Image
 
         name = f"panels/{number}-{re.sub(r'[^A-Za-z0-9.-]+', '-', title)}.png"
         path = self.directory.folder / name
         path.parent.mkdir(exist_ok=True)
         picture = Image.fromarray(image)
-        # Drawn again by whoever resumes from before it.
+        # Not synced to disk: a run resumed from before this epoch draws it again.
         self.run.write(path, lambda file: picture.save(file, format="PNG"), durable=False)
         return name
 
@@ -175,6 +175,6 @@ class Recorder:
         self._sequence += 1
 
     def _flush(self) -> None:
-        # Most often all of it at once. What a full disk did not take is tried again at the next heartbeat.
+        # Usually a single write. Whatever a full disk rejects is retried at the next heartbeat.
         while self._file is not None and self._unwritten:
             self._unwritten = self._unwritten[self._file.write(self._unwritten) :]

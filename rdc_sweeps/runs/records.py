@@ -15,13 +15,13 @@ from rdc_sweeps.runs.states import ACTIVE_STATES, AttemptEnd, StopReason, Worker
 
 
 class Record(BaseModel):
-    """Base of the records."""
+    """Base class of the records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Status(Record):
-    """A heartbeat: who works on the run, and how far it is."""
+    """A heartbeat: which process works on the run, and its progress."""
 
     state: WorkerState
     host: str
@@ -29,19 +29,19 @@ class Status(Record):
     time: float
     """Seconds since 1970 on the owner's clock."""
     token: str = ""
-    """Drawn anew by every worker: who owns the run is who wrote last."""
+    """Random for each worker; the run belongs to the worker that wrote last."""
     beat: int = 0
-    """Counts this worker's heartbeats; a reader with another clock sees by it that the owner lives."""
+    """Number of this worker's heartbeats; shows without comparing clocks that the owner is alive."""
     interval: float = 1.0
     """Seconds between heartbeats."""
     job: str | None = None
-    """The Slurm job, `123` or `123_4`."""
+    """The Slurm job: `123` or `123_4`."""
     device: str = ""
     """Name of the GPU, or `cpu`."""
     epoch: int = 0
     epochs: int = 0
     step: int = 0
-    """Steps taken over the whole training."""
+    """Steps completed over the whole training."""
     steps: int = 0
     """Steps of the whole training."""
     rate: float | None = None
@@ -66,7 +66,7 @@ class Status(Record):
 
     @property
     def live(self) -> bool:
-        """Whether its writer meant to continue."""
+        """Whether the worker was starting or training when it wrote this."""
         return self.state in ACTIVE_STATES
 
 
@@ -77,7 +77,7 @@ def slurm_job(environ: Mapping[str, str] = os.environ) -> str | None:
 
 
 class Origin(Record):
-    """The table and row that asked for a run first, or the study and its trial."""
+    """The table and row, or the study and trial, that first requested a run."""
 
     table: str
     row: str
@@ -87,22 +87,22 @@ class Origin(Record):
 
 
 class Stopped(Record):
-    """A request to end the run before its end."""
+    """A request to stop the run early."""
 
     reason: StopReason
     detail: str
-    """One line: by whom or why."""
+    """Who stopped it or why, in one line."""
     time: float
     host: str
 
     @classmethod
     def now(cls, reason: StopReason, detail: str) -> Self:
-        """The record of the calling process, now."""
+        """A record by the calling process, now."""
         return cls(reason=reason, detail=detail, time=time.time(), host=socket.gethostname())
 
 
 class Attempt(Record):
-    """A line of the history of a run's workers: one started, or ended in order."""
+    """An entry in the history of a run's workers: a start or an orderly end."""
 
     event: Literal["start", "end"]
     time: float
@@ -110,9 +110,9 @@ class Attempt(Record):
     process: int
     job: str | None = None
     progress: int | None = None
-    """What tells the run's checkpoint from others; None while there is none."""
+    """Identifies the run's checkpoint (see `RunDirectory.progress`); None without one."""
     state: AttemptEnd | None = None
-    """How it ended."""
+    """How the worker ended."""
     cause: str | None = None
     """The error that ended it, in one line."""
 
@@ -125,7 +125,7 @@ class Attempt(Record):
         state: AttemptEnd | None = None,
         cause: str | None = None,
     ) -> Self:
-        """The line of the calling process, now."""
+        """An entry for the calling process, now."""
         return cls(
             event=event,
             time=time.time(),
@@ -139,12 +139,12 @@ class Attempt(Record):
 
 
 def appended(path: Path, attempt: Attempt) -> bytes:
-    """The content of a history of workers with one more line."""
+    """The content of an attempts file with one more line."""
     try:
         earlier = path.read_bytes()
     except FileNotFoundError:
         earlier = b""
-    # Half a line of a killed process would spoil the next.
+    # Drop the incomplete line of a killed process; it would corrupt the next.
     return earlier[: earlier.rfind(b"\n") + 1] + attempt.model_dump_json(exclude_none=True).encode() + b"\n"
 
 
@@ -159,7 +159,7 @@ class Failure(Record):
 
 
 class Selected(Record):
-    """Test metrics of the epoch that a rule chose."""
+    """Test metrics of the epoch chosen by a selection rule."""
 
     epoch: int
     metrics: MetricValues
@@ -167,18 +167,18 @@ class Selected(Record):
 
 
 class Result(Record):
-    """What a finished run measured."""
+    """The results of a finished run."""
 
     run: str
     selected: Mapping[str, Selected | None]
-    """By selection rule; None where the rule has nothing to select by."""
+    """By selection rule; None if the data needed by the rule are missing."""
     epochs: int
     images: int
-    """Training images."""
+    """Number of training images."""
     parameters: int
-    """Parameters of the network (the mapping network is not part of it)."""
+    """Number of parameters of the network, without the mapping network."""
     seconds: float
-    """Training and evaluation, summed over all processes that worked on the run."""
+    """Time of training and evaluation, summed over all workers of the run."""
     device: str
     history: Sequence[dict[str, object]] = ()
     """Every epoch's losses, test and validation metrics."""

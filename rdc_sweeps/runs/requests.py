@@ -1,4 +1,4 @@
-"""What is asked of a run by others than its owner: to be trained, to stop, to be tried again, to be set aside."""
+"""Requests to a run from outside its owner: train, stop, retry, move away."""
 
 import shutil
 import time
@@ -13,12 +13,12 @@ from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Attempt, Failure, Origin, Stopped, appended
 from rdc_sweeps.specs.run import RunSpec
 
-# Safe, too, and written in C; not every PyYAML has it.
+# The faster C version of the safe dumper; not every build of PyYAML has it.
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) -> None:
-    """Record the spec of a run, which a worker needs, and who asks for it: the first to ask stays."""
+    """Write a run's spec, which workers need, and its origin unless one is recorded already."""
     encoded = yaml.dump(spec.model_dump(mode="json"), Dumper=_Dumper, sort_keys=False).encode()
     try:
         known = run.spec.read_bytes() == encoded
@@ -31,7 +31,7 @@ def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) 
 
 
 def request_stop(run: RunDirectory, stopped: Stopped) -> None:
-    """End a run on purpose: its worker stops at the next heartbeat, and none starts."""
+    """Stop a run on purpose: its worker stops at the next heartbeat, and no other starts."""
     write_json(run.folder / "stopped.json", stopped.model_dump(mode="json"))
 
 
@@ -41,7 +41,7 @@ def withdraw_stop(run: RunDirectory) -> None:
 
 
 def forget_failure(run: RunDirectory) -> None:
-    """Let a failed run be tried again; it continues from its checkpoint, and earlier deaths do not count."""
+    """Let a failed run be retried from its checkpoint; earlier deaths of workers no longer count."""
     if (run.folder / "failure.json").exists():
         path = run.folder / "attempts.jsonl"
         content = appended(path, Attempt.now("end", state="forgotten"))
@@ -50,15 +50,15 @@ def forget_failure(run: RunDirectory) -> None:
 
 
 def restore_failure(run: RunDirectory, failure: Failure) -> None:
-    """Undo `forget_failure`: nobody tries the run again after all."""
+    """Undo `forget_failure`, if the run is not retried after all."""
     write_json(run.folder / "failure.json", failure.model_dump(mode="json"))
 
 
 def set_aside(run: RunDirectory) -> Path | None:
-    """Move the directory away, so that the run starts anew; nothing is deleted.
+    """Move the directory away, so that the run starts from scratch; nothing is deleted.
 
     Returns:
-        Where it is now; None if there was nothing.
+        The new location; None if there was no directory.
 
     Raises:
         RunLockedError: Another process is working on it.

@@ -1,38 +1,38 @@
-"""The states of runs, of their workers and of trials, and the exit codes of workers: each vocabulary once."""
+"""The states of runs, workers and trials, and the exit codes of workers."""
 
 import os
 from enum import IntEnum
 from typing import Literal
 
 RunState = Literal["planned", "running", "preempted", "cancelled", "pruned", "failed", "done"]
-"""What the directory of a run says of it."""
+"""The state of a run according to its directory."""
 
 ShownState = RunState | Literal["queued"]
-"""What is shown of a run: one that waits for its executor is queued."""
+"""The displayed state of a run: `queued` if it is waiting for its executor."""
 
 TERMINAL_STATES: frozenset[ShownState] = frozenset({"done", "failed", "cancelled", "pruned"})
-"""Terminal states: without a new command, nothing will change them."""
+"""Terminal states; only a new command can change them."""
 
 STARTABLE_STATES: frozenset[ShownState] = frozenset({"planned", "preempted"})
 """States of runs that a worker may start or resume."""
 
 StopReason = Literal["cancelled", "pruned"]
-"""Why a run was ended on purpose, before its end; also its state from then on."""
+"""Why a run was stopped on purpose; also its state from then on."""
 
 WorkerEnd = Literal["done", "failed", "preempted"]
-"""How a worker ended that ended in order; `preempted` leaves a run that can be resumed."""
+"""How a worker ended, if orderly; a `preempted` run can be resumed."""
 
 WorkerState = Literal["starting", "training"] | WorkerEnd
-"""What a worker reports of itself in its heartbeat."""
+"""The state that a worker reports in its heartbeat."""
 
 ACTIVE_STATES: frozenset[WorkerState] = frozenset({"starting", "training"})
-"""States of a worker that means to continue."""
+"""States of a worker that has not ended."""
 
 AttemptEnd = WorkerEnd | Literal["retry", "forgotten"]
 """How an attempt ended. `retry`: an error that is not the run's fault. `forgotten`: earlier deaths no longer count."""
 
 TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
-"""States of a trial (Optuna's `TrialState` has fewer); an interrupted one waits for a worker to resume it."""
+"""States of a trial (Optuna's `TrialState` has fewer); an `interrupted` trial is waiting for a worker to resume it."""
 
 
 class WorkerExit(IntEnum):

@@ -1,1 +1,1 @@
-"""Weights & Biases: modes, the journal of a run, its upload."""
+"""Weights & Biases: modes, and the upload of a run's event log."""

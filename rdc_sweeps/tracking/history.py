@@ -1,4 +1,4 @@
-"""The W&B history of a run: its event log as one row for each step."""
+"""The W&B history of a run: its event log as one row per step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,26 +9,26 @@ from rdc_sweeps.runs.states import WorkerEnd
 
 @dataclass
 class HistoryRow:
-    """Everything that was logged at one step; W&B stores it as one line of history."""
+    """Everything logged at one step; W&B stores it as one line of history."""
 
     step: int
     values: dict[str, float] = field(default_factory=dict)
     panels: dict[str, str] = field(default_factory=dict)
-    """Picture files, relative to the run's folder, by title."""
+    """Image files, relative to the run's folder, by title."""
     epoch_keys: frozenset[str] = frozenset()
-    """Keys of `values` that belong on an epoch axis."""
+    """Keys of `values` to plot over epochs."""
 
 
 class History:
     """Collects events into rows.
 
-    A row is complete once an event of a later step has come, or the run is done: until then a resumed run may still
-    add to it, and W&B takes each step only once.
+    A row is complete once an event of a later step has arrived, or the run is done: until then a resumed run may still
+    add to it, and W&B accepts each step only once.
 
     Attributes:
-        pending: The row that is not complete.
-        ended: How the worker ended that wrote the log: done, failed or preempted; None while it works, or if it died.
-        events: How many events were added.
+        pending: The row that is not yet complete.
+        ended: How the log's last worker ended: done, failed or preempted; None if it is still working, or died.
+        events: Number of events added.
     """
 
     def __init__(self) -> None:
@@ -37,11 +37,11 @@ class History:
         self.events = 0
 
     def add(self, event: Event) -> HistoryRow | None:
-        """Add one event and return the row that it completes, if it does."""
+        """Add one event and return the row that it completes, if any."""
         self.events = event["sequence"] + 1
         self.ended = event["state"] if event["kind"] == "end" else None
         if event["kind"] == "end" or (self.pending is not None and event["step"] < self.pending.step):
-            # An earlier step: a resumed run has cut its log while it was being read.
+            # An earlier step: a resumed run truncated its log while it was being read.
             return None
         complete = None
         if self.pending is None or event["step"] > self.pending.step:
@@ -61,7 +61,7 @@ class History:
 
 
 def epoch_values(record: dict[str, Any]) -> dict[str, float]:
-    """W&B's names and values of an epoch's record: `train/...` losses, `test/...` and `validation/...` metrics."""
+    """An epoch's record under its W&B names: `train/...` losses, `test/...` and `validation/...` metrics."""
     splits = {"train": record["losses"], "test": record["test"], "validation": record["validation"] or {}}
     return {
         f"{split}/{name}": value

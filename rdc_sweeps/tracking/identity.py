@@ -1,4 +1,4 @@
-"""What names a run at W&B, kept in its folder so that a later session or `sync` finds the same run."""
+"""The identity of a run at W&B, stored in its folder so that a later session or `sync` finds the same run."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ FILE = "identity.json"
 
 @dataclass(frozen=True)
 class Identity:
-    """A W&B run: `run_id` is the content hash of its spec, `group` its table, `job_type` its row."""
+    """Identifies a W&B run: `run_id` is the content hash of its spec, `group` its table, `job_type` its row."""
 
     run_id: str
     project: str
@@ -30,7 +30,7 @@ class Identity:
 
     @classmethod
     def of(cls, run: RunDirectory, spec: RunSpec, settings: Settings) -> Self:
-        """The identity of a run: its id is the W&B id, its table or study the group, its row the job type."""
+        """The identity of a run: the W&B id is its run id, the group its table or study, the job type its row."""
         origin = run.origin()
         table, row, profile = (origin.table, origin.row, origin.profile) if origin else ("none", "none", "none")
         study = origin.study if origin else None
@@ -55,7 +55,7 @@ class Identity:
         """Read it from the W&B folder of a run.
 
         Raises:
-            UsageError: The folder holds no tracked run.
+            UsageError: The folder does not contain a tracked run.
         """
         path = folder / FILE
         try:

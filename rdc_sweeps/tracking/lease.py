@@ -1,6 +1,6 @@
-"""The right to send a run to W&B, which one session at a time has, on whichever host.
+"""The exclusive right to send a run to W&B, held by one session at a time over all hosts.
 
-A kernel lock decides, and on disks that do not carry locks between hosts a stamp that the holder renews.
+It is a kernel lock and, for disks that do not share locks between hosts, a stamp file that the holder renews.
 """
 
 import json
@@ -19,7 +19,7 @@ LOCK, STAMP = "lock", "holder.json"
 
 RENEWAL_SECONDS = 5.0
 SILENCE_SECONDS = 30.0
-"""A stamp of another host that is older than this is of a process that is gone."""
+"""A stamp from another host that is older than this belongs to a dead process."""
 
 
 @contextmanager
@@ -56,8 +56,8 @@ def lease(folder: Path, patience: float = 0.0) -> Iterator[None]:
 
 
 def _is_held_elsewhere(folder: Path) -> bool:
-    """Whether another host renewed the stamp lately. Of this host, the lock has told already."""
-    # Both times are the disk's, for hosts may have other clocks.
+    """Whether another host renewed the stamp recently. This host is covered by the lock."""
+    # Both times come from the disk's clock, since the clocks of hosts may differ.
     os.utime(folder / LOCK)
     now = (folder / LOCK).stat().st_mtime
     try:
@@ -71,10 +71,10 @@ def _is_held_elsewhere(folder: Path) -> bool:
 def _renew(folder: Path, released: threading.Event) -> None:
     while not released.wait(RENEWAL_SECONDS):
         try:
-            # Without creating it: what was released stays released.
+            # This does not create the file: a released lease stays released.
             os.utime(folder / STAMP)
         except OSError:
-            # Gone or out of reach; the lock still holds on this host.
+            # The stamp is gone or unreachable; the lock still protects this host.
             continue
 
 

@@ -24,10 +24,10 @@ _FORMER = {"dryrun": "offline", "run": "online"}
 def resolve_mode(requested: str | None, environ: Mapping[str, str] = os.environ) -> Mode:
     """The mode: `requested`, else `RDC_SWEEP_WANDB`, else `WANDB_MODE`, else online with a key and offline without.
 
-    Nothing is asked and no connection is made.
+    It never prompts and makes no connection.
 
     Raises:
-        UsageError: A value that is none of the modes.
+        UsageError: A value is not a valid mode.
     """
     sources = [("--wandb", requested), *((name, environ.get(name)) for name in VARIABLES)]
     for source, value in sources:

@@ -1,4 +1,4 @@
-"""One W&B session of a run: what it is given, and what the server has already."""
+"""One W&B session of a run: sends rows, and tracks what the server already has."""
 
 import json
 import os
@@ -23,17 +23,17 @@ SERVER = "server.json"
 
 @dataclass(frozen=True)
 class Server:
-    """What is known of the server: it has every row before step `rows` and every picture before step `pictures`.
+    """What the server is known to have: every row before step `rows` and every image before step `pictures`.
 
-    Rows and pictures travel separately, so a killed session may leave a row there whose pictures are missing.
+    Rows and images are uploaded separately, so a killed session may leave a row whose images are missing.
     """
 
     rows: int = 0
     pictures: int = 0
     events: int = 0
-    """Events of the log that it was given."""
+    """Number of events of the log that were sent."""
     ended: bool = False
-    """Whether it knows how the run ended."""
+    """Whether the server knows how the run ended."""
 
     def save(self, folder: Path) -> None:
         """Write it to the W&B folder of a run."""
@@ -41,7 +41,7 @@ class Server:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read it; nothing is known if it was never written."""
+        """Read it; if it was never written, assume the server has nothing."""
         try:
             return cls(**json.loads((folder / SERVER).read_text()))
         except (OSError, ValueError, TypeError):
@@ -49,16 +49,16 @@ class Server:
 
 
 class Session:
-    """One W&B run object and what it has been given.
+    """A W&B run object, and what has been sent to it.
 
     Args:
         run: The run.
-        identity: What it is called at W&B.
+        identity: Its identity at W&B.
         mode: online or offline.
-        init_timeout: Seconds that `wandb.init` may take.
-        finish_timeout: Seconds that the last upload may take.
-        trainer: Process whose use of the machine W&B records; None if the training is not on this machine.
-        partial: The run goes on elsewhere: this session leaves it open, and its offline session alone.
+        init_timeout: Timeout of `wandb.init` in seconds.
+        finish_timeout: Timeout of the final upload in seconds.
+        trainer: Process whose resource usage W&B records; None if the run is not training on this machine.
+        partial: The run continues elsewhere: leave it open at W&B, and keep its offline session.
     """
 
     def __init__(
@@ -79,26 +79,26 @@ class Session:
             root_dir=str(run.folder),
             use_dot_wandb=False,
             console="off",
-            # Otherwise it asks for the name of the user first, and waits 10 s for that during an outage.
+            # Otherwise it first requests the user's name, which takes 10 s during an outage.
             quiet=True,
             init_timeout=init_timeout,
             finish_timeout=finish_timeout,
             finish_timeout_raises=True,
             allow_val_change=True,
-            # The user's code, repository and package list are theirs: the run directory has what is needed.
+            # The user's code, repository and package list stay private: the run directory has what is needed.
             save_code=False,
             disable_code=True,
             disable_git=True,
             disable_job_creation=True,
             x_save_requirements=False,
-            # The machine that sends later is not the one that trained.
+            # The machine that sends a run later is not the one that trained it.
             x_disable_stats=trainer is None,
             x_disable_machine_info=trainer is None,
             x_stats_pid=trainer or os.getpid(),
             x_update_finish_state=not partial,
-            # What a killed process leaves behind should be complete up to the last second.
+            # The files of a killed process should be complete up to the last second.
             x_transaction_log_flush_interval=1.0,
-            # By default a stop button would interrupt this process, not the training.
+            # By default the stop button would interrupt this process, not the training.
             stop_fn=lambda: print("W&B asked to stop the run: ignored", file=sys.stderr),
         )
         earlier = _session_folders(run.wandb)
@@ -122,38 +122,39 @@ class Session:
         if self._online:
             self._server = replace(self._server, rows=self._run.starting_step)
         elif any(any(session.glob("*.wandb.synced")) for session in earlier):
-            # Somebody ran `wandb sync` on what an earlier offline session had written.
+            # Somebody ran `wandb sync` on an earlier offline session.
             steps = (event["step"] for event in read_events(run.events))
             self._server = replace(self._server, rows=max(steps, default=0))
         self._server.save(run.wandb)
-        # This session holds all that they do. Left here, `wandb sync` would append them a second time. But while a run
-        # is tracked offline on its node, somebody may be sending it online from elsewhere; neither touches the other's.
+        # Remove earlier sessions: this one has everything they have, and `wandb sync` would append their data a second
+        # time. But while a run is tracked offline on its node, another process may be sending it online from elsewhere;
+        # neither removes the other's session.
         for old in earlier:
             if not partial if old.name.startswith("offline-") else self._online:
                 shutil.rmtree(old, ignore_errors=True)
 
     def send(self, row: HistoryRow) -> None:
-        """Log a row, or as much of it as the server may lack."""
+        """Log a row, or only the part of it that the server may lack."""
         for key in row.epoch_keys - self._over_epochs:
             self._run.define_metric(key, step_metric="epoch")
             self._over_epochs.add(key)
         if row.step >= self._server.rows:
             self._run.log({**row.values, **self._images(row)}, step=row.step, commit=True)
         elif self._online and row.step >= self._server.pictures:
-            # The row names these files, whose names follow from key, step and content.
+            # The row already refers to these files: their names are determined by key, step and content.
             for key, image in self._images(row).items():
                 image.bind_to_run(self._run, key, row.step)
 
     def finish(self, pending: HistoryRow | None, state: WorkerEnd, result: Result | None) -> None:
-        """Send what is left and wait for the upload.
+        """Send the rest and wait for the upload.
 
         Args:
-            pending: The last row; of a run that is not done, only the summary shows it.
+            pending: The last row; if the run is not done, it appears only in the summary.
             state: How the run ended.
-            result: Of a done run.
+            result: The result, if the run is done.
 
         Raises:
-            TimeoutError: The server did not take everything in time.
+            TimeoutError: The upload did not finish in time.
         """
         if pending and state == "done":
             self.send(pending)
@@ -169,12 +170,12 @@ class Session:
         """Wait for the upload, and leave the run open at W&B.
 
         Raises:
-            TimeoutError: The server did not take everything in time.
+            TimeoutError: The upload did not finish in time.
         """
         self._run.finish()
 
     def confirm(self, end: int, events: int, *, ended: bool) -> None:
-        """Remember that the server took everything before step `end`, and so many events of the log."""
+        """Record that the server has everything before step `end`, and how many events of the log were sent."""
         if self._online:
             Server(end, end, events, ended).save(self._directory.wandb)
 
@@ -188,7 +189,7 @@ class Session:
 
 
 def _figures(result: Result) -> dict[str, float]:
-    """The test metrics of each rule's epoch, and figures of the run as a whole."""
+    """Summary values: the test metrics of each selection rule's epoch, and figures of the whole run."""
     figures: dict[str, float] = {"seconds": result.seconds, "parameters": result.parameters}
     for rule, selected in result.selected.items():
         if selected is not None:

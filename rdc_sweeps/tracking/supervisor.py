@@ -1,4 +1,4 @@
-"""The uploader process as its parent sees it: started, restarted, waited for, ended."""
+"""Starts, restarts, waits for and stops the uploader process."""
 
 import os
 import subprocess
@@ -16,19 +16,19 @@ from rdc_sweeps.tracking.session import Server
 from rdc_sweeps.tracking.uploader import REASON, Exit
 
 RESTARTS = 3
-"""How often an uploader that died by itself is started again."""
+"""How many times the uploader is started at most, if it keeps crashing."""
 
 LOG = "uploader.log"
 
 
 class Supervisor:
-    """The uploader process of one session, started again or in another mode as its exit code asks for.
+    """The uploader process of one session, restarted or switched to another mode depending on its exit code.
 
     Args:
         run: The run, which this process trains.
         mode: online or offline.
-        init_timeout: Seconds that `wandb.init` may take.
-        finish_timeout: Seconds that the last upload may take.
+        init_timeout: Timeout of `wandb.init` in seconds.
+        finish_timeout: Timeout of the final upload in seconds.
         warn: Receives each warning as a line.
     """
 
@@ -48,7 +48,7 @@ class Supervisor:
         self._process = self._start(mode)
 
     def supervise(self) -> None:
-        """Replace the process if it ended before the run did."""
+        """Restart the process if it ended before the run did."""
         code = self._process.poll()
         if code is None or self._starts > RESTARTS:
             return
@@ -62,9 +62,9 @@ class Supervisor:
             self._process = self._start(self._mode)
 
     def finish(self, seconds: float, *, last_attempt: bool) -> None:
-        """Wait for the process to send what is left, and kill it after so many seconds.
+        """Wait for the process to send the rest, and kill it after `seconds`.
 
-        With `last_attempt`, W&B is tried once more if it was out of reach when the session began.
+        With `last_attempt`, W&B is tried once more if it was unreachable when the session started.
         """
         deadline = time.monotonic() + seconds
         fell_back = self._mode != self._wanted
@@ -77,10 +77,10 @@ class Supervisor:
             self._process = self._start(self._wanted)
             code = self._wait(deadline)
         if code != Exit.COMPLETE or self._mode != self._wanted:
-            self._warn(f"W&B does not have all of the run; {self._remedy()}")
+            self._warn(f"the upload to W&B is incomplete; {self._remedy()}")
 
     def kill(self) -> None:
-        """End the process if it still runs."""
+        """Kill the process if it is still running."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -99,28 +99,28 @@ class Supervisor:
             return None
 
     def _remedy(self) -> str:
-        return f"nothing is lost, send it later: rdc-sweep sync {self._run.id}"
+        return f"nothing is lost; send the rest later with: rdc-sweep sync {self._run.id}"
 
 
 def upload(
     run: RunDirectory, *, in_progress: bool = False, init_timeout: float = 30.0, finish_timeout: float = 300.0
 ) -> None:
-    """Send a tracked run, as far as W&B lacks it. Harmless to repeat.
+    """Send whatever W&B lacks of a tracked run. It is safe to repeat.
 
     Args:
         run: The run.
-        in_progress: A worker trains it: send what there is, and leave it open at W&B.
-        init_timeout: Seconds that `wandb.init` may take.
-        finish_timeout: Seconds that the last upload may take.
+        in_progress: A worker is training it: send what there is, and leave it open at W&B.
+        init_timeout: Timeout of `wandb.init` in seconds.
+        finish_timeout: Timeout of the final upload in seconds.
 
     Raises:
-        UsageError: The run was not tracked, or by an earlier version.
+        UsageError: The run was not tracked, or was tracked by an earlier version.
         RunLockedError: Another process is sending the run, such as the one on the node that trains it.
-        UnavailableError: W&B cannot be reached or did not take everything in time.
+        UnavailableError: W&B cannot be reached, or the upload did not finish in time.
     """
     Identity.load(run.wandb)
     if not run.events.exists() and (run.folder / FORMER_LOG).exists():
-        raise UsageError(f"{run.folder}: was tracked by an earlier version of rdc-sweeps, which alone can send it")
+        raise UsageError(f"{run.folder}: was tracked by an earlier version of rdc-sweeps; use that version to send it")
     options = [f"--init-timeout={init_timeout}", f"--finish-timeout={finish_timeout}"]
     process = _start(run, "online", *options, *(["--partial"] if in_progress else []))
     try:
@@ -134,18 +134,18 @@ def upload(
         raise RunLockedError(_last_reason(run))
     if code != Exit.COMPLETE:
         raise UnavailableError(
-            f"{run.folder}: W&B did not take the run ({_last_reason(run)}); the same command again continues"
+            f"{run.folder}: sending to W&B failed ({_last_reason(run)}); repeat the command to continue"
         )
 
 
 def is_sent(run: RunDirectory, *, in_progress: bool) -> bool:
-    """Whether W&B was given all of the event log, and how the run ended if it did; asks no server."""
+    """Whether the whole event log was sent, including how the run ended if it has; does not contact the server."""
     last, known = last_event(run.events), Server.load(run.wandb)
     return last is not None and known.events == last["sequence"] + 1 and (known.ended or in_progress)
 
 
 def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[bytes]:
-    # The process must find this very package, wherever it was imported from.
+    # The process must import this same package, wherever it was imported from.
     path = [str(Path(rdc_sweeps.__file__).parents[1]), os.environ.get("PYTHONPATH")]
     with (run.wandb / LOG).open("ab") as output:
         return subprocess.Popen(
@@ -159,7 +159,7 @@ def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[byte
 
 
 def _last_reason(run: RunDirectory) -> str:
-    """Why the latest upload failed, as far as it said so."""
+    """The reason that the latest failed upload logged, or where to look."""
     lines = reversed((run.wandb / LOG).read_text(errors="replace").splitlines())
     reason = next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), f"see {run.wandb / LOG}")
     return reason[:300]

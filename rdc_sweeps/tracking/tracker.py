@@ -1,4 +1,4 @@
-"""The observer that has a run's event log carried to W&B, without ever stopping, slowing or failing the run."""
+"""The observer that has a run's event log uploaded to W&B, without ever stopping, slowing or failing the run."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREEMPTED_SECONDS = 10.0
-"""How long a preempted run waits for its upload."""
+"""Seconds that a preempted run waits for its upload."""
 
 GRACE_SECONDS = 10.0
-"""What the uploader gets beyond W&B's own finish timeout before it is killed."""
+"""Seconds beyond W&B's own finish timeout before the uploader is killed."""
 
 
 class Tracker:
-    """Tracks one run: starts the uploader once the log is there, and restarts it if it dies.
+    """Tracks one run: starts the uploader once the log exists, and restarts it if it dies.
 
-    The recorder comes before it among the observers, so that the log holds what the uploader is to send. No call raises
-    for a reason that lies with W&B or its folder: such trouble is a warning, and the run continues.
+    The recorder must come before it in the list of observers, so that events are logged before they are to be sent. No
+    call raises because of W&B or its folder: such errors become warnings, and the run continues.
 
     Args:
         run: The run, which this process trains.
-        identity: What it is called at W&B.
-        mode: online, offline or disabled. Online becomes offline where W&B cannot be used.
+        identity: Its identity at W&B.
+        mode: online, offline or disabled. Online falls back to offline if W&B cannot be used.
         init_timeout: Seconds to wait for W&B before falling back.
-        finish_timeout: Seconds that `finish` waits for the upload of what is left.
+        finish_timeout: Seconds that `finish` waits for the rest of the upload.
         warn: Receives each warning as a line.
     """
 
@@ -66,12 +66,12 @@ class Tracker:
         self._guarded(self._supervise)
 
     def finish(self, state: WorkerEnd) -> None:
-        """Wait for W&B to have everything, at most about `finish_timeout`; the log says how the run ended."""
+        """Wait about `finish_timeout` at most for the upload to finish; how the run ended is read from the log."""
         self._guarded(lambda: self._finish(state))
         self.kill()
 
     def kill(self) -> None:
-        """End the uploader: another process has taken the run over, or nothing is left to send."""
+        """Kill the uploader: another process has taken over the run, or nothing is left to send."""
         if self._uploader is not None:
             self._uploader.kill()
             self._uploader = None
@@ -94,7 +94,7 @@ class Tracker:
         if self._uploader is None:
             return
         if state == "preempted":
-            # The machine is about to be taken away, and the next worker sends what this one could not.
+            # The machine is about to be reclaimed, and the next worker sends the rest.
             self._uploader.finish(min(self._finish_timeout, PREEMPTED_SECONDS), last_attempt=False)
         else:
             self._uploader.finish(self._finish_timeout + GRACE_SECONDS, last_attempt=True)
@@ -103,6 +103,6 @@ class Tracker:
         try:
             act()
         except Exception as error:
-            # Whatever it is (a full disk, a folder that cannot be written), it is not worth the run.
+            # No tracking error (a full disk, an unwritable folder) is worth losing the run.
             self._warn(f"tracking of {self._run.id} stopped: {type(error).__name__}: {error}")
             self.kill()

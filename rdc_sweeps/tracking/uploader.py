@@ -1,12 +1,12 @@
-"""The process that carries a run's event log to W&B: `python -m rdc_sweeps.tracking.uploader RUN_FOLDER online`.
+"""The process that uploads a run's event log to W&B: `python -m rdc_sweeps.tracking.uploader RUN_FOLDER online`.
 
-Training never talks to W&B itself. With `--live` this process follows the log of a training process until that has
-ended; without, it sends what the log holds and ends. With `--partial` the run continues elsewhere, and stays open at
-W&B. Each time the server is asked first which steps it has, and gets only the others, so repeating it is harmless.
-Online, one process at a time sends a run (see `lease`).
+Training never talks to W&B itself. With `--live` this process follows the log of a training process until training
+ends; otherwise it sends the current log and exits. With `--partial` the run continues elsewhere, and stays open at W&B.
+It first asks the server which steps it has and sends only the others, so it is safe to repeat. Online, one process at a
+time sends a run (see `lease`).
 
-It holds one W&B session in one mode. The exit code says how that went, and the process that started it decides what
-comes next.
+Each process runs one W&B session in one mode. It reports the outcome by its exit code, and its parent decides what to
+do next.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.session import Session
 
 REASON = "reason: "
-"""Begins the line of output that says why an upload failed."""
+"""Prefix of the output line that says why an upload failed."""
 
 POLL_SECONDS = 0.5
 
 RESULT_SECONDS = 5.0
-"""How long after the end of its log a run's result may appear."""
+"""Seconds to wait for a run's result after the end of its log."""
 
-# Left over from an enclosing W&B run, agent or sweep, these would turn this session into part of that.
+# `WANDB_*` variables of an enclosing W&B run, agent or sweep, which would make this session part of it.
 FOREIGN = (
     "SERVICE",
     "RUN_ID",
@@ -66,7 +66,7 @@ class Exit(enum.IntEnum):
 
 
 class GuardedStream:
-    """A text stream that keeps keys out of what passes through it and notices when W&B gives up."""
+    """A text stream that redacts API keys and detects when W&B gives up."""
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         self._stream = stream
@@ -74,24 +74,24 @@ class GuardedStream:
         self.gave_up = False
 
     def write(self, text: str) -> int:
-        """Pass text on."""
+        """Write text with keys redacted."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
-        # The library tells this nowhere else; without the line the loss would still be mended by the next upload.
+        # The library reports this nowhere else. If it is missed, the next upload still sends the lost steps.
         self.gave_up |= "Fatal error while uploading data" in text
         return self._stream.write(text)
 
     def flush(self) -> None:
-        """Flush the stream behind."""
+        """Flush the underlying stream."""
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """Never, so that nobody asks anything."""
+        """Always false, so that W&B never prompts."""
         return False
 
 
 def follow(path: Path, *, live: bool) -> Iterator[Event]:
-    """The events of a log; if it is live, also those to come, up to the end of the worker that writes it."""
+    """The events of a log; with `live`, also future ones, until the worker that writes it ends."""
     with EventReader(path) as reader:
         while True:
             for event in reader.read():
@@ -105,12 +105,12 @@ def follow(path: Path, *, live: bool) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class Upload:
-    """What one upload is to do."""
+    """The parameters of one upload."""
 
     run: RunDirectory
     mode: Mode
     trainer: int | None = None
-    """The process whose training is to be followed; None to send what is there."""
+    """The training process to follow; None to send the current log and exit."""
     partial: bool = False
     """The run continues elsewhere."""
     init_timeout: float = 30.0
@@ -126,7 +126,7 @@ def upload(job: Upload) -> Exit:
     os.environ |= {"WANDB_DATA_DIR": str(job.run.wandb / "data"), "WANDB_ERROR_REPORTING": "false"}
     identity = Identity.load(job.run.wandb)
     try:
-        # A live session may wait: the log keeps everything meanwhile.
+        # A live session can wait, since the log keeps everything.
         patience = 0.0 if job.trainer is None else float("inf")
         with lease(job.run.wandb, patience) if job.mode == "online" else nullcontext():
             return _send(job, identity, stream)
@@ -136,7 +136,7 @@ def upload(job: Upload) -> Exit:
 
 
 def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
-    # It may have ended since somebody looked.
+    # The run may have ended since the caller checked.
     partial = job.partial and not _has_ended(job.run)
     try:
         session = Session(
@@ -156,7 +156,7 @@ def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
         if row := history.add(event):
             session.send(row)
     result = _awaited_result(job.run) if history.ended == "done" else None
-    # A worker that died has written no end, and one that died before its result was not done.
+    # A worker that died logged no end; one that died before writing its result was not done.
     state = "failed" if history.ended is None or (history.ended == "done" and result is None) else history.ended
     try:
         if partial:
@@ -178,7 +178,7 @@ def _has_ended(run: RunDirectory) -> bool:
 
 
 def _awaited_result(run: RunDirectory) -> Result | None:
-    """The result of a run, which is written right after the end of its log."""
+    """Wait for the result of a run, which is written right after the end of its log."""
     deadline = time.monotonic() + RESULT_SECONDS
     while (result := run.result()) is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -200,7 +200,7 @@ def main() -> int:
     parser.add_argument("--finish-timeout", type=float, default=300.0, metavar="SECONDS")
     given = parser.parse_args()
     if given.live is not None:
-        # The training process decides what a signal to the whole job means.
+        # The training process handles signals that are sent to the whole job.
         ignore_stop_signals()
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         # A killed run sends nothing more until it is resumed.

@@ -107,10 +107,10 @@ def test_a_line_that_is_missing_is_noticed(missing: int, path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "message"),
     [
-        ([*training(0, 2), *training(3, 8)], "line 3 is of step 3 where 2 belongs"),
-        ([*training(0, 2), *training(1, 8)], "line 3 is of step 1 where 2 belongs"),
-        ([event for event in training() if event.get("epoch") or event["kind"] != "epoch"], "is of epoch 1 where 0"),
-        ([*training(0, 4), {"kind": "end", "step": 4, "state": "failed"}], "line 7 is of step 4 already"),
+        ([*training(0, 2), *training(3, 8)], "line 3 is step 3 instead of 2"),
+        ([*training(0, 2), *training(1, 8)], "line 3 is step 1 instead of 2"),
+        ([event for event in training() if event.get("epoch") or event["kind"] != "epoch"], "is epoch 1 instead of 0"),
+        ([*training(0, 4), {"kind": "end", "step": 4, "state": "failed"}], "line 7 already belongs to step 4"),
     ],
 )
 def test_events_that_were_never_written_are_noticed(events: list[Event], message: str, path: Path) -> None:
@@ -121,7 +121,7 @@ def test_events_that_were_never_written_are_noticed(events: list[Event], message
 
 def test_a_log_of_an_earlier_version_is_named(path: Path) -> None:
     path.with_name("metrics.jsonl").write_text('{"step": 0, "epoch": 0, "values": {"loss": 1.0}}\n')
-    with pytest.raises(EventLogError, match=r"there is no such file \(metrics.jsonl is of an earlier version"):
+    with pytest.raises(EventLogError, match=r"there is no such file \(metrics.jsonl was written by an earlier version"):
         verified_lines(path, 1, STEPS_PER_EPOCH)
     assert verified_lines(path, 0, STEPS_PER_EPOCH) == []
 

@@ -190,9 +190,9 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
     node.train(15, 30)
     node.finish("done")
     (warning,) = warnings
-    assert "W&B does not have all of the run" in warning
+    assert "the upload to W&B is incomplete" in warning
     assert len(backend.runs[RUN].history) < 30
-    with pytest.raises(UnavailableError, match="W&B did not take the run"):
+    with pytest.raises(UnavailableError, match="sending to W&B failed"):
         upload(RunDirectory(tmp_path, RUN), init_timeout=2.0)
 
     backend.fault = Fault.NONE
