@@ -150,7 +150,7 @@ def tune(
         seeds: Seeds of each trial; None: the file's.
         changes: Fields that differ in every trial, as for `load_table`.
         confirm: Train the best configuration with the confirmation seeds once all trials are finished.
-        listener: Is told what happens meanwhile.
+        listener: Receives what happens.
         **settings: See `load_table`.
 
     Returns:

@@ -97,7 +97,7 @@ def build_missing_regions(specs: Iterable[RunSpec], settings: Settings, report: 
 
 
 def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) -> dict[str, BuildReport]:
-    """Build the region maps that submitted runs lack, and leave a file that says that this ended well.
+    """Build the region maps that submitted runs lack, and leave a file that marks success.
 
     Args:
         runs: `runs.txt` of the submission, with a run id per line.

@@ -1,6 +1,6 @@
-"""The life of a run in one process: owned, begun, watched over, ended; whatever happens, its directory says what.
+"""A run in one process, from its acquisition to its end; whatever happens is recorded in its directory.
 
-Imports no torch: what trains is passed in, and a simulation passes something else.
+Imports no torch: the training is a callable, and simulations pass another.
 """
 
 import logging
@@ -21,16 +21,16 @@ from rdc_sweeps.runs.states import WorkerEnd, WorkerExit
 from rdc_sweeps.settings import Settings
 
 PATIENCE = 10.0
-"""Seconds to wait for another owner, who may be about to end or may only have looked."""
+"""Seconds to wait for another owner, which may be about to end."""
 
 STALE_PATIENCE = 600.0
-"""Seconds to wait for an earlier process of the same Slurm job, which nobody else will start again."""
+"""Seconds to wait for an earlier process of the same Slurm job: no other job will start this run."""
 
 Stop = Callable[[], bool]
 Body = Callable[[Recorder, Stop], Result | None]
-"""Trains: records, asks at every step whether to stop; None if it stopped before its end.
+"""Trains a run: reports to the recorder and asks at every step whether to stop. None if it stopped early.
 
-It must leave a checkpoint then, and may raise anything."""
+It must save a checkpoint before it stops, and may raise anything."""
 
 log = logging.getLogger(__name__)
 
@@ -44,15 +44,15 @@ def run_to_end(
     device: str = "cpu",
     ended: Callable[[WorkerEnd], object] = lambda ending: None,
 ) -> WorkerExit:
-    """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
+    """Train a run to its end, or to a resumable state if a signal or `stop` requests that.
 
     Args:
         directory: The run; its spec is there.
         settings: Heartbeat interval, and how many deaths in a row are too many.
-        body: Does the training.
-        stop: Is set by a signal, a cancellation or the caller.
+        body: Trains the run.
+        stop: Set by a signal, a cancellation or the caller.
         device: Name of the device, for the heartbeat.
-        ended: Is called after the end is on disk, while the run is still owned.
+        ended: Called after the end is on disk, while the run is still owned.
 
     Returns:
         The exit code for the process.
@@ -63,7 +63,7 @@ def run_to_end(
             if directory.result() is not None:
                 return WorkerExit.DONE
             if directory.failure() is not None:
-                # Of an earlier process; who wants it tried again forgets the failure first.
+                # Of an earlier process; `forget_failure` lets it be tried again.
                 return WorkerExit.FAILED
             if directory.stopped() is not None:
                 return WorkerExit.STOPPED
@@ -163,7 +163,7 @@ class _Life:
         where = f"on {last.host}" + (f", Slurm job {last.job}" if last.job else "")
         cause = f"its worker died {self.deaths} times in a row before its next checkpoint, last {where}: {how}"
         log.error("%s", cause)
-        self._write_failure(cause, f"{cause}\nWhat the workers said is in {self.directory.log}.\n")
+        self._write_failure(cause, f"{cause}\nThe output of the workers is in {self.directory.log}.\n")
         return WorkerExit.FAILED
 
     def _write_failure(self, cause: str, trace: str) -> None:
@@ -179,5 +179,5 @@ class _Life:
         try:
             self.tell(ending)
         except Exception:
-            # The run has ended and its directory says so; telling others is not worth more than a line.
+            # The end of the run is recorded; a failure to report it elsewhere is only logged.
             log.exception("after the end")

@@ -30,12 +30,12 @@ from rdc_sweeps.training.observers import EpochRecord, Observer
 def work(
     run_id: str, settings: Settings, *, observers: Sequence[Observer] = (), stop: threading.Event | None = None
 ) -> WorkerExit:
-    """Bring a run to its end, or to a resumable state if a signal or `stop` asks for that.
+    """Train a run to its end, or to a resumable state if a signal or `stop` requests that.
 
     Args:
         run_id: A run that has a directory.
         settings: For the training, the tracking and the heartbeat.
-        observers: Are told of every step and epoch, after the run's own records are written.
+        observers: Called at every step and epoch, after the run's own records are written.
         stop: Is watched at every step, and set by stop signals.
 
     Returns:

@@ -138,9 +138,7 @@ class StudySpec(Spec):
     seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Each trial trains once with each seed.")
     epochs: int | None = Field(None, ge=1, description="training.epochs of a trial; null for the row's own.")
     trials: int = Field(50, ge=1, description="Number of trials, unless the command line gives another.")
-    confirm: tuple[Seed, ...] = Field(
-        (1, 2, 3), description="Other seeds, for training the chosen configuration."
-    )
+    confirm: tuple[Seed, ...] = Field((1, 2, 3), description="Other seeds, for training the chosen configuration.")
 
     @field_validator("seeds", "confirm")
     @classmethod
