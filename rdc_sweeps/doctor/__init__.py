@@ -1,1 +1,1 @@
-"""What this machine has and lacks for training here, as lines that can be pasted into a question."""
+"""Checks whether runs can train on this machine; the output can be pasted into a bug report."""

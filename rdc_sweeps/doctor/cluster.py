@@ -1,4 +1,4 @@
-"""Slurm as this host sees it, and whether it has what the node profile asks for."""
+"""Checks of Slurm from this host, and of the node profile against its partitions."""
 
 import getpass
 import re
@@ -13,20 +13,25 @@ from rdc_sweeps.settings import Settings
 
 
 def examine_slurm(settings: Settings) -> Iterator[Finding]:
-    """Version, partitions with their GPUs, the user's limits, the node profile."""
+    """Report Slurm's version, its partitions and GPUs, the user's limits and the node profile."""
     wanted = EXECUTORS[settings.executor] is SlurmExecutor
     if shutil.which("sinfo") is None:
         remedy = "use a login node, or --executor local" if wanted else None
-        yield Finding("Slurm", "problem" if wanted else "ok", "none here", remedy)
+        yield Finding("Slurm", "problem" if wanted else "ok", "not available on this host", remedy)
         return
     lines = output(["sinfo", "--noheader", "--format=%P|%G|%D|%l|%a"])
     if lines is None:
-        yield Finding("Slurm", "problem" if wanted else "warning", "sinfo does not answer", "ask the administrators")
+        yield Finding(
+            "Slurm",
+            "problem" if wanted else "warning",
+            "sinfo fails or does not respond",
+            "ask the cluster's administrators",
+        )
         return
     config = output(["scontrol", "show", "config"]) or ""
     array = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
     largest = f", arrays of up to {int(array.group(1)) - 1} runs" if array else ""
-    yield Finding("Slurm", "ok", (output(["sinfo", "--version"]) or "of unknown version") + largest)
+    yield Finding("Slurm", "ok", (output(["sinfo", "--version"]) or "unknown version") + largest)
     partitions: dict[str, list[str]] = {}
     for line in lines.splitlines():
         name, gres, nodes, limit, available = (*line.split("|"), "", "", "", "")[:5]
@@ -50,12 +55,12 @@ def _limits() -> Finding:
     command = ["sacctmgr", "--noheader", "--parsable2", "show", "association", f"user={user}", f"format={form}"]
     lines = (output(command) or "").splitlines()
     if not lines:
-        return Finding("limits", "ok", "unknown: Slurm tells of no account of this user")
-    told = []
+        return Finding("limits", "ok", "unknown: Slurm lists no account for this user")
+    associations = []
     for line in lines:
         named = zip(form.split(","), line.split("|"), strict=False)
-        told.append(" ".join(f"{name} {value}" for name, value in named if value))
-    return Finding("limits", "ok", "; ".join(told))
+        associations.append(" ".join(f"{name} {value}" for name, value in named if value))
+    return Finding("limits", "ok", "; ".join(associations))
 
 
 def _profile(settings: Settings, partitions: dict[str, list[str]], level: Level) -> Finding:
@@ -63,7 +68,7 @@ def _profile(settings: Settings, partitions: dict[str, list[str]], level: Level)
     try:
         profile = node_profile(settings.node, settings.nodes)
     except UsageError as error:
-        return Finding(topic, level, str(error), "mend [nodes] in rdc-sweep.toml")
+        return Finding(topic, level, str(error), "correct [nodes] in rdc-sweep.toml")
     if profile.partition is not None and profile.partition not in partitions:
         return Finding(
             topic, level, f"there is no partition {profile.partition}", f"choose one of {', '.join(partitions)}"
@@ -72,5 +77,5 @@ def _profile(settings: Settings, partitions: dict[str, list[str]], level: Level)
     gpu = None if profile.gpu in {None, "any"} else profile.gpu
     if gpu is not None and not any(f"gpu:{gpu}" in gres for gres in offers):
         found = ", ".join(sorted(set(offers))) or "nothing"
-        return Finding(topic, level, f"there is no GPU {gpu}", f"name one that is offered ({found}) as gpu")
+        return Finding(topic, level, f"there is no GPU {gpu}", f"set gpu to one that the partition has ({found})")
     return Finding(topic, "ok", f"partition {profile.partition or 'default'}, GPU {profile.gpu or 'none'}")

@@ -1,4 +1,4 @@
-"""The disk of the runs folder: room, kind, and whether it keeps the promises that runs rely on."""
+"""Checks of the disks: free space, file system, and the file operations that runs rely on."""
 
 import os
 import shutil
@@ -35,40 +35,44 @@ if try_lock(Path(sys.argv[1])) is not None:
 
 
 def examine_disk(title: str, folder: Path) -> Iterator[Finding]:
-    """The disk that a folder is, or would be, on; what is written for the tests is removed."""
+    """Check the disk of a folder that exists or would be created; test files are removed afterwards."""
     present = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
-    note = "" if present == folder.absolute() else " (not there yet)"
+    note = "" if present == folder.absolute() else " (does not exist yet)"
     free, kind = shutil.disk_usage(present).free, _kind(present)
     yield Finding(
         title,
         "warning" if free < LITTLE_SPACE else "ok",
         f"{folder}{note}: {free / GIB:.1f} GiB free, {kind}",
-        "free space, or name another folder" if free < LITTLE_SPACE else None,
+        "free space, or choose another folder" if free < LITTLE_SPACE else None,
     )
     try:
         with tempfile.TemporaryDirectory(prefix=".rdc-sweep-doctor-", dir=present) as name:
             yield from _tests(title, Path(name), kind)
     except OSError as error:
-        yield Finding(title, "problem", f"{present}: cannot be written to: {error}", "name a folder that can")
+        yield Finding(title, "problem", f"{present}: not writable: {error}", "choose a writable folder")
 
 
 def _tests(title: str, folder: Path, kind: str) -> Iterator[Finding]:
     works = locks_work(folder)
     between_hosts = ""
     if works and kind.startswith(SHARED):
-        between_hosts = "; between hosts heartbeats decide where locks do not"
+        between_hosts = "; if locks do not work between hosts, heartbeats are used"
     yield Finding(
         f"{title}: locks",
         "ok" if works else "problem",
-        (f"keep two processes apart{between_hosts}" if works else "do not keep two processes apart, or outlive them"),
-        None if works else "mount the disk with locks (NFS: local_lock=none), or put the folder on another disk",
+        (
+            f"work between processes{between_hosts}"
+            if works
+            else "not exclusive, or not released when their process ends"
+        ),
+        None if works else "mount the disk with locking (NFS: local_lock=none), or move the folder to another disk",
     )
     torn = torn_reads(folder)
     yield Finding(
         f"{title}: rename",
         "problem" if torn else "ok",
-        f"{torn} of {REPLACEMENTS} readers saw half a file or none" if torn else "replaces files at once",
-        "put the folder on another disk" if torn else None,
+        f"{torn} of {REPLACEMENTS} reads found a partial file or none" if torn else "replaces files atomically",
+        "move the folder to another disk" if torn else None,
     )
     seconds = flush_seconds(folder)
     slow = seconds > SLOW_FLUSH_SECONDS
@@ -76,7 +80,7 @@ def _tests(title: str, folder: Path, kind: str) -> Iterator[Finding]:
         f"{title}: fsync",
         "warning" if slow else "ok",
         f"{1000 * seconds:.1f} ms",
-        "checkpoints wait for it; a faster disk helps many small runs" if slow else None,
+        "every checkpoint waits for it; a faster disk speeds up small runs" if slow else None,
     )
 
 
@@ -88,7 +92,7 @@ def _kind(folder: Path) -> str:
 
 
 def locks_work(folder: Path) -> bool:
-    """Whether a lock of another process is respected, and free as soon as that is killed."""
+    """Whether a lock excludes other processes and is released when its process is killed."""
     path = folder / "lock"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -119,7 +123,7 @@ def _acquired(path: Path, patience: float) -> bool:
 
 
 def torn_reads(folder: Path) -> int:
-    """How often a file that is replaced again and again cannot be read whole."""
+    """Number of partial or failed reads of a file while it is replaced repeatedly."""
     path, ended = folder / "replaced", threading.Event()
     contents = {bytes([65 + index]) * 5000 for index in range(2)}
     path.write_bytes(min(contents))
@@ -145,13 +149,13 @@ def torn_reads(folder: Path) -> int:
 
 
 def flush_seconds(folder: Path, times: int = 9) -> float:
-    """Median time to bring a small file to disk."""
+    """Median time in seconds to write a small file and flush it to disk."""
     seconds = []
     with (folder / "flushed").open("wb") as file:
         for _ in range(times):
-            begun = time.perf_counter()
+            start = time.perf_counter()
             file.write(b"x" * 4096)
             file.flush()
             os.fsync(file.fileno())
-            seconds.append(time.perf_counter() - begun)
+            seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

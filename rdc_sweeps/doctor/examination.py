@@ -1,4 +1,4 @@
-"""The whole examination, in the order in which it is told."""
+"""Runs all checks, in the order of the report."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from rdc_sweeps.settings import Settings
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Everything that may keep a run from training here; each finding as soon as it is known."""
+    """Check everything that could prevent a run from training here; yields each finding as soon as it is known."""
     yield from examine_software()
     yield from examine_machine()
     yield from examine_slurm(settings)
@@ -22,7 +22,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     try:
         from rdc_sweeps.doctor.tables import examine_tables
     except (ImportError, OSError) as error:
-        # PyTorch or a package beside it is broken, which was said above.
-        yield Finding("tables", "problem", f"cannot be looked at: {' '.join(str(error).split())}")
+        # PyTorch or a related package is broken, which is already reported above.
+        yield Finding("tables", "problem", f"cannot be checked: {' '.join(str(error).split())}")
         return
     yield from examine_tables(settings)

@@ -1,4 +1,4 @@
-"""What an examination finds."""
+"""The result of one check, and how checks run commands."""
 
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ COMMAND_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One line: what was looked at, how it is, and what to do about it."""
+    """One line of the report: what was checked, the result, and how to fix a problem."""
 
     topic: str
     level: Level
@@ -23,7 +23,7 @@ class Finding:
 
 
 def output(command: Sequence[str]) -> str | None:
-    """What a command prints; None if there is none, or it fails or hangs."""
+    """Standard output of a command; None if it is not installed, fails or hangs."""
     try:
         done = subprocess.run(
             command,

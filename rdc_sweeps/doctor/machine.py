@@ -1,4 +1,4 @@
-"""This host: system, cores, memory, GPUs, and whether PyTorch can use them."""
+"""Checks of this host: system, cores, memory, GPUs, and whether PyTorch can use them."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ LITTLE_MEMORY = 4 * GIB
 
 
 def examine_machine() -> Iterator[Finding]:
-    """System, cores, memory, GPUs."""
+    """Report the system, cores, memory and GPUs."""
     yield Finding("system", "ok", f"{platform.platform()} on {socket.gethostname()}")
     usable, cores = len(os.sched_getaffinity(0)), os.cpu_count()
     yield Finding("cores", "ok", f"{usable} usable of {cores}")
@@ -24,7 +24,7 @@ def examine_machine() -> Iterator[Finding]:
         "memory",
         "warning" if little else "ok",
         f"{memory.available / GIB:.1f} GiB available of {memory.total / GIB:.1f}",
-        "a small run takes about 2 GiB: end other programs, or lower --max-parallel" if little else None,
+        "a small run takes about 2 GiB: close other programs, or lower --max-parallel" if little else None,
     )
     yield from _gpus()
 
@@ -44,9 +44,7 @@ def _gpus() -> Iterator[Finding]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Finding(
-            "PyTorch", "problem", f"cannot be imported: {' '.join(str(error).split())}", "install torch again"
-        )
+        yield Finding("PyTorch", "problem", f"cannot be imported: {' '.join(str(error).split())}", "reinstall torch")
         return
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "a build without CUDA"
@@ -57,7 +55,7 @@ def _gpus() -> Iterator[Finding]:
             if hidden
             else "install a build of torch for a CUDA version that the driver supports"
         )
-        yield Finding("PyTorch", "problem", f"sees none of {len(gpus)} GPUs ({build})", remedy)
+        yield Finding("PyTorch", "problem", f"sees none of the {len(gpus)} GPUs ({build})", remedy)
     elif seen:
         yield Finding("PyTorch", "ok", f"sees {seen} GPUs ({build})")
     else:

@@ -16,11 +16,11 @@ OPTIONAL = {
     "segment-anything": "sam",
     "psycopg": "postgres",
 }
-"""Packages that some commands need, and the extra that brings them."""
+"""Packages that only some commands need, and the extra that installs each."""
 
 
 def examine_software() -> Iterator[Finding]:
-    """The project, Python, the required and optional packages, and extensions."""
+    """Report the versions of the project, Python, required and optional packages, and extensions."""
     yield Finding("project", "ok", f"rdc-sweeps {rdc_sweeps.__version__}, commit {_commit() or 'unknown'}")
     yield Finding("python", "ok", platform.python_version())
     found = {name: _version(name) for name in (*NEEDED, *OPTIONAL)}
@@ -30,11 +30,12 @@ def examine_software() -> Iterator[Finding]:
         "problem" if missing else "ok",
         ", ".join(f"{name} {number}" for name, number in found.items() if number)
         + (f"; missing: {', '.join(missing)}" if missing else ""),
-        "install the project again: pip install rdc-sweeps" if missing else None,
+        "reinstall the project: pip install -e . in the checkout" if missing else None,
     )
-    absent = [f"{name} ({extra})" for name, extra in OPTIONAL.items() if found[name] is None]
+    absent = {name: extra for name, extra in OPTIONAL.items() if found[name] is None}
     if absent:
-        yield Finding("extras", "ok", f"not installed: {', '.join(absent)}; pip install 'rdc-sweeps[...]' adds them")
+        command = f"pip install -e '.[{','.join(absent.values())}]' in the checkout"
+        yield Finding("extras", "ok", f"not installed: {', '.join(absent)}; if needed: {command}")
     for group in get_args(Group):
         for point in entry_points(group=group):
             package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
@@ -52,7 +53,7 @@ def _commit() -> str | None:
     try:
         from rdc_sweeps.runs.environment import describe_environment
     except (ImportError, OSError):
-        # PyTorch is broken, which is said elsewhere.
+        # PyTorch is broken, which another check reports.
         return None
     commit: str | None = describe_environment()["commit"]
     return commit

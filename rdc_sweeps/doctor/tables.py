@@ -1,4 +1,4 @@
-"""What the tables need under the chosen profile: data sets, label settings, weights; found, lacking or damaged."""
+"""Checks of the data sets, label settings and weights that the tables need under the chosen profile."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,21 +18,21 @@ from rdc_sweeps.training.splits import open_splits
 
 @dataclass(frozen=True)
 class Need:
-    """Something that runs need.
+    """A data set or file that runs need.
 
     Attributes:
-        topic: What it is.
-        look: Says what is there, or raises.
-        severity: What it is if it is not there.
+        topic: Name in the report.
+        inspect: Describes what is there, or raises an `RdcError`.
+        severity: Level of the finding if it is missing or damaged.
     """
 
     topic: str
-    look: Callable[[], str]
+    inspect: Callable[[], str]
     severity: Level
 
 
 def examine_tables(settings: Settings) -> Iterator[Finding]:
-    """One line for each thing that a table needs, with the tables that need it."""
+    """Check each data set or file that a table needs; each finding lists the tables that need it."""
     try:
         catalogue = Catalogue(experiments_folder(settings))
         specs = {
@@ -40,19 +40,19 @@ def examine_tables(settings: Settings) -> Iterator[Finding]:
             for table in catalogue.tables
         }
     except RdcError as error:
-        yield Finding("tables", "problem", " ".join(str(error).split()), "see rdc-sweep validate")
+        yield Finding("tables", "problem", " ".join(str(error).split()), "run rdc-sweep validate")
         return
     yield Finding("tables", "ok", f"{len(specs)} under profile {settings.profile}, in {catalogue.folder}")
     for need, tables in _needs(specs, settings).items():
         wanted_by = f"needed by {', '.join(tables)}"
         try:
-            yield Finding(need.topic, "ok", f"{need.look()}; {wanted_by}")
+            yield Finding(need.topic, "ok", f"{need.inspect()}; {wanted_by}")
         except RdcError as error:
             yield Finding(need.topic, need.severity, f"{' '.join(str(error).split()).rstrip('.')}; {wanted_by}")
 
 
 def _needs(specs: Mapping[str, list[RunSpec]], settings: Settings) -> dict[Need, list[str]]:
-    """Each need once, with its tables."""
+    """Every need, without duplicates, and the tables that have it."""
     found: dict[tuple[object, ...], Need] = {}
     tables: dict[tuple[object, ...], list[str]] = {}
     for table, of_table in specs.items():
@@ -103,7 +103,7 @@ def _needs_of(spec: RunSpec, settings: Settings) -> Iterator[tuple[tuple[object,
 
 
 def _severity(folder: Path | None) -> Level:
-    """What was never set up is no damage."""
+    """Only a warning if its folder was never configured."""
     return "warning" if folder is None else "problem"
 
 
@@ -115,7 +115,7 @@ def _images(spec: RunSpec, root: Path | None, cache: Path) -> str:
 
 
 def _labels(spec: RunSpec, root: Path | None, settings: Settings) -> str:
-    # Of a published data set it is known how many images it has, whether it is here or not.
+    # The number of images of a published data set is known even if it is not here.
     published = getattr(spec.dataset, "published", None)
     rows = published[0] if published else open_splits(spec.dataset, root=root, cache=settings.cache_root).rows
     label_mask(spec.labels, spec.dataset, rows, root=settings.label_settings_root)

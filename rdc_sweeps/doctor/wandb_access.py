@@ -1,4 +1,4 @@
-"""W&B: mode, key and server. No key is ever shown."""
+"""Checks of W&B: mode, key and server. The key is never shown."""
 
 import os
 import urllib.error
@@ -15,7 +15,7 @@ SERVER_SECONDS = 4.0
 
 
 def examine_wandb(settings: Settings) -> Iterator[Finding]:
-    """The mode, whether there is a key, and whether the server answers."""
+    """Report the mode, whether there is a key, and whether the server responds."""
     try:
         mode = resolve_mode(settings.wandb)
     except UsageError as error:
@@ -26,18 +26,18 @@ def examine_wandb(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "W&B",
         "warning" if lacks else "ok",
-        f"{mode}, {'a key is there' if key else 'no key'}",
+        f"{mode}, {'key found' if key else 'no key'}",
         "run `wandb login`, or set WANDB_API_KEY; until then runs are tracked offline" if lacks else None,
     )
     if mode == "disabled":
         return
     url = urlsplit(os.environ.get("WANDB_BASE_URL") or PUBLIC_URL)
-    # Not the whole address, which may hold a password.
+    # Not the whole address, which can contain a password.
     host = url.hostname or "nowhere"
     server = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
     problem = _unreachable(server)
     if problem is None:
-        yield Finding("W&B server", "ok", f"{host} answers")
+        yield Finding("W&B server", "ok", f"{host} responds")
     else:
         matters = mode == "online"
         remedy = "runs are tracked offline; `rdc-sweep sync` on a host with a connection sends them"
@@ -49,7 +49,7 @@ def _unreachable(url: str) -> str | None:
         with urllib.request.urlopen(url, timeout=SERVER_SECONDS):
             return None
     except urllib.error.HTTPError:
-        # It answers, if only with an error.
+        # An HTTP error is a response too.
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

@@ -1,1 +1,1 @@
-"""Images to region ids: Segment Anything, superpixels, semantic labels, patches, and the store on disk."""
+"""Region maps of images: Segment Anything, superpixels, semantic labels, patches, and their store on disk."""

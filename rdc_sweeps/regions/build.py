@@ -1,4 +1,4 @@
-"""Computes the id maps of a data set's images: once, resumable, shared by several processes if they run at once."""
+"""Computes the id maps of a data set's images; resumable, and several processes can share the work."""
 
 import logging
 import random
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What `build_regions` did, in images."""
+    """Numbers of images that `build_regions` handled."""
 
     built: int = 0
     reused: int = 0
@@ -23,16 +23,16 @@ class BuildReport:
 def build_regions(
     images: Images, generator: RegionGenerator, store: RegionStore, progress: Progress | None = None
 ) -> BuildReport:
-    """Store the id map of every image that has none; may be killed at any point and called again.
+    """Compute and store the id map of every image that has none; safe to kill at any point and call again.
 
-    Damaged maps are computed again, with a warning. Builders of the same maps start at different images and skip what
-    another has stored, so that they share the work.
+    Damaged maps are recomputed, with a warning. Processes that build the same maps start at different images and skip
+    what another has stored, so that they share the work.
 
     Args:
         images: Images of a data set.
         generator: Computes the maps.
         store: Store of this generator's maps.
-        progress: Called after each image.
+        progress: Called after each image with the number of finished images and their total.
     """
     total = len(images)
     start = random.randrange(total) if total else 0
@@ -43,7 +43,7 @@ def build_regions(
         try:
             regions = store.get(digest)
         except DataError:
-            logger.warning("%s: damaged region map, computed again", store.path(digest))
+            logger.warning("%s: damaged region map, recomputing it", store.path(digest))
             regions = None
         if regions is None:
             regions = generator(image)
@@ -53,5 +53,5 @@ def build_regions(
         if progress:
             progress(done + 1, total)
     if without:
-        logger.warning("%s: %d of %d images have no region at all", store.folder, without, total)
+        logger.warning("%s: %d of %d images have no regions", store.folder, without, total)
     return BuildReport(built, total - built, without)

@@ -1,4 +1,4 @@
-"""Pictures of id maps, for looking at."""
+"""Visualisation of id maps."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rdc_sweeps.regions.maps import IdMap
 
 
 def draw_regions(image: NDArray[np.floating[Any]], regions: IdMap) -> NDArray[np.uint8]:
-    """Each region in the mean colour of its pixels, outlined in white; pixels without a region as the dimmed image.
+    """Draw each region in the mean colour of its pixels, outlined in white; pixels without a region are dimmed.
 
     Args:
         image: (H, W, 3) in [0, 1].

@@ -1,4 +1,4 @@
-"""Region generators: what one is, the 8-bit images it sees, and what identifies its maps."""
+"""The interface of region generators, the 8-bit images that they get, and the identity of their maps."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ def eight_bit(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Round an image (H, W, 3) from [0, 1] to 0..255.
 
     Raises:
-        DataError: It is not a finite floating-point image of that shape.
+        DataError: The array is not a finite floating-point image of that shape.
     """
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape or not np.issubdtype(image.dtype, np.floating):
         raise DataError(

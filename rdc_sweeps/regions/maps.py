@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 NO_REGION = -1
-"""Id of the pixels that belong to no region."""
+"""Id of pixels that belong to no region."""
 
 IdMap = NDArray[np.int32]
 """Region ids (H, W): 0..n-1, or `NO_REGION`."""
 
 
 def contiguous(ids: NDArray[np.integer[Any]]) -> IdMap:
-    """Renumber an id map (H, W) to 0..n-1 in the order in which ids first appear, row by row; negative ids are none."""
+    """Renumber an id map (H, W) to 0..n-1 in order of first appearance, row by row; negative ids mean no region."""
     values, first, inverse = np.unique(ids, return_index=True, return_inverse=True)
     regions = values >= 0
     numbers = np.full(values.shape, NO_REGION, np.int32)
@@ -27,7 +27,7 @@ def contiguous(ids: NDArray[np.integer[Any]]) -> IdMap:
 def patch_regions(height: int, width: int, size: int, device: torch.device | str = "cpu") -> Tensor:
     """Id map of a grid of square windows, numbered row by row; `size` is their side and stride in pixels.
 
-    Where `size` does not divide the map, the last windows of a row or column are cut at its edge.
+    If `size` does not divide the height or width, the last windows are cut off at the edge.
 
     Returns:
         Tensor (H, W), int32.

@@ -1,4 +1,4 @@
-"""Segment Anything's masks as one id map."""
+"""Segment Anything's masks, combined into one id map."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -25,16 +25,16 @@ class Mask(NamedTuple):
 
 
 def overlay(masks: Sequence[Mask], height: int, width: int) -> IdMap:
-    """One id map (H, W) of masks that may overlap.
+    """Combine masks that can overlap into one id map (H, W).
 
     The rule: a pixel belongs to the smallest mask that covers it; of masks of equal area to the one with the higher
     predicted IoU, then to the one that starts first, row by row. Pixels that no mask covers are `NO_REGION`. Ids are
-    renumbered 0..n-1 as they first appear, row by row, so that the order of the masks does not matter and a mask that
-    smaller ones hide has no id.
+    renumbered 0..n-1 in order of first appearance, row by row, so that the order of the masks does not matter and a
+    mask hidden by smaller ones has no id.
     """
 
     def painted_first(mask: Mask) -> tuple[int, float, bytes]:
-        # Packed bits order masks by their first differing pixel: whoever has it starts earlier and is painted later.
+        # Packed bits order masks by their first differing pixel: its mask starts earlier and is painted later.
         return -int(mask.pixels.sum()), mask.predicted_iou, np.packbits(mask.pixels).tobytes()
 
     ids = np.full((height, width), NO_REGION, np.int32)
@@ -44,12 +44,12 @@ def overlay(masks: Sequence[Mask], height: int, width: int) -> IdMap:
 
 
 class SamGenerator:
-    """SAM's automatic mask generator (Kirillov et al. 2023), its masks overlaid by `overlay`.
+    """SAM's automatic mask generator (Kirillov et al. 2023); `overlay` combines its masks.
 
     Args:
         spec: Settings of the mask generator.
-        weights: Identifies the weights in `key`; called when that is first asked for, since it reads them all.
-        load: Makes the `segment_anything` model; called when the first map is computed.
+        weights: Identifies the weights in `key`; called on the first access, since it reads the whole file.
+        load: Creates the `segment_anything` model; called when the first map is computed.
 
     Raises:
         UsageError: `min_mask_region_area` is set, but OpenCV is not installed.
@@ -66,10 +66,10 @@ class SamGenerator:
 
     @classmethod
     def from_checkpoint(cls, spec: SamRegions, weights_root: Path | None, device: str) -> Self:
-        """The generator of a checkpoint file.
+        """Create the generator from a checkpoint file.
 
         Raises:
-            WeightsError: The checkpoint is missing, damaged or of another architecture.
+            WeightsError: The checkpoint is missing, damaged, or has another architecture.
         """
         path = check_sam_checkpoint(spec, weights_root)
         return cls(spec, partial(checkpoint_checksum, path), partial(load_sam, spec, path, device))

@@ -1,4 +1,4 @@
-"""SAM's checkpoint: checked before anything trains, loaded when the first map is computed."""
+"""SAM's checkpoint: checked before training, loaded when the first map is computed."""
 
 import hashlib
 import zipfile
@@ -19,14 +19,14 @@ PUBLISHED = {
     "vit_l": "sam_vit_l_0b3195.pth",
     "vit_h": "sam_vit_h_4b8939.pth",
 }
-"""Name of each model's checkpoint as its authors publish it."""
+"""File name of each model's published checkpoint."""
 
 
 def check_sam_checkpoint(spec: SamRegions, weights_root: Path | None) -> Path:
-    """Path of the checkpoint, after a look at its names and shapes that reads no weights.
+    """Check the names and shapes in the checkpoint, without reading the weights, and return its path.
 
     Raises:
-        WeightsError: No weights folder is set, or the file is missing, unreadable or of another architecture.
+        WeightsError: No weights folder is set, or the file is missing or unreadable, or has another architecture.
     """
     if weights_root is None:
         raise WeightsError(
@@ -68,7 +68,7 @@ def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
     try:
         from segment_anything import sam_model_registry
     except ImportError as error:
-        raise UsageError("SAM regions need segment-anything: pip install 'rdc-sweeps[sam]'") from error
+        raise UsageError("SAM regions need segment-anything: pip install -e '.[sam]' in the checkout") from error
     model = sam_model_registry[spec.model]()
     try:
         model.load_state_dict(_state_dict(path))
@@ -80,7 +80,7 @@ def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True) if zipfile.is_zipfile(path) else None
-    except Exception as error:  # What the zip and pickle readers raise on damaged bytes is not one family.
+    except Exception as error:  # The errors of the zip and pickle readers have no common base class.
         raise WeightsError(f"{path}: cannot be read as PyTorch weights; copy or download it again\n{error}") from error
     if state is None:
         raise WeightsError(
@@ -94,7 +94,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _encoder(state: dict[str, Tensor]) -> tuple[int, int] | None:
-    """Width and depth of the image encoder, if there is one."""
+    """Width and depth of the image encoder; None if there is none."""
     position = state.get("image_encoder.pos_embed")
     if position is None or position.ndim != 4:
         return None

@@ -1,4 +1,4 @@
-"""Region sources whose maps are computed once and stored: from a spec to its generator."""
+"""Maps the spec of a region source to its generator, for sources whose maps are computed once and stored."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ GENERATORS: dict[type[Spec], Callable[[Any, Path | None, str], RegionGenerator]]
     SamRegions: SamGenerator.from_checkpoint,
     SuperpixelRegions: lambda spec, weights_root, device: SuperpixelGenerator(spec),
 }
-"""Builders: (spec, weights folder, device) -> generator."""
+"""Factories: (spec, weights folder, device) -> generator."""
 
 
 def is_stored(spec: RegionSource) -> bool:
@@ -25,11 +25,11 @@ def is_stored(spec: RegionSource) -> bool:
 
 
 def region_generator(spec: RegionSource, *, weights_root: Path | None, device: str) -> RegionGenerator:
-    """The generator of a stored region source; checks its weight file, if it has one, without reading the weights.
+    """Create the generator of a stored region source; checks its weight file, if any, without reading the weights.
 
     Raises:
         UsageError: The maps of this source are not computed from images, or an extension cannot be loaded.
-        WeightsError: Its checkpoint is missing, damaged or of another architecture.
+        WeightsError: Its checkpoint is missing, damaged, or has another architecture.
     """
     if not is_stored(spec):
         raise UsageError(f"regions {spec.source!r} are not computed from images, but from each view's labels")

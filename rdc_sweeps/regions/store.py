@@ -1,4 +1,4 @@
-"""Id maps on disk, by the content of the image and the settings of the generator."""
+"""Id maps on disk, keyed by the image's content and the generator's settings."""
 
 import hashlib
 import io
@@ -16,14 +16,14 @@ from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.maps import NO_REGION, IdMap
 
 MAX_REGIONS = np.iinfo(np.uint16).max
-"""Regions that a stored map can hold: the last 16-bit value stands for `NO_REGION`."""
+"""Maximum number of regions in a stored map; the last 16-bit value represents `NO_REGION`."""
 
 Progress = Callable[[int, int], None]
-"""Told how many images of how many are done."""
+"""Progress callback: (finished images, all images)."""
 
 
 class Images(Protocol):
-    """The images of a data set, not augmented, at the size that is trained on."""
+    """The images of a data set at the training size, without augmentation."""
 
     def __len__(self) -> int: ...
 
@@ -32,11 +32,11 @@ class Images(Protocol):
 
 
 class RegionStore:
-    """The id maps of one generator in a folder of its own, which several processes may read and write at once.
+    """The id maps of one generator, in their own folder; several processes can read and write them at once.
 
     Args:
-        root: Folder of all generators' maps.
-        generator_key: `RegionGenerator.key`; `generator.json` in the folder repeats it for people.
+        root: Parent folder of all generators' maps.
+        generator_key: `RegionGenerator.key`; also written to `generator.json` in the folder, for people.
     """
 
     def __init__(self, root: Path, generator_key: str) -> None:
@@ -58,10 +58,10 @@ class RegionStore:
         return None if encoded is None else _decode(encoded)
 
     def put(self, digest: str, regions: IdMap) -> None:
-        """Store an id map (H, W) whole or not at all.
+        """Store an id map (H, W) atomically.
 
         Raises:
-            DataError: It has more than `MAX_REGIONS` regions, or the folder cannot be written to.
+            DataError: The map has more than `MAX_REGIONS` regions, or the folder cannot be written to.
         """
         encoded = _encode(regions)
         settings = self.folder / "generator.json"
@@ -71,12 +71,12 @@ class RegionStore:
                 write_atomically(settings, lambda file: file.write(self.generator_key.encode()))
         except OSError as error:
             raise DataError(
-                f"{self.folder}: region maps cannot be written ({error}); free space or allow writing there, "
+                f"{self.folder}: cannot write region maps ({error}); free space, or allow writing there, "
                 "or set RDC_SWEEP_CACHE_ROOT to another folder"
             ) from error
 
     def reader(self, images: Images, progress: Progress | None = None) -> "RegionReader":
-        """The maps of all images, for training.
+        """Load the maps of all images, for training.
 
         Raises:
             DataError: Some are missing or damaged.
@@ -108,7 +108,7 @@ class RegionStore:
 
 
 class RegionReader:
-    """Row of a data set -> its id map; holds the maps compressed, a few kB each, and pickles for loader processes."""
+    """The id map of each row of a data set, kept compressed (a few kB each); picklable for loader processes."""
 
     def __init__(self, maps: Sequence[bytes]) -> None:
         self._maps = maps
@@ -122,7 +122,7 @@ class RegionReader:
 
 
 def _encode(regions: IdMap) -> bytes:
-    """Compressed `.npz` of 16-bit ids: smaller and faster to read than a 16-bit PNG, and checked by a CRC."""
+    """Encode as compressed `.npz` of 16-bit ids: smaller and faster to read than a 16-bit PNG, with a CRC."""
     if regions.max(initial=NO_REGION) >= MAX_REGIONS:
         raise DataError(f"an id map has more than {MAX_REGIONS} regions; use coarser regions")
     encoded = io.BytesIO()
@@ -134,7 +134,7 @@ def _decode(encoded: bytes) -> IdMap:
     try:
         with np.load(io.BytesIO(encoded), allow_pickle=False) as file:
             stored = file["regions"]
-    except Exception as error:  # What the zip, zlib and npy readers raise on damaged bytes is not one family.
+    except Exception as error:  # The errors of the zip, zlib and npy readers have no common base class.
         raise DataError(f"a stored region map is damaged ({error}); run `rdc-sweep regions build`") from error
     regions: IdMap = stored.astype(np.int32)
     regions[stored == MAX_REGIONS] = NO_REGION

@@ -1,4 +1,4 @@
-"""Superpixels: regions without weights or labels."""
+"""Superpixels: regions that need no weights or labels."""
 
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +13,7 @@ from rdc_sweeps.specs.sources import SuperpixelRegions
 
 
 class SuperpixelGenerator:
-    """SLIC (Achanta et al. 2012): connected regions of alike colour that cover every pixel."""
+    """SLIC (Achanta et al. 2012): connected regions of similar colour that cover every pixel."""
 
     def __init__(self, spec: SuperpixelRegions) -> None:
         self.spec = spec

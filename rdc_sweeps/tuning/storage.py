@@ -54,7 +54,7 @@ class StorageUrl:
             from sqlalchemy.engine import URL, make_url
             from sqlalchemy.exc import ArgumentError
         except ImportError as error:
-            raise UsageError("--storage needs SQLAlchemy: pip install 'rdc-sweeps[postgres]'") from error
+            raise UsageError("--storage needs SQLAlchemy: pip install -e '.[postgres]' in the checkout") from error
         known = "postgresql://user@host/database, sqlite:///file.db, or nothing for a journal in the runs folder"
         try:
             url = make_url(text)
@@ -110,7 +110,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
             url.public, engine_kwargs={"connect_args": connect, "pool_pre_ping": True}
         )
     except ImportError as error:
-        raise UsageError(f"{url.public}: {error}; pip install 'rdc-sweeps[postgres]'") from error
+        raise UsageError(f"{url.public}: {error}; pip install -e '.[postgres]' in the checkout") from error
     except storage_errors() as error:
         raise UnavailableError(f"{url.public}: {_first_line(error)}") from error
     return database
@@ -155,7 +155,7 @@ def _import_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise UsageError("tuning needs Optuna: pip install 'rdc-sweeps[tune]'") from error
+        raise UsageError("tuning needs Optuna: pip install -e '.[tune]' in the checkout") from error
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

@@ -45,7 +45,7 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
     try:
         import jinja2
     except ImportError as error:
-        raise UsageError(f"{error}; reports of studies need: pip install 'rdc-sweeps[tune]'") from error
+        raise UsageError(f"{error}; reports of studies need: pip install -e '.[tune]' in the checkout") from error
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

@@ -148,7 +148,7 @@ def require_extra() -> None:
     """
     missing = [package for package in EXTRA if find_spec(package) is None]
     if missing:
-        raise UsageError(f"tuning needs {', '.join(missing)}: pip install 'rdc-sweeps[tune]'")
+        raise UsageError(f"tuning needs {', '.join(missing)}: pip install -e '.[tune]' in the checkout")
 
 
 def plan_study(request: StudyRequest) -> StudyPlan:

@@ -226,7 +226,7 @@ def test_a_missing_package_is_named_with_the_extra_that_has_it(
     )
     done = subprocess.run([sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
-    assert f"tuning needs {package}: pip install 'rdc-sweeps[tune]'" in done.stderr
+    assert f"tuning needs {package}: pip install -e '.[tune]' in the checkout" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 

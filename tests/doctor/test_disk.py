@@ -10,7 +10,7 @@ def test_a_good_disk_is_all_right_and_left_as_it_was(tmp_path: Path) -> None:
     findings = list(examine_disk("runs", tmp_path / "not" / "there"))
     assert [one.topic for one in findings] == ["runs", "runs: locks", "runs: rename", "runs: fsync"]
     assert [one.level for one in findings if one.topic != "runs: fsync"] == ["ok"] * 3
-    assert "(not there yet)" in findings[0].text
+    assert "(does not exist yet)" in findings[0].text
     assert not list(tmp_path.iterdir())
 
 

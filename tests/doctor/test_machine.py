@@ -68,7 +68,9 @@ def test_gpus_that_torch_sees_are_all_right(fake: Fake, monkeypatch: pytest.Monk
 
 
 def test_no_slurm_is_a_problem_only_where_it_is_wanted(fake: Fake) -> None:
-    assert [(one.level, one.text) for one in examine_slurm(Settings(executor="local"))] == [("ok", "none here")]
+    assert [(one.level, one.text) for one in examine_slurm(Settings(executor="local"))] == [
+        ("ok", "not available on this host")
+    ]
     assert [one.level for one in examine_slurm(Settings(executor="slurm"))] == ["problem"]
 
 

@@ -154,7 +154,7 @@ def test_the_library_is_needed_only_when_a_map_is_computed(tmp_path: Path, monke
     saved(tmp_path, encoder(768, 12))
     monkeypatch.setitem(sys.modules, "segment_anything", None)
     generator = region_generator(VIT_B, weights_root=tmp_path, device="cpu")
-    with pytest.raises(UsageError, match=r"pip install 'rdc-sweeps\[sam\]'"):
+    with pytest.raises(UsageError, match=r"pip install -e '\.\[sam\]' in the checkout"):
         generator(np.zeros((32, 32, 3)))
 
 

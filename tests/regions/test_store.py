@@ -55,7 +55,7 @@ def test_nothing_stored_is_none(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(DataError, match="cannot write region maps"):
         RegionStore(tmp_path / "file", KEY).put(DIGEST, np.zeros((2, 2), np.int32))
 
 

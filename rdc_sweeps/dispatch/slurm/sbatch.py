@@ -17,7 +17,7 @@ try:
     from submitit import SlurmExecutor
     from submitit.core.utils import FailedSubmissionError
 except ImportError as error:
-    raise UnavailableError("Slurm jobs need submitit: pip install 'rdc-sweeps[slurm]'") from error
+    raise UnavailableError("Slurm jobs need submitit: pip install -e '.[slurm]' in the checkout") from error
 
 FINISH = Path(__file__).with_name("finish.sh")
 
