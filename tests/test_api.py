@@ -81,7 +81,7 @@ def test_a_study_is_tuned_as_by_the_command(tiny: rdc_sweeps.Table, cli: Cli, tm
     assert summary.best is not None
     assert summary.best.value == min(trial.value for trial in summary.trials if trial.value is not None)
     planned = cli("tune", str(path), "--set", "training.epochs=1", "-n")
-    assert "2 trials asked, 2 finished, 0 to do" in planned.stderr
+    assert "2 trials requested, 2 finished, 0 to do" in planned.stderr
     with pytest.raises(UsageError, match="no study 'smal'"):
         rdc_sweeps.tune("smal")
 

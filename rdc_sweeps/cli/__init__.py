@@ -1,1 +1,1 @@
-"""The command line: arguments in, text out, no logic of its own."""
+"""The command line: parses arguments and prints results, without logic of its own."""

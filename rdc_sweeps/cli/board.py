@@ -1,4 +1,4 @@
-"""The board: runs with state, progress, time left, host and metrics, fitted to the width of the terminal."""
+"""The board: a table of runs with state, progress, time left, host and metrics, fitted to the terminal."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from rdc_sweeps.monitoring.groups import RunGroup, shortened
 from rdc_sweeps.monitoring.views import RunView
 
 NATURAL_WIDTH = 1000
-"""A width that every board fits into, for measuring one."""
+"""A width that fits every board, to measure a board's natural width."""
 
 STYLES = {
     "running": "cyan",
@@ -26,19 +26,19 @@ STYLES = {
     "failed": "red",
     "done": "green",
 }
-"""Colours of the states, in the order in which a heading counts them."""
+"""Colours of the states, in the order of the counts below a heading."""
 
 FRAME_LINES = 4
-"""Lines of a group besides those of its runs: heading, counts, column titles, blank line."""
+"""Lines of a group in addition to its runs: heading, counts, column titles, blank line."""
 
 
 @dataclass(frozen=True)
 class BoardLayout:
-    """The titles of the columns that are left out (that of the progress bar is empty)."""
+    """Titles of the omitted columns; the progress bar's title is empty."""
 
     without: tuple[str, ...] = ()
     folded: bool = False
-    """Whether long names wrap into the next line."""
+    """Whether long names wrap to the next line."""
 
 
 LAYOUTS = (
@@ -55,10 +55,10 @@ LAYOUTS = (
 
 @dataclass(frozen=True)
 class Board:
-    """A renderable that chooses its columns by the width that it is given.
+    """A renderable that chooses its columns by the available width.
 
     Args:
-        groups: The runs, each group under its heading.
+        groups: The runs, in groups with a heading each.
         lines: Maximum number of lines; None for no limit.
     """
 
@@ -66,7 +66,7 @@ class Board:
     lines: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Every group: heading, counts, runs, failures."""
+        """Render the heading, counts, runs and failures of every group."""
         groups = self.groups if self.lines is None else shortened(self.groups, _room(self.groups, self.lines))
         natural = options.update(width=NATURAL_WIDTH)
         # All groups have the same columns.
@@ -82,7 +82,7 @@ class Board:
 
 
 def _room(groups: Sequence[RunGroup], lines: int) -> int:
-    """Number of runs for which there is room on a board of so many lines."""
+    """Number of runs that fit on a board of `lines` lines."""
     problems = sum(view.problem is not None for group in groups for view in group.views)
     return max(1, max(1, lines - FRAME_LINES * len(groups)) - problems)
 
@@ -114,10 +114,10 @@ def _counts(group: RunGroup) -> Text:
 def _table(views: Sequence[RunView], layout: BoardLayout) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     rows = [_cells(view, layout) for view in views]
-    # Empty columns are left out.
+    # Empty columns are omitted.
     for title in [title for title in rows[0] if any(row[title] for row in rows)]:
         left = title in {"run", "state", "", "device", "node, job"}
-        # The last resort: long names wrap.
+        # Long names wrap only as a last resort.
         folds = title == "run" and layout.folded
         table.add_column(title, justify="left" if left else "right", no_wrap=not folds, overflow="fold")
     for row in rows:
@@ -126,7 +126,7 @@ def _table(views: Sequence[RunView], layout: BoardLayout) -> Table:
 
 
 def _cells(view: RunView, layout: BoardLayout) -> dict[str, RenderableType]:
-    """The cell of each column, by title; empty where nothing is known."""
+    """The cell of each column, by title; empty if the value is unknown."""
     status, share, left = view.status, view.progress, view.seconds_left
     loss = status.values.get("loss") if status else None
     metrics = {name: status.metrics.get(name) if status else None for name in MAIN_METRICS}
@@ -148,7 +148,7 @@ def _cells(view: RunView, layout: BoardLayout) -> dict[str, RenderableType]:
 
 
 def _place(view: RunView) -> str:
-    """The host and job of a run, or the job that waits in the queue."""
+    """The host and job of a run, or its pending job."""
     if view.waiting is not None:
         job = f"job {view.waiting.job}" if view.waiting.job else ""
         return f"{job} ({view.waiting.reason})" if job and view.waiting.reason else job

@@ -1,4 +1,4 @@
-"""Output: data on stdout, messages on stderr, and the progress of long preparations."""
+"""Output: data on stdout, messages on stderr, and progress bars."""
 
 import json
 import time
@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 data = Console(soft_wrap=False)
-"""Prints what the user asked for."""
+"""Prints the data that the user asked for."""
 
 messages = Console(stderr=True, soft_wrap=True)
 """Prints everything else."""
@@ -29,7 +29,7 @@ def say(text: str, style: str | None = None) -> None:
 
 @contextmanager
 def build_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yields a function of (title, done, total): a progress bar on a terminal, plain lines elsewhere."""
+    """Yields a function of (title, done, total): a progress bar on a terminal, otherwise plain lines."""
     if not messages.is_terminal:
         yield _plain_lines()
         return

@@ -1,4 +1,4 @@
-"""logs, cancel: read the output of runs that are trained elsewhere, and stop them."""
+"""logs, cancel: read the output of runs, and stop runs."""
 
 import sys
 import time
@@ -35,22 +35,22 @@ def register(app: typer.Typer) -> None:
 
 
 def logs(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, or its first digits.", show_default=False)],
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the run has ended.")] = False,
-    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Only the last lines.")] = None,
+    run_id: Annotated[str, typer.Argument(help="Id of a run, or the first digits of one.", show_default=False)],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing until the run has ended.")] = False,
+    lines: Annotated[int | None, typer.Option("--lines", "-n", min=0, help="Print only the last lines.")] = None,
     root: RootOption = None,
 ) -> None:
     """Show the output of a run's workers.
 
-    If no worker has started, its Slurm job's output.
+    If no worker has started, show the output of its Slurm job.
     """
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
     output = RunOutput(directory, lines)
     if not output.exists:
-        say(f"run {directory.id}: {directory.state()}, nothing was printed yet")
+        say(f"run {directory.id}: {directory.state()}, no output yet")
     elif output.job_log is not None:
-        other = "no worker has started; from its Slurm job" if output.is_of_job else "its Slurm job's output is in"
+        other = "no worker has started; output of its Slurm job" if output.is_of_job else "output of its Slurm job"
         say(f"{other}: {output.job_log}")
     _write(output.news())
     while follow and not output.ended:
@@ -79,7 +79,7 @@ def cancel(
 ) -> None:
     """Stop runs that have not ended; `run` resumes them.
 
-    Each saves a checkpoint. A table stands for all of its runs, whatever their seeds and changed fields.
+    Each running one saves a checkpoint first. A table means all of its runs, with any seeds and changed fields.
     """
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     chosen = {"seeds": parse_seeds(seeds), "changes": assignments or (), "compat": compat}
@@ -95,12 +95,12 @@ def cancel(
         )
     else:
         for one in cancellation.outcomes:
-            done = ", ".join(one.done) if one.done else "left as it is"
+            done = ", ".join(one.done) if one.done else "unchanged"
             say(f"{one.subject.title} ({one.subject.run}): was {one.before}, {done}")
         say(f"{len(cancelled)} of {len(subjects)} runs cancelled")
     if cancellation.problem:
         raise UnavailableError(
-            f"pending jobs were not cancelled: {cancellation.problem}; they will end as soon as they start"
+            f"pending jobs were not cancelled: {cancellation.problem}; they will exit as soon as they start"
         )
 
 

@@ -1,4 +1,4 @@
-"""doctor: what this machine has and lacks, in one block to paste."""
+"""doctor: check whether runs can train on this machine."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -25,9 +25,9 @@ def doctor(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Examine this machine: GPUs, Slurm, disks, data, W&B, weights.
+    """Check this machine: GPUs, Slurm, disks, data, W&B, weights.
 
-    Also versions of packages. Shows no secrets.
+    Also lists package versions. The output contains no secrets.
     """
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     from rdc_sweeps.doctor.examination import examine

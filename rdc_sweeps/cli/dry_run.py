@@ -1,4 +1,4 @@
-"""Dry runs: what would be done, why, and how long that may take."""
+"""Dry runs: what would be done, why, and the estimated time."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from rdc_sweeps.errors import UnavailableError
 
 
 def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json: bool) -> None:
-    """Print every run with its action and reason, counts, what is left to compute, and the job files."""
+    """Print every run with its action and reason, then counts, the estimated cost and the job files."""
     executor = executor_for(table.settings)
     try:
         planned = api.plan(table, retry_failed=retry_failed, rerun=rerun)
     except UnavailableError as error:
-        say(f"what is queued is unknown: {error}", style="yellow")
+        say(f"cannot list queued jobs: {error}", style="yellow")
         planned = api.plan(table, retry_failed=retry_failed, rerun=rerun, queue=False)
     found = estimates(planned, executor.worker_settings)
     if as_json:
@@ -40,7 +40,7 @@ def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json:
 
 
 def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[str]:
-    """Counts, and GPU-hours or core-hours by device."""
+    """Counts, and estimated GPU-hours or core-hours by device."""
     counts = Counter(map(_kind, planned))
     todo = [one for one in planned if one.action != "skip"]
     by_kind = ", ".join(f"{number} {state}" for state, number in counts.items())
@@ -52,17 +52,17 @@ def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[s
         some = [one for one in found.values() if one.device == device]
         unit, hours = "core" if device == "cpu" else "GPU", sum(one.hours for one in some)
         lines.append(
-            f"about {_number(hours)} {unit}-hours on {device} for {len(some)} runs, by what runs like them took"
+            f"about {_number(hours)} {unit}-hours on {device} for {len(some)} runs, estimated from similar runs"
         )
     unknown = len(todo) - len(found)
     if unknown:
-        lines.append(f"unknown how long {unknown} runs take: none like them has been measured in this runs folder")
+        lines.append(f"no estimate for {unknown} runs: this runs folder has no similar finished runs")
     return lines
 
 
 def _kind(one: Planned) -> str:
     if one.action == "skip" and one.state not in {"done", "failed", "running"}:
-        # It has a Slurm job.
+        # The run has a Slurm job.
         return "queued"
     return "new" if one.state == "planned" else one.state
 

@@ -1,4 +1,4 @@
-"""tables, validate, schema, config: the experiments and settings, and whether they are valid."""
+"""tables, validate, schema, config: show and check experiments and settings."""
 
 from typing import Annotated
 
@@ -30,14 +30,14 @@ def register(app: typer.Typer) -> None:
 
 
 def tables(
-    table: Annotated[str | None, typer.Argument(help="Show one table's rows.", show_default=False)] = None,
+    table: Annotated[str | None, typer.Argument(help="Show only this table.", show_default=False)] = None,
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the tables, their rows, published numbers and states."""
+    """Show the tables, their rows, published numbers and run states."""
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     catalogue = open_catalogue(settings)
     found = []
@@ -72,15 +72,15 @@ def tables(
     states = [str(entry["state"]) for entry in {str(entry["run"]): entry for entry in found}.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     messages.print(
-        f"{len(found)} rows, {len(states)} runs under profile {settings.profile}: {counts}. Numbers are the published."
+        f"{len(found)} rows, {len(states)} runs under profile {settings.profile}: {counts}. Numbers are published."
     )
 
 
 def validate(
-    table: Annotated[str | None, typer.Argument(help="Check one table.", show_default=False)] = None,
+    table: Annotated[str | None, typer.Argument(help="Check only this table.", show_default=False)] = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Report every problem of every spec at once."""
+    """Check all specs and report every problem at once."""
     settings = load_settings(experiments=experiments)
     catalogue = open_catalogue(settings)
     names = [table] if table else catalogue.tables
@@ -91,7 +91,7 @@ def validate(
 
 
 def schema(
-    name: Annotated[SchemaName, typer.Argument(help="Which file's schema.")] = "table",
+    name: Annotated[SchemaName, typer.Argument(help="Kind of file.")] = "table",
 ) -> None:
     """Print the JSON Schema of a table, a profile or a resolved run."""
     print_json(json_schema(name))

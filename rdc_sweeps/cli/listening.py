@@ -1,4 +1,4 @@
-"""What a user sees of an executor: the plan, the progress of preparations, the live board, submissions, the outcome."""
+"""Prints the progress of an executor: plan, preparation, live board, submissions and outcome."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ class ConsoleListener(Listener):
         self.settings = settings
 
     def planned(self, planned: Sequence[Planned]) -> None:
-        """Say which runs are skipped and why."""
+        """Print which runs are skipped and why."""
         for one in planned:
             if one.action == "skip" and one.state != "done":
                 say(f"{one.run.title}: skipped, {one.reason}")
@@ -50,7 +50,7 @@ class ConsoleListener(Listener):
             yield watch
 
     def ended(self, trained: Sequence[Planned], unfinished: Sequence[Planned]) -> None:
-        """Say why runs are not done, or how to see the results."""
+        """Print why runs are not done, or how to see the results."""
         root = self.settings.root
         for one in unfinished:
             view = inspect(subject_of(one.run), root, {})
@@ -64,7 +64,7 @@ class ConsoleListener(Listener):
             say(f"all done: rdc-sweep report {run.table.table} --profile {run.profile.profile}")
 
     def submitted(self, submitted: "Submitted", profile: NodeProfile, at_once: int) -> None:
-        """Say what was submitted, and what was not and why."""
+        """Print which runs were submitted, and why others were not."""
         for one in submitted.planned:
             if one.action == "skip" and one.state != "done":
                 say(f"{one.run.title}: skipped, {one.reason}")
@@ -83,4 +83,4 @@ class ConsoleListener(Listener):
 def _say_done(planned: Sequence[Planned]) -> None:
     done = sum(one.action == "skip" and one.state == "done" for one in planned)
     if done:
-        say(f"{done} of {len(planned)} runs are done already")
+        say(f"{done} of {len(planned)} runs are already done")

@@ -1,4 +1,4 @@
-"""The `rdc-sweep` command: what it offers, loaded when it is called, and how errors become exit codes."""
+"""The `rdc-sweep` command: its subcommands, loaded when called, and the exit codes of errors."""
 
 import sys
 from dataclasses import dataclass
@@ -19,45 +19,45 @@ CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base
 
 @dataclass(frozen=True)
 class Entry:
-    """A command in the list of commands."""
+    """An entry in the list of commands."""
 
     name: str
     module: str
     """Module of `rdc_sweeps.cli` that registers the command."""
     summary: str = ""
-    """First line of its help; empty: a command for jobs, which is not listed."""
+    """First line of its help; empty for commands that only jobs call, which are hidden."""
 
 
 ENTRIES = (
-    Entry("tables", "experiments", "Show the tables, their rows, published numbers and states."),
-    Entry("validate", "experiments", "Report every problem of every spec at once."),
+    Entry("tables", "experiments", "Show the tables, their rows, published numbers and run states."),
+    Entry("validate", "experiments", "Check all specs and report every problem at once."),
     Entry("schema", "experiments", "Print the JSON Schema of a table, a profile or a resolved run."),
     Entry("config", "experiments", "Show all settings with their values."),
     Entry("run", "runs", "Train the rows of a table that are not done yet."),
     Entry("worker", "runs"),
     Entry("prepare", "runs"),
-    Entry("show", "runs", "Show what is known of one run."),
+    Entry("show", "runs", "Show the spec, state and results of one run."),
     Entry("status", "status", "Show runs with state, progress, time left, metrics and errors."),
     Entry("logs", "control", "Show the output of a run's workers."),
     Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
-    Entry("report", "reports", "Report a table: published beside measured results."),
-    Entry("sync", "tracking", "Send what W&B lacks of tracked runs; harmless to repeat."),
-    Entry("tune", "tune", "Tune a row by trials, and measure the choice on test images."),
+    Entry("report", "reports", "Report a table: published and measured results side by side."),
+    Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),
+    Entry("tune", "tune", "Tune a row over trials, and evaluate the best one on test images."),
     Entry("study-worker", "tune"),
-    Entry("doctor", "doctor", "Examine this machine: GPUs, Slurm, disks, data, W&B, weights."),
+    Entry("doctor", "doctor", "Check this machine: GPUs, Slurm, disks, data, W&B, weights."),
     Entry("regions", "regions", "Compute region maps."),
 )
 
 
 def load_command(entry: Entry) -> Any:
-    """Import a command's module, with all that it needs, and build the command."""
+    """Import a command's module and its dependencies, and build the command."""
     app = typer.Typer(rich_markup_mode=None)
     import_module(f"rdc_sweeps.cli.{entry.module}").register(app)
     return typer.main.get_group(app).commands[entry.name]
 
 
 class LazyGroup(TyperGroup):
-    """Commands of which only names and summaries are known until one is called."""
+    """Commands that are imported when called; before that, only names and summaries are known."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Load the command that is called."""
@@ -68,7 +68,7 @@ class LazyGroup(TyperGroup):
 
 
 def commands() -> typer.Typer:
-    """The command line with all of its commands."""
+    """Build the command line with all its commands."""
     app = typer.Typer(
         cls=LazyGroup,
         help="Train, track and report the tables of Region-aware Distribution Contrast.",
@@ -83,20 +83,20 @@ def commands() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line; ends the process."""
+    """Run the command line, and exit."""
     try:
         code = commands()(standalone_mode=False)
     except CommandLineError as error:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        messages.print("interrupted; what was done is kept")
+        messages.print("interrupted; finished work is kept")
         code = INTERRUPTED
     except RdcError as error:
         messages.print(f"error: {error}", style="red", highlight=False, markup=False)
         code = error.exit_code
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Nothing more may be written, not even at exit.
+        # The reader, such as `head`, has closed the pipe. Nothing more can be written, not even at exit.
         sys.stdout = None
         code = 1
     sys.exit(code or 0)

@@ -23,11 +23,11 @@ SeedsOption = Annotated[
     str | None, typer.Option("--seeds", help="Seeds, such as 0,1,2; default: the profile's.", show_default=False)
 ]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Change a field of every row.", show_default=False)
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="Set a field in every row.", show_default=False)
 ]
 CompatOption = Annotated[
     str | None,
-    typer.Option("--compat", help="Train as other code does where it differs: released.", show_default=False),
+    typer.Option("--compat", help="Reproduce the differences of other code: released.", show_default=False),
 ]
 RootOption = Annotated[Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)]
 ExperimentsOption = Annotated[
@@ -37,7 +37,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def parse_seeds(text: str | None) -> list[int] | None:
-    """`0,1,2` or `0-4` as numbers; None stays None."""
+    """Parse `0,1,2` or `0-4`; None stays None."""
     if text is None:
         return None
     try:
@@ -53,7 +53,7 @@ def parse_seeds(text: str | None) -> list[int] | None:
 
 
 def open_catalogue(settings: Settings) -> Catalogue:
-    """The catalogue of the experiments folder."""
+    """Open the catalogue of the experiments folder."""
     return Catalogue(experiments_folder(settings))
 
 
@@ -65,14 +65,14 @@ def resolve(
     compat: str | None = None,
     **flags: object,
 ) -> Table:
-    """The table that a command line names."""
+    """Load the table that the command line names."""
     return load_table(
         table, rows=rows or (), seeds=parse_seeds(seeds), changes=assignments or (), compat=compat, **flags
     )
 
 
 def find_run(settings: Settings, prefix: str) -> "RunDirectory":
-    """The run whose id begins with `prefix`."""
+    """Find the run whose id starts with `prefix`."""
     from rdc_sweeps.monitoring import targets
 
     try:

@@ -29,7 +29,7 @@ def build(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Compute the region maps that a table's runs need; continues where it was stopped."""
+    """Compute the region maps of a table's runs; resumes if stopped."""
     resolved = resolve(table, rows, None, assignments, profile=profile, experiments=experiments, device=device)
     runs, settings = resolved.runs, resolved.settings
     from rdc_sweeps.dispatch.inputs import build_missing_regions, check_regions
@@ -38,6 +38,6 @@ def build(
     with build_progress() as report:
         reports = build_missing_regions([run.spec for run in runs], settings, report)
     for title, built in reports.items():
-        say(f"{title}: {built.built} built, {built.reused} were there")
+        say(f"{title}: {built.built} built, {built.reused} already stored")
     if not reports:
         say(f"no row of {table} under profile {settings.profile} reads stored regions")

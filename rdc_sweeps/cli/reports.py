@@ -46,7 +46,7 @@ def report(
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Report a table: published beside measured results.
+    """Report a table: published and measured results side by side.
 
     It shows the mean and standard deviation over seeds, and improvements over the baseline.
     """

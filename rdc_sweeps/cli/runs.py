@@ -40,16 +40,19 @@ def run(
     seeds: SeedsOption = None,
     assignments: SetOption = None,
     compat: CompatOption = None,
-    max_parallel: Annotated[int | None, typer.Option(min=1, help="Runs at once.", show_default=False)] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads a run.", show_default=False)] = None,
+    max_parallel: Annotated[
+        int | None, typer.Option(min=1, help="Maximum number of runs at once.", show_default=False)
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads per run.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
-    gpus_per_run: Annotated[float | None, typer.Option(help="GPUs a run.", show_default=False)] = None,
+    gpus_per_run: Annotated[float | None, typer.Option(help="GPUs per run.", show_default=False)] = None,
     executor: Annotated[str | None, typer.Option(help="local or slurm.", show_default=False)] = None,
-    node: Annotated[str | None, typer.Option(help="Profile of Slurm nodes.", show_default=False)] = None,
+    node: Annotated[str | None, typer.Option(help="Node profile for Slurm.", show_default=False)] = None,
     wandb: Annotated[str | None, typer.Option(help="online, offline or disabled.", show_default=False)] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try failed runs again.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Retry failed runs.")] = False,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="Train again from the start; old directories are set aside.")
+        bool,
+        typer.Option("--rerun", help="Train again from the start; old run directories are kept under another name."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
     root: RootOption = None,
@@ -86,7 +89,7 @@ def worker(
     run_id: Annotated[str, typer.Argument(help="Id of a run that has a directory.", show_default=False)],
     root: RootOption = None,
     settings_file: Annotated[
-        Path | None, typer.Option("--settings", help="Settings as JSON, instead of all other sources.")
+        Path | None, typer.Option("--settings", help="JSON file that replaces all other settings.")
     ] = None,
 ) -> None:
     """Train one run in this process."""
@@ -97,25 +100,25 @@ def worker(
 
 
 def prepare(
-    runs: Annotated[Path, typer.Argument(help="File with a run id per line.", show_default=False)],
-    settings_file: Annotated[Path, typer.Option("--settings", help="Settings as JSON.", show_default=False)],
+    runs: Annotated[Path, typer.Argument(help="File with one run id per line.", show_default=False)],
+    settings_file: Annotated[Path, typer.Option("--settings", help="JSON file of settings.", show_default=False)],
 ) -> None:
-    """Build the region maps that submitted runs lack; continues where it was stopped."""
+    """Compute the missing region maps of submitted runs; resumes if stopped."""
     settings = read_settings(settings_file)
     from rdc_sweeps.dispatch.inputs import build_for_submission
 
     with build_progress() as report:
         reports = build_for_submission(runs, settings, report)
     for title, built in reports.items():
-        say(f"{title}: {built.built} built, {built.reused} were there")
+        say(f"{title}: {built.built} built, {built.reused} already stored")
 
 
 def show(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, or its first digits.", show_default=False)],
+    run_id: Annotated[str, typer.Argument(help="Id of a run, or the first digits of one.", show_default=False)],
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of one run."""
+    """Show the spec, state and results of one run."""
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
     status, failure, result, origin = directory.status(), directory.failure(), directory.result(), directory.origin()

@@ -1,4 +1,4 @@
-"""status: which runs are running, queued, done or failed, now or live."""
+"""status: show the state and progress of runs, once or live."""
 
 import time
 from collections.abc import Callable
@@ -37,8 +37,8 @@ def register(app: typer.Typer) -> None:
 
 def status(
     table: Annotated[str | None, typer.Argument(help="A table; default: all runs.", show_default=False)] = None,
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Continue until all have ended.")] = False,
-    study: Annotated[str | None, typer.Option(help="Only the trials of a study.", show_default=False)] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Keep updating until all runs have ended.")] = False,
+    study: Annotated[str | None, typer.Option(help="Show only the trials of this study.", show_default=False)] = None,
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
     assignments: SetOption = None,
@@ -51,7 +51,7 @@ def status(
     if table is not None and study is not None:
         raise UsageError(f"status {table} --study {study}: name a table or a study, not both")
     if table is None and (profile or seeds or assignments or compat):
-        raise UsageError("--profile, --seeds, --set and --compat choose runs of a table: name one")
+        raise UsageError("--profile, --seeds, --set and --compat select runs of a table; name a table")
     if table is not None:
         resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
         runs, settings = resolved.runs, resolved.settings

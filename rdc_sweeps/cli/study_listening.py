@@ -1,4 +1,4 @@
-"""What a user sees of a study that is run: a live board on a terminal, a line for each change elsewhere."""
+"""Prints the progress of a study: a live board on a terminal, otherwise one line per change."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ BOARD_LINES = 6
 
 
 class StudyConsoleListener(ConsoleListener, StudyListener):
-    """Prints what happens to a study and its runs."""
+    """Prints the progress of a study and its runs."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -29,14 +29,14 @@ class StudyConsoleListener(ConsoleListener, StudyListener):
         self.missing = 0
 
     def opened(self, study: "Study", missing: int) -> None:
-        """Say so if no trials are missing."""
+        """Print a message if all trials are finished."""
         self.study, self.missing = study, missing
         if not missing:
-            say(f"all of {study.asked} trials are finished")
+            say(f"all {study.asked} trials are finished")
 
     @contextmanager
     def training(self, start: Start) -> Iterator[Callable[[], None]]:
-        """Show the board of the study, or that of the runs that confirm its choice."""
+        """Show the board of the study, or of the runs that confirm its choice."""
         if start.runs or self.study is None:
             with super().training(start) as watch:
                 yield watch
@@ -50,34 +50,34 @@ class StudyConsoleListener(ConsoleListener, StudyListener):
             yield watch
 
     def workers_failed(self, errors: Mapping[str, Path]) -> None:
-        """Say why, and where there is more."""
+        """Print the errors and the log files."""
         for error, log in errors.items():
-            say(f"a worker ended early: {error}", style="red")
-            say(f"  more in {log}")
+            say(f"a worker failed: {error}", style="red")
+            say(f"  see {log}")
 
     def workers_found(self, running: int, waiting: int) -> None:
-        """Say how many there are."""
+        """Print how many workers there are."""
         assert self.study is not None  # opened before
-        say(f"study {self.study.name}: {running} workers are running and {waiting} waiting in Slurm")
+        say(f"study {self.study.name}: {running} workers running, {waiting} pending in Slurm")
 
     def workers_submitted(self, count: int, job: str | None, preparation: str | None) -> None:
-        """Say what was submitted, and what to do next."""
+        """Print what was submitted, and what to do next."""
         if preparation is not None:
             say(f"region maps are missing: Slurm job {preparation} computes them first")
         say(
             f"submitted {count} workers for {self.missing} trials as Slurm job {job}, node profile "
-            f"{self.settings.node}; repeat the command to see how far they are, and to confirm the choice"
+            f"{self.settings.node}; run the command again to see the progress and to confirm the choice"
         )
 
     def confirming(self, study: "Study", trial: int) -> None:
-        """Say with which seeds."""
+        """Print the trial and the confirmation seeds."""
         seeds = ", ".join(map(str, study.tuned.spec.confirm))
         say(f"confirming trial {trial} with seeds {seeds}, beside the row as it is")
 
 
 @contextmanager
 def _study_board(study: "Study") -> Iterator[Callable[[], None]]:
-    """Yields a function that shows how far the study is, at most a few times a second."""
+    """Yields a function that shows the progress of the study, at most a few times a second."""
     from rdc_sweeps.cli.watching import throttled
     from rdc_sweeps.tuning.study_progress import ProgressTracker
     from rdc_sweeps.tuning.study_terminal import live_board, trial_line

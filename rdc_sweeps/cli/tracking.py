@@ -1,4 +1,4 @@
-"""sync: hand tracked runs to W&B."""
+"""sync: upload tracked runs to W&B."""
 
 import time
 from typing import Annotated
@@ -19,22 +19,23 @@ def register(app: typer.Typer) -> None:
 
 def sync(
     run_ids: Annotated[
-        list[str] | None, typer.Argument(help="Ids of runs, or their first digits; default: all.", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Ids of runs, or the first digits of ids; default: all.", show_default=False),
     ] = None,
     watch: Annotated[
-        float | None, typer.Option(min=1.0, metavar="SECONDS", help="Send again and again.", show_default=False)
+        float | None, typer.Option(min=1.0, metavar="SECONDS", help="Repeat at this interval.", show_default=False)
     ] = None,
     root: RootOption = None,
 ) -> None:
-    """Send what W&B lacks of tracked runs; harmless to repeat.
+    """Upload tracked runs to W&B; safe to repeat.
 
-    Runs in progress are sent as far as they are.
+    For runs in progress, everything recorded so far is uploaded.
     """
     settings = load_settings(root=root)
     from rdc_sweeps.tracking.mode import has_key
 
     if not has_key():
-        raise UnavailableError("W&B has no key here: run `wandb login`, or set WANDB_API_KEY")
+        raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
     named = [find_run(settings, run_id) for run_id in run_ids or ()]
     while watch is not None:
         try:
@@ -53,10 +54,10 @@ def _tracked(settings: Settings) -> list[RunDirectory]:
 
 
 def _send(directories: list[RunDirectory], *, again: bool) -> None:
-    """Send each run, and say how that went; `again` also asks W&B about those that it is known to have.
+    """Upload each run and print the outcome; `again` also checks runs that are known to be at W&B.
 
     Raises:
-        UnavailableError: Some were not sent.
+        UnavailableError: Some runs were not uploaded.
     """
     from rdc_sweeps.tracking.supervisor import is_sent, upload
 
@@ -69,14 +70,16 @@ def _send(directories: list[RunDirectory], *, again: bool) -> None:
         try:
             upload(directory, in_progress=in_progress)
         except RunLockedError as error:
-            messages.print(f"{directory.id}: not needed, {error}", markup=False, highlight=False)
+            messages.print(f"{directory.id}: skipped, {error}", markup=False, highlight=False)
         except UnavailableError as error:
             failed += 1
             messages.print(f"{directory.id}: {error}", style="red", markup=False, highlight=False)
         else:
-            how = "in progress, sent as far as it is" if in_progress else "sent"
+            how = "in progress, uploaded so far" if in_progress else "uploaded"
             messages.print(f"{directory.id}: {how}", highlight=False)
     if known:
-        messages.print(f"{known} runs are at W&B already", highlight=False)
+        messages.print(f"{known} runs are already at W&B", highlight=False)
     if failed:
-        raise UnavailableError(f"{failed} of {len(directories)} runs were not sent; the same again continues")
+        raise UnavailableError(
+            f"{failed} of {len(directories)} runs were not uploaded; run the command again to continue"
+        )

@@ -1,4 +1,4 @@
-"""tune and study-worker: a study of a row's configurations, and what its choice is worth."""
+"""tune, study-worker: tune a row in a study, and evaluate the chosen configuration."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ def tune(
     study: Annotated[str, typer.Argument(help="Name of a study, or a path to its YAML file.")] = "covariance",
     trials: Annotated[
         int | None,
-        typer.Option(min=1, help="Trials that the study is to have in all; default: the file's.", show_default=False),
+        typer.Option(min=1, help="Total number of trials; default: the file's.", show_default=False),
     ] = None,
     storage: Annotated[
         str | None,
@@ -40,34 +40,36 @@ def tune(
     profile: ProfileOption = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="a.b=c", help="Change a field in all trials.", show_default=False),
+        typer.Option("--set", metavar="a.b=c", help="Set a field in all trials.", show_default=False),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option("--study", metavar="NAME", help="Name of its folder; default: STUDY-PROFILE.", show_default=False),
+        typer.Option(
+            "--study", metavar="NAME", help="Name of the study's folder; default: STUDY-PROFILE.", show_default=False
+        ),
     ] = None,
     seeds: Annotated[
         str | None, typer.Option(help="Seeds of each trial, such as 0,1; default: the file's.", show_default=False)
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Trials that run at once.", show_default=False)] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of each trial.", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of trials at once.", show_default=False)] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads per trial.", show_default=False)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
-    gpus_per_run: Annotated[float | None, typer.Option(help="GPUs of each trial.", show_default=False)] = None,
+    gpus_per_run: Annotated[float | None, typer.Option(help="GPUs per trial.", show_default=False)] = None,
     executor: Annotated[str | None, typer.Option(help="local or slurm.", show_default=False)] = None,
     node: Annotated[str | None, typer.Option(help="Node profile for Slurm.", show_default=False)] = None,
     wandb: Annotated[str | None, typer.Option(help="online, offline or disabled.", show_default=False)] = None,
     confirm: Annotated[
-        bool, typer.Option("--confirm/--no-confirm", help="Train the choice with the confirmation seeds.")
+        bool, typer.Option("--confirm/--no-confirm", help="Train the chosen configuration with the confirmation seeds.")
     ] = True,
-    only_report: Annotated[bool, typer.Option("--report", help="Only report what there is; train nothing.")] = False,
+    only_report: Annotated[bool, typer.Option("--report", help="Only report existing trials; train nothing.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tune a row by trials, and measure the choice on test images.
+    """Tune a row over trials, and evaluate the best one on test images.
 
-    Trials are measured on held-out training images, the choice with other seeds.
+    Trials are evaluated on held-out training images; the best one is trained again with other seeds.
     """
     settings = load_settings(
         profile=profile,
@@ -132,7 +134,7 @@ def _print_plan(plan: StudyPlan, root: Path, *, as_json: bool) -> None:
         lines.append(f"confirmed with: seeds {', '.join(map(str, spec.confirm))}")
     for line in lines:
         data.print(line, highlight=False, markup=False, soft_wrap=True)
-    say(f"{plan.asked} trials asked, {plan.finished} finished, {plan.to_do} to do")
+    say(f"{plan.asked} trials requested, {plan.finished} finished, {plan.to_do} to do")
 
 
 def _print_result(result: StudyResult, *, as_json: bool) -> None:
@@ -148,11 +150,11 @@ def _print_result(result: StudyResult, *, as_json: bool) -> None:
 
 
 def study_worker(
-    name: Annotated[str, typer.Argument(help="Name of a study that was started.", show_default=False)],
-    settings_file: Annotated[Path, typer.Option("--settings", help="Settings as JSON.", show_default=False)],
-    trials: Annotated[int, typer.Option(help="Trials that the study is to have.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name of a study that exists.", show_default=False)],
+    settings_file: Annotated[Path, typer.Option("--settings", help="JSON file of settings.", show_default=False)],
+    trials: Annotated[int, typer.Option(help="Total number of trials.", show_default=False)],
 ) -> None:
-    """Work on a study in this process until all of its trials are finished."""
+    """Run trials of a study in this process until all are finished."""
     from rdc_sweeps.tuning.study_workers import enter_slurm_worker
 
     settings = read_settings(settings_file)

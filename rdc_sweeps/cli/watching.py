@@ -1,4 +1,4 @@
-"""Showing runs repeatedly: a live board on a terminal, a line per change elsewhere."""
+"""Shows runs repeatedly: a live board on a terminal, otherwise one line per change."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,19 +16,19 @@ from rdc_sweeps.specs.catalogue import Run
 
 REFRESH_SECONDS = 0.5
 READING_SHARE = 0.1
-"""Maximum share of the time that is spent on reading: many runs on a slow disk are read less often."""
+"""Maximum share of time spent on reading; many runs on a slow disk are refreshed less often."""
 
 Read = Callable[[], Sequence[RunGroup]]
 
 
 @contextmanager
 def watching(read: Read, console: Console, changes: RunChanges) -> Iterator[Callable[[], None]]:
-    """Show runs repeatedly; yields a function that refreshes them if that is due. At the end they are shown once more.
+    """Show runs repeatedly; yields a function that refreshes them when due. Shows them once more at the end.
 
     Args:
         read: Reads the runs.
         console: Where to show them.
-        changes: Without a terminal, only runs that have changed are printed; these are the known ones.
+        changes: The last known states; without a terminal, only changes from these are printed.
     """
     if not console.is_terminal:
 
@@ -63,7 +63,7 @@ def throttled(act: Callable[[], None]) -> Callable[[], None]:
 
 @contextmanager
 def local_board(runs: Sequence[Run], root: Path) -> Iterator[Callable[[], None]]:
-    """Show a sweep on this machine; yields a function that refreshes the board if that is due."""
+    """Show a sweep on this machine; yields a function that refreshes the board when due."""
     sweep = LocalSweep(runs, root)
     with watching(lambda: [sweep.group()], messages, RunChanges(sweep.group().views)) as watch:
         yield watch

@@ -1,1 +1,1 @@
-"""The loop: optimisation, evaluation, checkpoints, exact resume."""
+"""Training: the loop, optimisation, evaluation, checkpoints and exact resume."""

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that an exact resume needs, in one file that is replaced atomically."""
+"""Checkpoints: everything needed to resume exactly, in one file that is replaced atomically."""
 
 import pickle
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, run: str, state: Mapping[str, Any], write: Write = write_atomically) -> None:
-    """Write tensors and plain values of `state`; the old checkpoint stays until the new one is on disk."""
+    """Save `state` (tensors and plain values); the old checkpoint is kept until the new one is on disk."""
     write(path, lambda file: torch.save({"format": FORMAT, "run": run, **state}, file))
 
 
 def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
-    """The checkpoint of a run on the CPU; None if there is none.
+    """Load the checkpoint of a run to the CPU; None if there is none.
 
     Raises:
-        CheckpointError: It is damaged, of another run, or of another format.
+        CheckpointError: The file is damaged, belongs to another run or has another format.
     """
     if not path.exists():
         return None
@@ -33,7 +33,7 @@ def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError, BadZipFile) as error:
         raise CheckpointError(f"{path}: cannot be read ({type(error).__name__}); {remedy}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: is not a checkpoint of this version; {remedy}")
+        raise CheckpointError(f"{path}: not a checkpoint of this version; {remedy}")
     if state.get("run") != run:
         raise CheckpointError(f"{path}: belongs to run {state.get('run')}, not {run}; {remedy}")
     return state

@@ -1,4 +1,4 @@
-"""Task maps to colours. Every function returns uint8 (H, W, 3)."""
+"""Converts maps of tasks to colours. Pictures are uint8 (H, W, 3)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,7 +36,7 @@ PALETTE: NDArray[np.uint8] = np.array(
     ],
     dtype=np.uint8,
 )
-"""Colours of class 0, 1, ...; more classes take them again, darker."""
+"""Colours of class 0, 1, ...; further classes reuse them, darkened."""
 
 
 def class_colour(index: int) -> tuple[int, int, int]:
@@ -49,7 +49,7 @@ def class_colour(index: int) -> tuple[int, int, int]:
 
 
 def semantic_colours(labels: Values) -> Picture:
-    """Class labels (H, W), void negative."""
+    """Draw class labels (H, W); negative is void."""
     labels = labels.astype(np.int64)
     table = np.array([class_colour(index) for index in range(-1, int(labels.max(initial=0)) + 1)], dtype=np.uint8)
     picture: Picture = table[np.maximum(labels, -1) + 1]
@@ -59,7 +59,7 @@ def semantic_colours(labels: Values) -> Picture:
 def depth_range(maps: Sequence[Values]) -> tuple[float, float]:
     """The 2nd and 98th percentile of the first map (H, W) that has valid depth.
 
-    Single outliers would flatten the picture.
+    Percentiles, since single outliers would reduce the contrast.
     """
     for depth in maps:
         valid = depth[_valid_depth(depth)]
@@ -70,7 +70,7 @@ def depth_range(maps: Sequence[Values]) -> tuple[float, float]:
 
 
 def depth_colours(depth: Values, low: float, high: float) -> Picture:
-    """Depth (H, W) from `low` (dark) to `high` (bright) in the viridis map; black where not positive or not finite."""
+    """Draw depth (H, W) from `low` (dark) to `high` (bright) in viridis; black where not positive or not finite."""
     from matplotlib import colormaps
 
     valid = _valid_depth(depth)
@@ -81,7 +81,7 @@ def depth_colours(depth: Values, low: float, high: float) -> Picture:
 
 
 def normal_colours(normal: Values) -> Picture:
-    """Surface normals (3, H, W), brought to length 1, as (n + 1) / 2; invalid (zero or not finite) black."""
+    """Draw surface normals (3, H, W), normalised, as (n + 1) / 2; invalid ones (zero or not finite) are black."""
     finite = np.isfinite(normal).all(axis=0)
     length = np.linalg.norm(np.where(finite, normal, 0), axis=0)
     valid = length > 1e-8
@@ -92,14 +92,14 @@ def normal_colours(normal: Values) -> Picture:
 
 
 def image_colours(image: Values) -> Picture:
-    """An image (3, H, W) in [0, 1]."""
+    """Draw an image (3, H, W) in [0, 1]."""
     clipped = np.clip(np.nan_to_num(image), 0, 1)
     picture: Picture = np.rint(clipped * 255).astype(np.uint8).transpose(1, 2, 0)
     return picture
 
 
 def hatching(height: int, width: int) -> Picture:
-    """Diagonal grey stripes, for what does not exist."""
+    """Draw diagonal grey stripes, for missing maps."""
     rows, columns = np.mgrid[:height, :width]
     stripes = ((rows + columns) // 6) % 2 == 0
     return np.where(stripes[..., None], np.uint8(214), np.uint8(232)).repeat(3, axis=2)

@@ -1,4 +1,4 @@
-"""Metrics of a network on a split, and pictures of its predictions."""
+"""Computes the metrics of a network on a split, and draws its predictions."""
 
 from collections.abc import Callable, Sequence
 
@@ -23,16 +23,16 @@ def evaluate(
     classes: Sequence[str] = (),
     world: World = ALONE,
 ) -> tuple[MetricValues, list[Panel]]:
-    """Metrics over a split, each pixel counted once, and pictures of its first images.
+    """Compute the metrics over a split, each pixel counted once, and draw the predictions of its first images.
 
     Args:
-        network: Image (B, 3, H, W) to a dict of predictions per task; runs in float32 and in evaluation mode.
-        batches: The split; labels that its mask withholds do not count.
-        new_meter: Makes meters.
-        device: Where the network is.
+        network: Maps images (B, 3, H, W) to a dict of predictions per task; runs in float32 and in evaluation mode.
+        batches: The split; labels that its mask withholds are ignored.
+        new_meter: Creates an empty meter.
+        device: The device of the network.
         panels: Number of images to draw.
         classes: Names of the semantic classes, for the legend.
-        world: The processes that share the batches. All return the same metrics; the pictures are those of rank 0,
+        world: The processes that share the batches. All return the same metrics; use the pictures of rank 0,
             which has the first batch.
     """
     network.eval()

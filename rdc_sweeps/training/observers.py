@@ -1,4 +1,4 @@
-"""What a training reports, and to whom."""
+"""Observers of a training, and the record of an epoch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -25,13 +25,13 @@ class EpochRecord(BaseModel):
 
 
 class Observer(Protocol):
-    """Called by the training loop; steps count from 0 over the whole training."""
+    """Called by the training loop; steps are counted from 0 over the whole training."""
 
     def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
-        """Training starts or resumes with `step`; earlier reports of that step and later ones no longer count."""
+        """Training starts or resumes at `step`; discard earlier reports of this and later steps."""
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
-        """A step has ended; `values` are its losses, diagnostics of the contrast and learning rate."""
+        """A step is finished; `values` are its losses, diagnostics of the contrast and learning rates."""
 
     def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
-        """An epoch has ended; `step` was its last."""
+        """An epoch is finished and evaluated; `step` was its last step."""

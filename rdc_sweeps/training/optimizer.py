@@ -9,14 +9,14 @@ from rdc_sweeps.training.setup import Learner
 
 
 def build_optimizer(learner: Learner, spec: TrainingSpec) -> torch.optim.Adam:
-    """Adam over the groups "network" and, if the method has FiLM parameters, "film"."""
+    """Create Adam with the group "network" and, if the method has FiLM parameters, "film"."""
     networks, film = learner.parameter_groups()
     groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
     return torch.optim.Adam(groups, lr=spec.network.learning_rate)
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, spec: TrainingSpec, epoch: int) -> dict[str, float]:
-    """Give every group its rate during `epoch`; returns the rates as they are reported."""
+    """Set the learning rate of every group for `epoch`, and return the rates under the names that are reported."""
     rates = {}
     for group in optimizer.param_groups:
         chosen: NetworkGroup | FilmGroup = getattr(spec, group["name"])

@@ -1,4 +1,4 @@
-"""Prediction panels: input, truth and prediction of every task in one picture."""
+"""Prediction panels: the input, and the ground truth and prediction of every task, in one picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ INK = (40, 40, 40)
 PAPER = (255, 255, 255)
 
 SMALLEST = 144
-"""Height in pixels below which pictures are magnified, by a whole number."""
+"""Height in pixels below which pictures are enlarged by a whole factor."""
 
 
 class Captioned(NamedTuple):
@@ -41,22 +41,22 @@ class Captioned(NamedTuple):
 def prediction_panel(
     image: Any, truth: Mapping[str, Any], prediction: Mapping[str, Any], *, classes: Sequence[str] = ()
 ) -> Picture:
-    """Draw the input and, per task, the truth above the prediction.
+    """Draw the input and, for each task, the ground truth above the prediction.
 
-    Depth of truth and prediction shares one range, that of the truth where there is one. A truth that is None or absent
-    (withheld by the label setting) is hatched.
+    Depth of ground truth and prediction is drawn with the same range, that of the ground truth if there is one. Missing
+    ground truth (None or absent, withheld by the label setting) is hatched.
 
     Args:
         image: Tensor or array (3, H, W) in [0, 1].
         truth: Per task a tensor or array, or None: semantic (H, W) labels, depth (H, W) or (1, H, W), normal (3, H, W).
-        prediction: Likewise, for the tasks to be drawn, in their order; semantic may also be scores (C, H, W).
+        prediction: The same, for the tasks to draw, in this order; semantic can also be scores (C, H, W).
         classes: Names of the semantic classes, for the legend.
 
     Returns:
         uint8 (H', W', 3).
 
     Raises:
-        UsageError: A task that cannot be drawn, or a map whose shape is not the image's.
+        UsageError: A task cannot be drawn, or the shape of a map differs from the image's.
     """
     picture = image_colours(_array(image))
     height, width = picture.shape[:2]
@@ -76,7 +76,7 @@ def prediction_panel(
 
 
 def _array(value: Any) -> Values:
-    """A tensor or array as an array of floats or integers on the CPU."""
+    """Convert a tensor or array to a NumPy array of floats or integers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
         # NumPy has no bfloat16.
@@ -85,7 +85,7 @@ def _array(value: Any) -> Values:
 
 
 def _task_map(task: str, value: Any, size: tuple[int, int]) -> Values | None:
-    """The map of a task in one form: semantic and depth (H, W), normal (3, H, W)."""
+    """Bring the map of a task into one shape: semantic and depth (H, W), normal (3, H, W)."""
     if value is None:
         return None
     array = _array(value)
@@ -100,7 +100,7 @@ def _task_map(task: str, value: Any, size: tuple[int, int]) -> Values | None:
 
 
 def _colour(task: str, known: Values | None, guess: Values | None) -> tuple[str, list[Picture | None]]:
-    """Truth and prediction in colours, and what the caption should say about these."""
+    """Text to append to the caption, and ground truth and prediction in colours."""
     if task == "semantic":
         return "", [None if one is None else semantic_colours(one) for one in (known, guess)]
     if task == "normal":
@@ -110,7 +110,7 @@ def _colour(task: str, known: Values | None, guess: Values | None) -> tuple[str,
         return f", {low:.3g} to {high:.3g}", [
             None if one is None else depth_colours(one, low, high) for one in (known, guess)
         ]
-    raise UsageError(f"panel: task {task!r} cannot be drawn; semantic, depth and normal can")
+    raise UsageError(f"panel: task {task!r} cannot be drawn; choose from semantic, depth and normal")
 
 
 def _fit(picture: Picture, size: tuple[int, int]) -> Image.Image:
@@ -118,7 +118,7 @@ def _fit(picture: Picture, size: tuple[int, int]) -> Image.Image:
 
 
 def _legend(maps: Sequence[Values], classes: Sequence[str], size: tuple[int, int]) -> Image.Image:
-    """Colours and names of the classes that occur, in as many columns as they need."""
+    """Draw the colours and names of the classes that occur, in as many columns as needed."""
     canvas = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(canvas)
     present = sorted(

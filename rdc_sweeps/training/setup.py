@@ -1,4 +1,4 @@
-"""From a run's spec to its data, network and method."""
+"""Builds the data, network and method of a run from its spec."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from rdc_sweeps.training.splits import Splits, open_splits
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Splits of a data set, and the labels that the setting grants to their images."""
+    """Splits of a data set, and masks of the labels that the label setting provides."""
 
     splits: Splits
     train_mask: NDArray[np.bool_]
@@ -35,9 +35,9 @@ class TrainingData:
 
 
 def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
-    """Open the data set of a run and its label setting.
+    """Open the data set and label setting of a run.
 
-    The validation split is held out of the training images, so the setting's withheld labels stay withheld there too.
+    The validation split is held out of the training images, so the setting withholds labels there too.
     """
     splits = open_splits(spec.dataset, root=dataset_root(spec, settings), cache=settings.cache_root)
     mask = label_mask(spec.labels, spec.dataset, splits.rows, root=settings.label_settings_root)
@@ -45,14 +45,14 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
 
 
 def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
-    """The root folder of a run's data set according to the settings; None if it has or needs none."""
+    """The folder of a run's data set from the settings; None if none is set or needed."""
     name = spec.dataset.name
     root: Path | None = getattr(settings, f"{name}_root", None)
     return settings.dataset_roots.get(name, root)
 
 
 def stored_regions(spec: RunSpec) -> RegionSource | None:
-    """The source whose region maps a run reads from the store; None if it needs none from there."""
+    """The source whose region maps a run reads from the store; None if it reads none."""
     method = spec.method
     if not isinstance(method, RegionContrast) or not isinstance(method.extraction, RegionExtraction):
         return None
@@ -60,13 +60,13 @@ def stored_regions(spec: RunSpec) -> RegionSource | None:
 
 
 def open_generator(source: RegionSource, settings: Settings, device: str) -> tuple[RegionGenerator, RegionStore]:
-    """The generator of a region source and the store of its maps."""
+    """Create the generator of a region source, and open the store of its maps."""
     generator = region_generator(source, weights_root=settings.weights_root, device=device)
     return generator, RegionStore(settings.cache_root / "regions", generator.key)
 
 
 def region_reader(spec: RunSpec, data: TrainingData, settings: Settings) -> Callable[[int], NDArray[np.int32]] | None:
-    """Region map by position in the training split; None if the run needs none."""
+    """Load the region maps of the training split, as a function of the position in it; None if the run needs none."""
     source = stored_regions(spec)
     if source is None:
         return None
@@ -76,7 +76,7 @@ def region_reader(spec: RunSpec, data: TrainingData, settings: Settings) -> Call
 
 
 def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
-    """Network and method, initialised from the run's seed."""
+    """Build the network and method, initialised from the run's seed."""
     torch.manual_seed(spec.seed)
     tasks, classes = spec.dataset.tasks, len(spec.dataset.classes)
 
@@ -88,7 +88,7 @@ def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
 
 
 class Learner(torch.nn.Module):
-    """A network and the method that trains it, as the one module that checkpoints save."""
+    """A network and the method that trains it, in one module that checkpoints save."""
 
     def __init__(self, network: torch.nn.Module, method: Method) -> None:
         super().__init__()
@@ -96,11 +96,11 @@ class Learner(torch.nn.Module):
         self.method = method
 
     def forward(self, *inputs: Any) -> Any:
-        """Losses of (batch, epoch); see `Method.forward`."""
+        """Compute the losses of (batch, epoch); see `Method.forward`."""
         return self.method(self.network, *inputs)
 
     def parameter_groups(self) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-        """Parameters of the networks, and FiLM parameters of the mapping."""
+        """Return the networks' parameters and the mapping's FiLM parameters."""
         film = self.method.film_parameters()
         film_ids = {id(parameter) for parameter in film}
         return [parameter for parameter in self.parameters() if id(parameter) not in film_ids], film

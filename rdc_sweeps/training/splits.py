@@ -1,4 +1,4 @@
-"""What a run trains, validates and tests on."""
+"""The training, validation and test images of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ OPENERS: dict[type[Spec], Callable[[Any, Path | None, Path], tuple[Dataset, Data
     CityscapesSpec: open_cityscapes,
     StreetsSpec: open_streets,
 }
-"""How to open each built-in data set: from its spec, root and a cache folder to its training and test splits."""
+"""Opens each built-in data set: (spec, root, cache folder) -> (training split, test split)."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Splits:
     """The images of a run.
 
     Attributes:
-        train, validation, test: Data sets that are read at the spec's size.
-        train_rows, validation_rows: Their rows in the original training split, which label settings count by.
-        rows: How many rows the original training split has.
+        train, validation, test: Data sets, read at the size in the spec.
+        train_rows, validation_rows: Their rows in the original training split, by which label settings are indexed.
+        rows: Number of rows in the original training split.
     """
 
     train: Dataset
@@ -45,18 +45,18 @@ class Splits:
 
 
 def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
-    """Open a data set and choose its images.
+    """Open a data set and select its images.
 
-    The last rows of the training split are held out, since neighbouring rows often show the same scene; the images
-    to train and test on are spread evenly over what is left.
+    The last rows of the training split are held out, since neighbouring rows often show the same scene; training and
+    test images are spread evenly over the remaining rows.
 
     Args:
         spec: The data set.
-        root: Its folder; none for data sets that are made here.
-        cache: Folder for what is made here.
+        root: Its folder; None for synthetic data sets.
+        cache: Folder for rendered synthetic data sets.
 
     Raises:
-        DataError: The data set is missing or damaged, or has too few images.
+        DataError: The data set is missing, damaged or has too few images.
     """
     training, testing = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
     rows = len(training)
@@ -80,7 +80,7 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
 
 
 def _spread(available: int, wanted: int | None, field: str) -> NDArray[np.int64]:
-    """Indices spread evenly over `available`, all of them if `wanted` is None."""
+    """`wanted` indices spread evenly over `available`; all if `wanted` is None."""
     if wanted is None:
         return np.arange(available)
     if wanted > available:

@@ -59,7 +59,7 @@ def test_a_sweep_is_cancelled_and_goes_on_from_its_checkpoints(
     assert "cancelled" in end
 
     again = cli("cancel", "tiny")
-    assert "was cancelled, left as it is" in again.stderr
+    assert "was cancelled, unchanged" in again.stderr
     assert "0 of 2 runs cancelled" in again.stderr
     planned = json.loads(cli("run", "tiny", "-n", "--json", *longer).stdout)
     assert {(entry["row"], entry["action"]) for entry in planned} == {("mtl", "resume"), ("ours", "train")}
@@ -78,7 +78,7 @@ def test_the_last_lines_of_a_log(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "0123456789abcdef"
     folder.mkdir(parents=True)
     (folder / "spec.yaml").write_text("seed: 0\n")
-    assert "planned, nothing was printed yet" in cli("logs", "0123").stderr
+    assert "planned, no output yet" in cli("logs", "0123").stderr
     (folder / "log.txt").write_text("a\nb\nc\n")
     assert cli("logs", "0123", "-n", "2").stdout == "b\nc\n"
     assert cli("logs", "0123").stdout == "a\nb\nc\n"

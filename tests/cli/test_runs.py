@@ -40,7 +40,7 @@ def test_a_sweep_trains_once_reports_and_skips_the_second_time(cli: Cli, tmp_pat
     modified = {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     second = cli("run", "tiny")
     assert second.returncode == 0
-    assert "2 of 2 runs are done already" in second.stderr
+    assert "2 of 2 runs are already done" in second.stderr
     assert modified == {path: path.stat().st_mtime_ns for path in (tmp_path / "runs").rglob("*") if path.is_file()}
     report = cli("report", "tiny", "--format", "csv", "--strict")
     assert report.returncode == 0, report.stderr
@@ -163,5 +163,5 @@ def test_regions_are_built_once(cli: Cli, tmp_path: Path) -> None:
     arguments = ["regions", "build", "tiny", "--set", "dataset.seed=5"]
     first = cli(*arguments, RDC_SWEEP_CACHE_ROOT=str(tmp_path / "cache"))
     assert first.returncode == 0, first.stderr
-    assert "8 built, 0 were there" in first.stderr
-    assert "0 built, 8 were there" in cli(*arguments, RDC_SWEEP_CACHE_ROOT=str(tmp_path / "cache")).stderr
+    assert "8 built, 0 already stored" in first.stderr
+    assert "0 built, 8 already stored" in cli(*arguments, RDC_SWEEP_CACHE_ROOT=str(tmp_path / "cache")).stderr

@@ -70,7 +70,7 @@ def test_a_sweep_is_submitted_and_finishes_by_itself(cli: Cli, tmp_path: Path, s
         assert scheduler.execute(array, task) == 0, (scheduler.state / "output").read_text()
         scheduler.set_state(array, task, "COMPLETED")
     last = cli("run", "tiny", *SLURM, **own)
-    assert "2 of 2 runs are done already" in last.stderr
+    assert "2 of 2 runs are already done" in last.stderr
     assert len(scheduler.jobs()) == 2
     report = cli("report", "tiny", "--format", "csv", "--strict")
     assert report.returncode == 0, report.stderr

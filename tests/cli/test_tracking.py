@@ -56,19 +56,19 @@ def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_wa
         with Backend() as backend:
             server = {"WANDB_API_KEY": KEY, "WANDB_BASE_URL": backend.url}
             first = cli("sync", **server)
-            assert "in progress, sent as far as it is" in first.stderr
+            assert "in progress, uploaded so far" in first.stderr
             (run,) = backend.runs.values()
             sent = len(run.history)
             assert sent >= 5
             assert run.exit_code is None
             cli("cancel", "tiny")
             assert node.wait(60) == 1
-            assert ": sent" in cli("sync", **server).stderr
+            assert ": uploaded" in cli("sync", **server).stderr
             assert run.exit_code == 1
             steps = [row["_step"] for row in run.history]
             assert steps == list(range(len(steps)))
             assert len(steps) > sent
-            assert "1 runs are at W&B already" in cli("sync", **server).stderr
+            assert "1 runs are already at W&B" in cli("sync", **server).stderr
             # Of the last step, which a resumed run may add to, there is only the summary.
             assert log.read_text().count('"kind": "step"') == len(steps) + 1
     finally:

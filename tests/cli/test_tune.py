@@ -80,7 +80,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
     assert "all of 3 trials are finished" in again.stderr
     assert "ours-tuned" in again.stdout
     assert f"  {found['command']}" in again.stdout.splitlines()
-    assert "3 trials asked, 3 finished, 0 to do" in cli("tune", "small", "-n").stderr
+    assert "3 trials requested, 3 finished, 0 to do" in cli("tune", "small", "-n").stderr
     # The row, as it is to be pasted into the table, is the choice.
     table = experiments / "tiny.yaml"
     data = yaml.safe_load(table.read_text())
@@ -247,7 +247,7 @@ def test_a_study_on_slurm(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
 
     assert "submitted 2 workers for 3 trials as Slurm job" in tune().stderr
     preparation, array = scheduler.jobs()
-    assert "study small-small: 0 workers are running and 2 waiting in Slurm" in tune().stderr
+    assert "study small-small: 0 workers running, 2 pending in Slurm" in tune().stderr
     assert len(scheduler.jobs()) == 2
     carry_out(preparation, None)
     carry_out(array, 0, 1)

@@ -44,7 +44,7 @@ def test_nothing_is_claimed_of_what_was_never_measured(tmp_path: Path) -> None:
     assert summary(todo, {}) == [
         "1 runs: 1 new",
         "1 of 1 runs to do, 64 steps",
-        "unknown how long 1 runs take: none like them has been measured in this runs folder",
+        "no estimate for 1 runs: this runs folder has no similar finished runs",
     ]
 
 
@@ -83,7 +83,7 @@ def test_done_runs_count_for_nothing_and_on_a_cpu_cores_are_counted(tmp_path: Pa
     assert summary(todo, found) == [
         "5 runs: 3 done, 2 new",
         "2 of 5 runs to do, 128 steps",
-        "about 16 core-hours on cpu for 2 runs, by what runs like them took",
+        "about 16 core-hours on cpu for 2 runs, estimated from similar runs",
     ]
 
 

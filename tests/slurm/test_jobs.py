@@ -27,7 +27,7 @@ def test_several_commands_at_once_submit_each_run_once(sweeps: Sweeps) -> None:
     for run in sweeps.runs().values():
         assert len(starts(run)) == 1
         assert steps(run) == list(range(4))
-    assert "2 of 2 runs are done already" in sweeps.call("run", "tiny")
+    assert "2 of 2 runs are already done" in sweeps.call("run", "tiny")
 
 
 def test_a_submitter_that_is_killed_behind_sbatch_is_found_out(sweeps: Sweeps, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Boxes and the rectangles that they are made of: all there is to see in a room."""
+"""Boxes and their faces: every visible surface of a scene is a rectangle."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Vector = tuple[float, float, float]
 
 
 class Pattern(IntEnum):
-    """How a surface is textured."""
+    """Textures of surfaces."""
 
     PLAIN = 0
     WOOD = 1
@@ -54,7 +54,7 @@ class Quads:
 
     Attributes:
         origin, across, down: (Q, 3) metres.
-        normal: (Q, 3) unit, towards the side that can be seen.
+        normal: (Q, 3) unit, towards the visible side.
         label: (Q,) semantic class.
         material: (Q,) index into `materials`.
     """
@@ -79,7 +79,7 @@ _NORMAL = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0,
 def block(
     label: int, material: Material, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float]
 ) -> Box:
-    """A box from its extent along each axis."""
+    """Create a box from its extent along each axis."""
     centre = ((x[0] + x[1]) / 2, (y[0] + y[1]) / 2, (z[0] + z[1]) / 2)
     return Box(label, material, centre, ((x[1] - x[0]) / 2, (y[1] - y[0]) / 2, (z[1] - z[0]) / 2))
 
@@ -120,7 +120,7 @@ def rotations(boxes: list[Box]) -> NDArray[np.float64]:
 
 
 def inner_quads(extent: Vector, labels: tuple[int, ...], materials: tuple[Material, ...]) -> Quads:
-    """The six inner faces of the box from (0, 0, 0) to `extent`, ordered right, left, top, bottom, far, near."""
+    """The six inner faces of a box from (0, 0, 0) to `extent`, ordered right, left, top, bottom, far, near."""
     half = np.array(extent) / 2
     return Quads(
         origin=_CORNER * half + half,
@@ -134,7 +134,7 @@ def inner_quads(extent: Vector, labels: tuple[int, ...], materials: tuple[Materi
 
 
 def joined(first: Quads, second: Quads) -> Quads:
-    """Both sets of rectangles as one."""
+    """Concatenate two sets of rectangles."""
     return Quads(
         origin=np.concatenate([first.origin, second.origin]),
         across=np.concatenate([first.across, second.across]),

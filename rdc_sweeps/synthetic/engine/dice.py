@@ -1,4 +1,4 @@
-"""Random choices, drawn in bulk."""
+"""Random numbers, drawn in bulk."""
 
 import colorsys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _BULK = 1024
 
 
 class Dice:
-    """Uniform draws from a generator; asking it for one number at a time would take most of a scene's time."""
+    """Random draws from a generator, made in bulk; single draws would take most of the time of a scene."""
 
     def __init__(self, generator: np.random.Generator) -> None:
         self._generator = generator
@@ -30,11 +30,11 @@ class Dice:
         return low + (high - low) * self.unit()
 
     def chance(self, probability: float) -> bool:
-        """True with this probability."""
+        """Return True with this probability."""
         return self.unit() < probability
 
     def whole(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """An integer from low to high, both included."""
         return low + int((high - low + 1) * self.unit())
 
     def choice(self, options: Sequence[T]) -> T:
@@ -42,5 +42,5 @@ class Dice:
         return options[int(len(options) * self.unit())]
 
     def colour(self, hue: tuple[float, float], saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
-        """A linear RGB colour from ranges of hue, saturation and value; hues outside of [0, 1] wrap."""
+        """A linear RGB colour from ranges of hue, saturation and value; hues outside [0, 1] wrap around."""
         return colorsys.hsv_to_rgb(self.between(*hue) % 1.0, self.between(*saturation), self.between(*value))

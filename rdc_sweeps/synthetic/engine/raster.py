@@ -1,4 +1,4 @@
-"""What each pixel of a pinhole camera sees, analytically.
+"""Finds the surface that each pixel of a pinhole camera sees, analytically.
 
 A rectangle P + u A + v B is hit by the ray z d, with d = (x, y, 1), where (u, v, 1) = z [A B P]^-1 d. So u/z, v/z
 and 1/z are linear in the pixel's coordinates: visibility needs no division, and depth is exact.
@@ -15,10 +15,10 @@ from rdc_sweeps.synthetic.engine.boxes import Quads
 KINECT_FOCAL = 519.0 / 480.0
 """Focal length in image heights, that of the Kinect of NYU-V2."""
 _OVERLAP = 1e-5
-"""Rectangles are this much larger (relative) when hit, so that no gap shows where two of them meet."""
+"""Relative enlargement of rectangles in hit tests, so that there are no gaps between adjacent ones."""
 _NEAR = 0.02
 _TO_MIDDLE = 0.51
-"""From a pixel's border to its middle, which is what is hit, with a margin for rounding; pixels."""
+"""Pixels from a pixel's border to its centre, where its ray passes, with a margin for rounding."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Camera:
     Attributes:
         position: (3,) in the room, metres.
         axes: (3, 3), rows are the camera's right, down and forward in the room.
-        focal: focal length in image heights.
+        focal: Focal length in image heights.
     """
 
     position: NDArray[np.float64]
@@ -38,12 +38,12 @@ class Camera:
 
 @dataclass(frozen=True)
 class Hits:
-    """What each pixel sees.
+    """The surface that each pixel sees.
 
     Attributes:
         quad: (H, W) index of the rectangle.
         depth: (H, W) float32 metres along the optical axis.
-        u, v: (H, W) float32 place on the rectangle.
+        u, v: (H, W) float32 position on the rectangle.
         rays: (3, H, W) float32 directions of length 1 along the optical axis, in the camera's frame.
     """
 
@@ -66,7 +66,7 @@ def looking(
 
 
 def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
-    """The nearest rectangle along every pixel's ray; the rectangles must enclose the camera."""
+    """Find the nearest rectangle along every pixel's ray; the rectangles must enclose the camera."""
     height, width = size
     focal = camera.focal * height
     xs = ((np.arange(width) + 0.5 - width / 2) / focal).astype(np.float32)
@@ -80,7 +80,7 @@ def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
     facing, origin, across, down = facing[visible], origin[visible], across[visible], down[visible]
     linear = np.linalg.inv(np.stack([across, down, origin], axis=2)).astype(np.float32)
 
-    # Distances from the four edges, none negative inside, and 1/z.
+    # Distances from the four edges, non-negative inside, and 1/z.
     u, v, w = linear.swapaxes(0, 1)
     slack = np.float32(_OVERLAP) * w
     forms = np.stack([u + slack, v + slack, w + slack - u, w + slack - v, w], axis=1)
@@ -108,7 +108,7 @@ def cast(quads: Quads, camera: Camera, size: Size) -> Hits:
 def _windows(
     origin: NDArray[np.float64], across: NDArray[np.float64], down: NDArray[np.float64], focal: float, size: Size
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The part of the image (top, bottom, left, right) that may show each rectangle, and which are in it at all."""
+    """Bounds (top, bottom, left, right) of each rectangle in the image, and which rectangles are in it."""
     height, width = size
     corners = np.stack([origin, origin + across, origin + down, origin + across + down], axis=1)
     z = corners[..., 2]

@@ -1,4 +1,4 @@
-"""Rendered data sets: a scene is rendered when it is first asked for, and cached on disk in MTAN's layout."""
+"""Rendered data sets: scenes are rendered on first access and cached on disk in MTAN's layout."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from rdc_sweeps.specs.base import Size, Task
 from rdc_sweeps.specs.dataset import DrawnImagesSpec
 
 FIRST_TEST_INDEX = 2**32
-"""Index of the first test scene: far beyond any training split, so that enlarging it leaves the test scenes alone."""
+"""Index of the first test scene: far beyond any training split, so that a larger one keeps the test scenes."""
 
 
 @dataclass(frozen=True)
 class Renderer:
-    """How the scenes of a data set are rendered.
+    """Renders the scenes of a data set.
 
     Attributes:
         name: The data set.
-        version: Raised whenever the same seed and index give another scene.
-        layout: Folders and classes of its files.
-        render: (seed, index, size) to a scene with all labels.
+        version: Increased whenever the same seed and index give a different scene.
+        layout: Folders and classes of the cached files.
+        render: (seed, index, size) -> scene with all labels.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Renderer:
 class RenderedScenes:
     """Scenes `first` to `first + count - 1` of the sequence that `seed` determines.
 
-    Any number of processes may share a cache: files are written atomically, and every process writes the same bytes.
+    Any number of processes can share a cache: files are written atomically, and every process writes the same bytes.
     """
 
     def __init__(self, renderer: Renderer, seed: int, first: int, count: int, size: Size, cache: Path) -> None:
@@ -59,7 +59,7 @@ class RenderedScenes:
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Tasks that the scenes have labels for."""
+        """The tasks that the scenes have labels for."""
         return self._stored.tasks
 
     @property
@@ -80,7 +80,7 @@ class RenderedScenes:
         return self.scene(index, ()).image
 
     def scene(self, index: int, tasks: Collection[Task]) -> Scene:
-        """Scene `index` with the labels of `tasks`; label files of other tasks are not opened."""
+        """Scene `index` with the labels of `tasks`; label files of other tasks are not read."""
         if not 0 <= index < self._count:
             raise IndexError(f"{self._renderer.name}: no image {index}, there are {self._count}")
         number = self._first + index
@@ -98,7 +98,7 @@ class RenderedScenes:
         for name, array in {layout.image: np.round(scene.image * 255).astype(np.uint8), **labels}.items():
             target = self._stored.folder / name / f"{number}.npy"
             try:
-                # Not forced to disk, which would take a quarter of the time: a file that a crash cuts short is damaged,
+                # Not flushed to disk, which would take a quarter of the time: a file truncated by a crash is damaged,
                 # and rendered again.
                 write_atomically(target, partial(np.save, arr=array), durable=False)
             except OSError as error:

@@ -1,4 +1,4 @@
-"""From what each pixel sees to a picture: surface colours, shadows, and the camera that develops them."""
+"""Shades the visible surfaces: surface colours, shadows, and the camera's response."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from rdc_sweeps.synthetic.engine.textures import Places
 
 
 def albedo(quads: Quads, hits: Hits, colours: Callable[[int, Places], Floats]) -> Floats:
-    """Colour (3, H, W) of the surface at every pixel; `colours` gives those of a pattern."""
+    """Colour (3, H, W) of the surface at every pixel; `colours` computes the colours of a pattern."""
     across = np.linalg.norm(quads.across, axis=1).astype(np.float32)
     down = np.linalg.norm(quads.down, axis=1).astype(np.float32)
     pattern = np.array([m.pattern for m in quads.materials], dtype=np.int8)[quads.material]
@@ -41,24 +41,24 @@ def albedo(quads: Quads, hits: Hits, colours: Callable[[int, Places], Floats]) -
 
 
 def places_of(hits: Hits, camera: Camera) -> Floats:
-    """Where (3, H, W) the surface that a pixel sees is, in the world of the camera."""
+    """Positions (3, H, W) in the scene of the surfaces that the pixels see."""
     place: Floats = np.tensordot(camera.axes.astype(np.float32).T, hits.rays * hits.depth, axes=1)
     place += camera.position.astype(np.float32)[:, None, None]
     return place
 
 
 def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardness: float) -> Floats:
-    """Share (H, W) of a lamp that boxes leave to every place, found for every other pixel.
+    """Share (H, W) of a lamp's light that is not blocked by boxes, computed at every other pixel.
 
     Args:
-        place: (3, H, W).
-        blockers: Boxes, all lower than the lamp.
-        source: (3,) place of the lamp.
-        near: A box nearer to the place than this share of the way to the lamp casts no shadow on it.
-        hardness: A box that takes more than 1 / hardness of the way casts its full shadow.
+        place: (3, H, W) positions.
+        blockers: Boxes, all below the lamp.
+        source: (3,) position of the lamp.
+        near: A box closer to the position than this share of the ray to the lamp casts no shadow on it.
+        hardness: A box that covers more than 1 / hardness of the ray casts its full shadow.
     """
     grid = place[:, ::2, ::2]
-    # The lamp is above all boxes, so a box only shades what is lower than its top.
+    # The lamp is above all boxes, so a box only shades positions below its top.
     upwards = np.argsort(grid[1], axis=None)
     points = grid.reshape(3, -1)[:, upwards]
     tops = [box.centre[1] + (box.half[1] if box.tilt == 0 else max(box.half)) for box in blockers]
@@ -67,7 +67,7 @@ def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardnes
     for box, rotation, count in zip(blockers, rotations(blockers), lower, strict=True):
         to_box = (rotation.T / np.array(box.half)[:, None]).astype(np.float32)
         centre = np.array(box.centre, dtype=np.float32)
-        # Along the way from the point (0) to the lamp (1), which part is inside of the box?
+        # The part of the ray from the point (0) to the lamp (1) that is inside the box.
         start = to_box @ points[:, :count]
         start -= (to_box @ centre)[:, None]
         way = (to_box @ (source - centre))[:, None] - start
@@ -75,7 +75,7 @@ def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardnes
         middle, reach = start * scale, np.abs(scale)
         enters = np.maximum(-(middle + reach).min(axis=0), np.float32(near))
         leaves = np.minimum((reach - middle).min(axis=0), 1)
-        # A way that only grazes the box counts in part, which makes the shadow's edge soft.
+        # A ray that only grazes the box counts partly, which softens the edge of the shadow.
         share[:count] *= 1 - np.float32(0.85) * np.clip((leaves - enters) * np.float32(hardness), 0, 1)
     placed = np.empty_like(share)
     placed[upwards] = share
@@ -84,7 +84,7 @@ def lit(place: Floats, blockers: list[Box], source: Floats, near: float, hardnes
 
 
 def developed(light: Floats, dice: Dice, generator: np.random.Generator) -> Floats:
-    """What a camera makes of light (3, H, W): exposure, white balance, blur, noise; (H, W, 3) in [0, 1]."""
+    """Turn light (3, H, W) into an image (H, W, 3) in [0, 1]: exposure, white balance, blur and noise."""
     tint = np.array([dice.between(0.95, 1.06), 1.0, dice.between(0.92, 1.05)], dtype=np.float32)
     light *= (tint * np.float32(dice.between(0.2, 0.36) / max(float(light.mean()), 1e-3)))[:, None, None]
     # A square root stands in for sRGB's transfer curve, and the shoulder keeps highlights from clipping hard.
@@ -94,7 +94,7 @@ def developed(light: Floats, dice: Dice, generator: np.random.Generator) -> Floa
 
 
 def _blurred(image: Floats) -> Floats:
-    """The camera's point spread over three pixels each way; (3, H, W)."""
+    """Blur (3, H, W) by the camera's point spread function, three pixels wide."""
     for axis in (1, 2):
         along = image.swapaxes(0, axis)
         side = np.float32(0.15) * along

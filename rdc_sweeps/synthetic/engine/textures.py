@@ -1,4 +1,4 @@
-"""Procedural textures: the colour of a surface at a place on it."""
+"""Procedural textures: the colour of a surface at each position on it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ _TEXELS_PER_METRE = 160.0
 
 @dataclass(frozen=True)
 class Places:
-    """N places on surfaces of one pattern.
+    """N positions on surfaces of one pattern.
 
     Attributes:
         u, v: (N,) in [0, 1] across and down the surface.
         s, t: (N,) the same in metres.
         colour, second: (3, N) the material's colours.
         period: (N,) metres.
-        offset: (N,) int, another one for each surface.
+        offset: (N,) int, different for each surface.
     """
 
     u: Floats
@@ -36,14 +36,14 @@ class Places:
     offset: NDArray[np.int64]
 
     def noise(self, across: float = 1.0, down: float = 1.0) -> Floats:
-        """Fractal noise (N,) of unit variance at these places; larger factors are finer."""
+        """Fractal noise (N,) of unit variance at these positions; larger factors make it finer."""
         x = (self.s * np.float32(across * _TEXELS_PER_METRE)).astype(np.int64) + self.offset
         y = (self.t * np.float32(down * _TEXELS_PER_METRE)).astype(np.int64) + 3 * self.offset
         values: Floats = _fractal().take((y & (_SIDE - 1)) * _SIDE + (x & (_SIDE - 1)))
         return values
 
     def mixed(self, share: Floats) -> Floats:
-        """(3, N) between the two colours: 0 is the first."""
+        """Mix the two colours (3, N): 0 is the first."""
         mixed: Floats = self.colour + (self.second - self.colour) * share
         return mixed
 
@@ -153,14 +153,14 @@ def colour_of(pattern: int, at: Places) -> Floats:
 
 
 def scattered(number: Floats, offset: NDArray[np.int64]) -> Floats:
-    """A value in [0, 1) for each whole number, as if drawn at random."""
+    """Hash each integer to a pseudo-random value in [0, 1)."""
     mixed = (number.astype(np.int64) + 7919 * offset) * 2654435761
     return ((mixed >> 13) & 0xFFFF).astype(np.float32) / np.float32(0x10000)
 
 
 @cache
 def _fractal() -> Floats:
-    """A tile of noise that repeats without seams, of unit variance, amplitude falling as 1 / frequency."""
+    """A seamless tile of noise with unit variance and amplitude proportional to 1 / frequency."""
     white = np.random.default_rng(0).standard_normal((_SIDE, _SIDE))
     y, x = np.meshgrid(np.fft.fftfreq(_SIDE), np.fft.fftfreq(_SIDE), indexing="ij")
     frequency = np.hypot(y, x)

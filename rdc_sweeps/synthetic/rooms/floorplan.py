@@ -1,4 +1,4 @@
-"""A room while it is furnished, and once it is: what stands and hangs where."""
+"""The plan of a room: places pieces of furniture and hangings without overlap."""
 
 import math
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from rdc_sweeps.synthetic.rooms.furniture import Piece
 
 Wall = Literal["far", "left", "right", "near"]
 TURN: dict[Wall, float] = {"far": math.pi, "left": math.pi / 2, "right": -math.pi / 2, "near": 0.0}
-"""By how much a piece is turned whose back is to a wall, radians."""
+"""Rotation in radians of a piece with its back to each wall."""
 _SEEN: tuple[Wall, ...] = ("far", "far", "left", "right")
 Rectangle = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
 class FurnishedRoom:
-    """All that a picture of a room depends on.
+    """Everything that the image of a room depends on.
 
     Attributes:
         quads: every surface; the first six are the room's own.
-        camera: from where it is seen.
+        camera: the camera.
         extent: width, height and depth of the room, metres.
         blockers: the boxes that cast shadows.
-        lamp: (3,) place of the ceiling lamp.
-        daylight: (3,) direction that daylight comes from, zero without a window.
+        lamp: (3,) position of the ceiling lamp.
+        daylight: (3,) direction towards the daylight, zero without a window.
     """
 
     quads: Quads
@@ -43,7 +43,7 @@ class FurnishedRoom:
 
 
 class Room:
-    """A room while it is furnished: nothing is put where something is already."""
+    """A room while it is being furnished; pieces never overlap."""
 
     def __init__(self, dice: Dice, extent: Vector, camera: Camera) -> None:
         self.dice = dice
@@ -58,7 +58,7 @@ class Room:
         self._clear: Rectangle = (x + ahead_x - 0.65, z + ahead_z - 0.65, x + ahead_x + 0.65, z + ahead_z + 0.65)
 
     def stand(self, piece: Piece, wall: Wall | None = None, at: float | None = None) -> tuple[Wall, float] | None:
-        """Put a piece with its back to a wall; where it went, or None if there is no place for it."""
+        """Place a piece with its back to a wall; returns its position, or None if there is no room for it."""
         for _ in range(6):
             side: Wall = wall if wall is not None else self.dice.choice(_SEEN)
             if self._length(side) - piece.width < 0.1:
@@ -76,7 +76,7 @@ class Room:
         return None
 
     def hang(self, piece: Piece, low: float) -> Wall | None:
-        """Hang a piece on a wall with its lower edge at `low`; on which, or None if there is no place for it."""
+        """Hang a piece on a wall with its lower edge at `low`; returns the wall, or None if there is no room for it."""
         for _ in range(6):
             side = self.dice.choice(_SEEN)
             if self._length(side) - piece.width < 0.3:
@@ -91,7 +91,7 @@ class Room:
         return None
 
     def place(self, piece: Piece, x: float, z: float, turn: float) -> bool:
-        """Put a piece with its middle at (x, z) on the floor, if there is room."""
+        """Place a piece with its centre at (x, z) on the floor, if there is room."""
         reach_x = (abs(math.cos(turn)) * piece.width + abs(math.sin(turn)) * piece.depth) / 2
         reach_z = (abs(math.sin(turn)) * piece.width + abs(math.cos(turn)) * piece.depth) / 2
         ground = (x - reach_x, z - reach_z, x + reach_x, z + reach_z)
@@ -103,20 +103,20 @@ class Room:
         return True
 
     def front_of(self, wall: Wall, along: float, distance: float) -> tuple[float, float]:
-        """The place on the floor this far from a wall."""
+        """The position on the floor at this distance from a wall."""
         return self._anchor(wall, along, distance)
 
     def spread(self, box: Box) -> None:
-        """Add a box that takes no room, like a rug."""
+        """Add a box that takes up no space, like a rug."""
         self._boxes.append(box)
 
     def let_in_daylight(self, wall: Wall) -> None:
-        """Daylight comes from a window in this wall."""
+        """Let daylight in through a window in this wall."""
         angle = TURN[wall]
         self._daylight = (-math.sin(angle), 0.6, -math.cos(angle))
 
     def finished(self) -> FurnishedRoom:
-        """The room as it is now."""
+        """The room with everything placed so far."""
         dice = self.dice
         wall = materials.walls(dice)
         accent = materials.walls(dice) if dice.chance(0.25) else wall
@@ -141,7 +141,7 @@ class Room:
         return self.width if wall in ("far", "near") else self.depth
 
     def _along(self, wall: Wall, width: float, margin: float) -> float:
-        """A place along a wall for something this wide; on side walls away from the camera's end."""
+        """A position along a wall for a piece of this width; on side walls, away from the camera's end."""
         start, end = margin + width / 2, self._length(wall) - margin - width / 2
         if wall in ("left", "right"):
             start = min(max(start, 0.35 * self.depth), end)
@@ -175,7 +175,7 @@ class Room:
 
 
 def _casts_shadow(box: Box) -> bool:
-    """Large boxes do; boards, what hangs flat on a wall and what lies on the floor do not."""
+    """Large boxes cast shadows; boards, flat hangings and things on the floor do not."""
     small, middle, large = sorted(box.half)
     return middle * large > 0.04 and small > 0.018 and box.label not in (pieces.PICTURE, pieces.WINDOW, pieces.WALL)
 

@@ -1,6 +1,6 @@
-"""Pieces of furniture, each built of boxes.
+"""Pieces of furniture, built of boxes.
 
-A piece stands on y = 0 with its back at z = 0 and reaches to z = depth; x = 0 is its middle.
+A piece stands on y = 0 with its back at z = 0 and reaches to z = depth; x = 0 is its centre.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ BED, BOOKS, CEILING, CHAIR, FLOOR, FURNITURE, OBJECTS, PICTURE, SOFA, TABLE, TV,
 
 
 class Piece(NamedTuple):
-    """Boxes, and the room that they take up (metres)."""
+    """Boxes, and the space that they take up (metres)."""
 
     width: float
     depth: float
@@ -51,7 +51,7 @@ def bed(dice: Dice) -> Piece:
 
 
 def armchair(dice: Dice) -> Piece:
-    """A sofa for one."""
+    """An armchair."""
     return sofa(dice, 1)
 
 
@@ -77,7 +77,7 @@ def sofa(dice: Dice, seats: int) -> Piece:
 
 
 def chair(dice: Dice) -> Piece:
-    """A chair with legs, or with one column."""
+    """A chair with legs or a central column."""
     half, depth, seat = dice.between(0.2, 0.25), dice.between(0.42, 0.5), dice.between(0.43, 0.48)
     frame = materials.wood(dice) if dice.chance(0.6) else materials.plain(dice, (0.0, 0.3), (0.03, 0.3))
     cover = frame if dice.chance(0.4) else materials.fabric(dice)
@@ -153,7 +153,7 @@ def sideboard(dice: Dice) -> Piece:
 
 
 def tv_stand(dice: Dice) -> Piece:
-    """A low cabinet that carries a television."""
+    """A low cabinet with a television on top."""
     piece = cabinet(dice, dice.between(1.1, 1.6), 0.42, dice.between(0.4, 0.6))
     set_on_top = television(dice, 0.0, piece.height, 0.2, dice.between(0.8, 1.2))
     return Piece(piece.width, piece.depth, piece.height + 0.7, piece.boxes + set_on_top)
@@ -191,7 +191,7 @@ def bookcase(dice: Dice) -> Piece:
 
 
 def television(dice: Dice, x: float, y: float, z: float, width: float) -> list[Box]:
-    """A flat screen on a foot."""
+    """A flat screen on a stand."""
     tall, foot = 0.58 * width, materials.plain(dice, (0.0, 0.1), (0.02, 0.06))
     return [
         block(TV, foot, (x - 0.15, x + 0.15), (y, y + 0.02), (z - 0.1, z + 0.1)),
@@ -209,12 +209,12 @@ def lamp(dice: Dice, x: float, y: float, z: float, height: float) -> list[Box]:
         block(OBJECTS, metal, (x - 0.08, x + 0.08), (y, y + 0.02), (z - 0.08, z + 0.08)),
         block(OBJECTS, metal, (x - 0.013, x + 0.013), (y, y + 0.7 * height), (z - 0.013, z + 0.013)),
     ]
-    # Two boxes half a right angle apart read as a round shade.
+    # Two boxes turned by 45 degrees look like a round shade.
     return boxes + [Box(OBJECTS, shade, middle, (wide, 0.2 * height, wide), turn) for turn in (0.0, 0.7854)]
 
 
 def pile_of_books(dice: Dice, x: float, y: float, z: float) -> list[Box]:
-    """A few books that lie on each other."""
+    """A small stack of books."""
     boxes = []
     for _ in range(dice.whole(2, 5)):
         thick = dice.between(0.02, 0.05)
@@ -256,6 +256,6 @@ def carton(dice: Dice) -> Piece:
 
 
 def floor_lamp(dice: Dice) -> Piece:
-    """A standing lamp."""
+    """A floor lamp."""
     height = dice.between(1.4, 1.7)
     return Piece(0.36, 0.36, height, lamp(dice, 0.0, 0.0, 0.18, height))

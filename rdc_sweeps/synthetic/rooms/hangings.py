@@ -1,4 +1,4 @@
-"""What hangs on walls, built of boxes: the back is at z = 0, the lower edge at y = 0."""
+"""Things that hang on walls, built of boxes: the back is at z = 0, the lower edge at y = 0."""
 
 from rdc_sweeps.synthetic.engine.boxes import Material, Pattern, block
 from rdc_sweeps.synthetic.engine.dice import Dice
@@ -66,7 +66,7 @@ def picture(dice: Dice) -> Piece:
 
 
 def mirror(dice: Dice) -> Piece:
-    """A mirror; what it shows is left to the light."""
+    """A mirror; reflections are not rendered."""
     width, height = dice.between(0.35, 0.7), dice.between(0.5, 1.0)
     half, frame, pale = width / 2, materials.wood(dice), dice.between(0.45, 0.7)
     glass = Material(Pattern.SCREEN, (0.3, 0.32, 0.34), (pale, 1.03 * pale, 1.08 * pale))
@@ -82,7 +82,7 @@ def mirror(dice: Dice) -> Piece:
 
 
 def shelf(dice: Dice) -> Piece:
-    """A board with books and things."""
+    """A shelf board with books and other things."""
     width, depth = dice.between(0.7, 1.2), dice.between(0.2, 0.26)
     half, high = width / 2, dice.between(0.2, 0.28)
     split = dice.between(-0.2, 0.2) * width

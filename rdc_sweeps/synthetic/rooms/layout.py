@@ -1,4 +1,4 @@
-"""Furnishing: which pieces go together, and from where one looks at them."""
+"""Furnishes rooms: which pieces go together, and where the camera is."""
 
 import math
 
@@ -13,7 +13,7 @@ from rdc_sweeps.synthetic.rooms.floorplan import TURN, FurnishedRoom, Room
 
 
 def furnished(dice: Dice) -> FurnishedRoom:
-    """A bedroom, living room, dining room or study."""
+    """Furnish a bedroom, living room, dining room or study."""
     extent = (dice.between(2.8, 4.8), dice.between(2.4, 2.9), dice.between(3.0, 5.4))
     width, _, depth = extent
     eye = np.array([width * dice.between(0.25, 0.75), dice.between(1.15, 1.75), dice.between(0.25, 0.6)])
@@ -103,7 +103,7 @@ def _seated_desk(room: Room) -> None:
 
 
 def _decorate(room: Room) -> None:
-    """One more piece, windows, pictures, a door, a rug and what lies about."""
+    """Add another piece, windows, pictures, a door, a rug and clutter."""
     dice = room.dice
     for _ in range(dice.whole(1, 2)):
         room.stand(dice.choice((pieces.sideboard, pieces.bookcase, pieces.armchair, pieces.sideboard))(dice))

@@ -1,4 +1,4 @@
-"""What things are made of."""
+"""Materials of the things in a room."""
 
 from rdc_sweeps.synthetic.engine.boxes import Colour, Material, Pattern
 from rdc_sweeps.synthetic.engine.dice import Dice
@@ -18,7 +18,7 @@ def plain(dice: Dice, saturation: Range = (0.0, 0.3), value: Range = (0.1, 0.8))
 
 
 def wood(dice: Dice) -> Material:
-    """Light to dark wood, now and then painted white."""
+    """Light to dark wood, sometimes painted white."""
     if dice.chance(0.2):
         return plain(dice, (0.0, 0.1), (0.6, 0.85))
     colour = dice.colour((0.04, 0.1), (0.45, 0.75), (0.12, 0.55))
@@ -76,7 +76,7 @@ def rug(dice: Dice) -> Material:
 
 
 def painting(dice: Dice) -> Material:
-    """What hangs in a frame."""
+    """A picture in a frame."""
     first, second = dice.colour(_ANY, (0.2, 0.7), (0.3, 0.9)), dice.colour(_ANY, (0.3, 0.8), (0.1, 0.6))
     return Material(Pattern.PAINTING, first, second)
 
@@ -87,7 +87,7 @@ def spines(dice: Dice) -> Material:
 
 
 def screen(dice: Dice) -> Material:
-    """A television that is off."""
+    """A television that is switched off."""
     glow = dice.between(0.05, 0.14)
     return Material(Pattern.SCREEN, (0.01, 0.01, 0.012), (glow, glow, 1.15 * glow))
 
@@ -98,6 +98,6 @@ def outdoors(dice: Dice) -> Material:
 
 
 def curtain(dice: Dice) -> Material:
-    """Cloth in folds."""
+    """Folded cloth."""
     colour = dice.colour(_ANY, (0.05, 0.5), (0.3, 0.75))
     return Material(Pattern.STRIPES, colour, _darker(colour, 0.65), dice.between(0.08, 0.16))

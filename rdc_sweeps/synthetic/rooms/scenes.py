@@ -1,4 +1,4 @@
-"""The `rooms` data set: a room to its image, depth, normals and classes."""
+"""The `rooms` data set: renders the image, depth, normals and classes of a room."""
 
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from rdc_sweeps.synthetic.rooms.floorplan import FurnishedRoom
 from rdc_sweeps.synthetic.rooms.layout import furnished
 
 GENERATOR_VERSION = 2
-"""Raised whenever the same seed and index give another scene."""
+"""Increased whenever the same seed and index give a different scene."""
 
 
 def render(seed: int, index: int, size: Size) -> Scene:
-    """Scene `index` of the rooms that `seed` determines, with all labels; the scene is the same at every size."""
+    """Render scene `index` of the rooms that `seed` determines, with all labels; it is the same at every size."""
     layout, look = (np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence((seed, index)).spawn(2))
     room = furnished(Dice(layout))
     hits = cast(room.quads, room.camera, size)
@@ -36,7 +36,7 @@ def render(seed: int, index: int, size: Size) -> Scene:
 
 
 def _picture(room: FurnishedRoom, hits: Hits, dice: Dice, generator: np.random.Generator) -> Floats:
-    """The picture (H, W, 3), in [0, 1]."""
+    """Render the image (H, W, 3), in [0, 1]."""
     light = albedo(room.quads, hits, colour_of)
     light *= _light(room, hits, dice)
     return developed(light, dice, generator)
@@ -63,7 +63,7 @@ def _light(room: FurnishedRoom, hits: Hits, dice: Dice) -> Floats:
 
     facing_day = np.float32(dice.between(0.15, 0.45)) * np.maximum(normals @ room.daylight, 0)
     ambient += facing_day[hits.quad]
-    # Windows shine by themselves.
+    # Windows emit light.
     outdoors = np.array([m.pattern is Pattern.OUTDOORS for m in room.quads.materials])[room.quads.material][hits.quad]
     ambient[outdoors] = np.float32(dice.between(0.8, 1.4))
     lamp[outdoors] = 0
@@ -77,5 +77,5 @@ ROOMS = Renderer("rooms", GENERATOR_VERSION, NYUV2_LAYOUT, render)
 
 
 def open_rooms(spec: RoomsSpec, root: Path | None, cache: Path) -> tuple[RenderedScenes, RenderedScenes]:
-    """The training split, including the images held out at its end, and the test split; nothing is rendered yet."""
+    """Open the training split, including its held-out last images, and the test split; renders nothing yet."""
     return ROOMS.splits(spec, cache)

@@ -1,6 +1,6 @@
-"""A street and what is along it, seen from a car.
+"""The layout of a street and the things along it, seen from a car.
 
-The road runs along z, its middle is x = 0, the camera is near z = 0 on the right-hand lane; y is up, metres.
+The road runs along z with its centre at x = 0; the camera is near z = 0 in the right-hand lane; y is up; metres.
 """
 
 import math
@@ -22,19 +22,19 @@ _EYE = 1.22
 _KERB = 0.13
 _WORLD = (260.0, 130.0, 330.0)
 _VISIBLE = 2.5
-"""Metres ahead from where the ground is seen; what reaches behind the camera is slow to draw."""
+"""Distance in metres at which the ground starts; rectangles that reach behind the camera are slow to draw."""
 _NEAREST, _FARTHEST = 7.0, 55.0
-"""Where things stand, metres ahead of the camera."""
+"""Range of the things along the street, metres ahead of the camera."""
 
 
 @dataclass(frozen=True)
 class Street:
-    """All that a picture of a street depends on.
+    """Everything that the image of a street depends on.
 
     Attributes:
         quads: Every surface; the first six are the ground and the sky.
-        camera: From where it is seen.
-        blockers: The boxes that cast shadows, the nearest ones.
+        camera: The camera.
+        blockers: The nearest boxes, which cast shadows.
     """
 
     quads: Quads
@@ -43,7 +43,7 @@ class Street:
 
 
 class _Works:
-    """A street while it is built."""
+    """A street while it is being built."""
 
     def __init__(self, dice: Dice) -> None:
         self.dice = dice
@@ -57,22 +57,22 @@ class _Works:
         self.blockers: list[Box] = []
 
     def kerb(self, side: int) -> float:
-        """Distance of the kerb from the road's middle; `side` is 0 left, 1 right."""
+        """Distance of the kerb from the centre of the road; `side` is 0 left, 1 right."""
         return self.road + self.parking[side]
 
     def front(self, side: int) -> float:
-        """Distance of the houses from the road's middle."""
+        """Distance of the houses from the centre of the road."""
         return self.kerb(side) + self.walk + self.lawn[side]
 
     def put(self, boxes: list[Box], x: float, z: float, turn: float = 0.0, low: float = 0.0, shadow: int = 0) -> None:
-        """Put something at (x, low, z); its first `shadow` boxes cast shadows."""
+        """Place boxes at (x, low, z); its first `shadow` boxes cast shadows."""
         there = moved(boxes, x, z, turn, low)
         self.boxes += there
         self.blockers += there[:shadow]
 
 
 def street(dice: Dice) -> Street:
-    """A street of houses, with traffic, trees and people."""
+    """Build a street of houses, with traffic, trees and people."""
     works = _Works(dice)
     _ground(works)
     for side in (0, 1):
@@ -117,7 +117,7 @@ def _ground(works: _Works) -> None:
 
 
 def _houses(works: _Works, side: int) -> None:
-    """A row of houses with gaps, or a stretch without houses."""
+    """Add a row of houses with gaps, or a stretch without houses."""
     dice, sign = works.dice, 2 * side - 1
     leaves = materials.foliage(dice)
     storeys = dice.whole(1, 5)
@@ -156,7 +156,7 @@ def _parked(works: _Works, side: int) -> None:
 
 
 def _moving(works: _Works) -> None:
-    """Cars ahead and oncoming."""
+    """Add cars ahead and oncoming cars."""
     dice = works.dice
     for lane, turn, first in ((0.5, 0.0, 9.0), (-0.5, math.pi, 6.0)):
         z = first + dice.between(0.0, 45.0)
@@ -173,7 +173,7 @@ def _drive(works: _Works, length: float, boxes: list[Box], x: float, z: float, t
 
 
 def _planted(works: _Works, side: int) -> None:
-    """Trees in a row along the kerb, and bushes on the lawn."""
+    """Add a row of trees along the kerb, and bushes on the lawn."""
     dice, sign = works.dice, 2 * side - 1
     leaves = materials.foliage(dice)
     if dice.chance(0.55):
@@ -191,12 +191,12 @@ def _planted(works: _Works, side: int) -> None:
 
 
 def _lumps(z: float) -> int:
-    """How many boxes the crown of a tree this far away is made of."""
+    """Number of boxes in the crown of a tree at this distance."""
     return 4 if z < 22 else 2
 
 
 def _posts(works: _Works, side: int) -> None:
-    """Street lamps, signs, traffic lights, bollards and bins."""
+    """Add street lamps, signs, traffic lights, bollards and bins."""
     dice, sign = works.dice, 2 * side - 1
     x = sign * (works.kerb(side) + 0.35)
     if dice.chance(0.75):
@@ -217,7 +217,7 @@ def _posts(works: _Works, side: int) -> None:
 
 
 def _people(works: _Works, side: int) -> None:
-    """People on the pavement, and now and then one who crosses."""
+    """Add people on the pavement, and sometimes one crossing the road."""
     dice, sign = works.dice, 2 * side - 1
     for _ in range(dice.whole(0, 5)):
         x = sign * (works.kerb(side) + works.walk * dice.between(0.25, 0.85))
@@ -230,7 +230,7 @@ def _people(works: _Works, side: int) -> None:
 
 
 def _end(works: _Works) -> None:
-    """Houses or trees where the street ends, or nothing."""
+    """Add houses, trees or nothing at the end of the street."""
     dice = works.dice
     kind = dice.unit()
     if kind < 0.45:

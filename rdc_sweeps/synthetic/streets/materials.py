@@ -1,4 +1,4 @@
-"""What a street is made of."""
+"""Materials of the things in a street."""
 
 from rdc_sweeps.synthetic.engine.boxes import Colour, Material, Pattern
 from rdc_sweeps.synthetic.engine.dice import Dice
@@ -10,7 +10,7 @@ HEADLAMPS: Colour = (0.85, 0.85, 0.8)
 
 
 def plain(colour: Colour) -> Material:
-    """One colour."""
+    """A single colour."""
     return Material(Pattern.PLAIN, colour, colour)
 
 
@@ -29,7 +29,7 @@ def facade(dice: Dice) -> Material:
 
 
 def asphalt(dice: Dice) -> Material:
-    """A road's surface, most often with lines."""
+    """A road's surface, usually with lines."""
     grey = dice.between(0.12, 0.26)
     dashes = dice.choice((0.0, 4.0, 6.0, 9.0))
     return Material(StreetPattern.ASPHALT, (grey, grey, 1.04 * grey), (0.6, 0.6, 0.58), dashes)
@@ -74,7 +74,7 @@ def paint(dice: Dice) -> Colour:
 
 
 def glass(body: Colour, pillar: bool) -> Material:
-    """A car's windows, with a pillar in their middle or without."""
+    """A car's windows, with or without a pillar in the middle."""
     return Material(StreetPattern.GLASS, body, (0.05, 0.055, 0.065), 1.0 if pillar else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a road: houses, trees, lamps, signs; each around x = z = 0 on y = 0."""
+"""Things beside a road: houses, trees, lamps, signs; each around x = z = 0 on y = 0."""
 
 import math
 
@@ -10,7 +10,7 @@ from rdc_sweeps.synthetic.streets.traffic import CONSTRUCTION, NATURE, OBJECT
 
 
 def house(dice: Dice, width: float, depth: float, storeys: int) -> list[Box]:
-    """A house whose street fronts are its sides x; `width` is along z."""
+    """A house; its x sides face the street; `width` is along z."""
     height = 3.6 + STOREY * storeys + 0.6
     boxes = [block(CONSTRUCTION, materials.facade(dice), (-depth / 2, depth / 2), (0, height), (-width / 2, width / 2))]
     roof = materials.plain(dice.colour((0.0, 0.07), (0.1, 0.6), (0.08, 0.3)))
@@ -82,7 +82,7 @@ def street_lamp(dice: Dice, towards: float) -> list[Box]:
 
 
 def traffic_sign(dice: Dice) -> list[Box]:
-    """A sign on a post, most often seen from its front."""
+    """A sign on a post, usually seen from the front."""
     top, half = dice.between(2.2, 2.9), dice.between(0.26, 0.36)
     tilt = math.pi / 4 if dice.chance(0.3) else 0.0
     plate = (0.02, half, half) if tilt else (half, half, 0.02)
@@ -107,7 +107,7 @@ def traffic_light(dice: Dice) -> list[Box]:
 
 
 def bollard(dice: Dice) -> list[Box]:
-    """A low post."""
+    """A bollard."""
     return [block(OBJECT, materials.metal(dice), (-0.07, 0.07), (0, dice.between(0.7, 1.0)), (-0.07, 0.07))]
 
 

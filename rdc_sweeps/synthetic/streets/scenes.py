@@ -1,4 +1,4 @@
-"""The `streets` data set: a street to its image, classes and disparity."""
+"""The `streets` data set: renders the image, classes and disparity of a street."""
 
 import math
 from pathlib import Path
@@ -19,18 +19,18 @@ from rdc_sweeps.synthetic.streets.textures import StreetPattern, colour_of
 from rdc_sweeps.synthetic.streets.traffic import SKY
 
 GENERATOR_VERSION = 1
-"""Raised whenever the same seed and index give another scene."""
+"""Increased whenever the same seed and index give a different scene."""
 
 DISPARITY_AT_1_METRE = 2262.5 * 0.2093 * 256 / 65535
 """Disparity of a surface 1 m away, in the unit of Cityscapes: focal length (pixels at 2048 pixels of width) times
 baseline (metres), stored in 256ths of a pixel and read as a fraction of 65535. At 10 m it is 0.185."""
 
 _SUN = 400.0
-"""Distance of the lamp that stands in for the sun, metres."""
+"""Distance in metres of the lamp that represents the sun."""
 
 
 def render(seed: int, index: int, size: Size) -> Scene:
-    """Scene `index` of the streets that `seed` determines, with all labels; the scene is the same at every size."""
+    """Render scene `index` of the streets that `seed` determines, with all labels; it is the same at every size."""
     layout, look = (np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence((seed, index)).spawn(2))
     scene = street(Dice(layout))
     hits = cast(scene.quads, scene.camera, size)
@@ -57,7 +57,7 @@ def _radiance(scene: Street, hits: Hits, is_sky: np.ndarray[tuple[int, ...], np.
     strength = dice.between(0.9, 1.4) * max(0.0, 1 - clouds)
     light = albedo(scene.quads, hits, colour_of)
     facing_sun = np.float32(strength) * np.maximum(normals @ to_sun, 0)
-    # Of the sky, surfaces that look up see more; the ground below houses sees less of it.
+    # Surfaces that face up see more of the sky; the ground next to houses sees less of it.
     ambient = np.float32(0.42) + np.float32(0.2) * normals[:, 1] + np.float32(0.04) * normals[:, 0]
     ambient *= np.float32(0.65 + 0.35 * min(clouds, 1.0))
     sun = facing_sun[hits.quad]
@@ -102,5 +102,5 @@ STREETS = Renderer("streets", GENERATOR_VERSION, CITYSCAPES_LAYOUT, render)
 
 
 def open_streets(spec: StreetsSpec, root: Path | None, cache: Path) -> tuple[RenderedScenes, RenderedScenes]:
-    """The training split, including the images held out at its end, and the test split; nothing is rendered yet."""
+    """Open the training split, including its held-out last images, and the test split; renders nothing yet."""
     return STREETS.splits(spec, cache)

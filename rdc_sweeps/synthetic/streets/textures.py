@@ -10,13 +10,13 @@ from rdc_sweeps.synthetic.engine import textures
 from rdc_sweeps.synthetic.engine.textures import Places, scattered
 
 STOREY = 3.2
-"""Metres from window to window up a facade."""
+"""Vertical distance between windows of a facade, metres."""
 _SHOP = 3.6
 """Height of the ground floor, metres."""
 
 
 class StreetPattern(IntEnum):
-    """How a surface of the street is textured; numbers differ from those of the patterns of rooms."""
+    """Textures of surfaces of the street; the numbers differ from those of the patterns of rooms."""
 
     FACADE = 32
     ASPHALT = 33

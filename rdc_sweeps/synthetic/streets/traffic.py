@@ -11,7 +11,7 @@ _TYRE = materials.plain((0.015, 0.015, 0.017))
 
 
 def car(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
-    """A car, van or bus: its length in metres and its boxes; of its ends only the one that is seen has details."""
+    """A car, van or bus: its length in metres and its boxes; only the visible end has details."""
     kind = dice.unit()
     if kind < 0.82:
         return _car(dice, oncoming)
@@ -32,7 +32,7 @@ def _car(dice: Dice, oncoming: bool) -> tuple[float, list[Box]]:
         _end(colour, half, 0.24, belt, end, oncoming),
         *_wheels(half, end - 0.8, 0.33),
     ]
-    # A slanted pane, which the cabin's box alone would not have.
+    # A slanted window, which the box of the cabin lacks.
     pane = materials.glass(colour, pillar=False)
     rise = (top - belt) / 2
     slanted = (half - 0.14, rise * 1.28, 0.02)
@@ -74,7 +74,7 @@ def _end(colour: Colour, half: float, low: float, high: float, end: float, oncom
 
 
 def _wheels(half: float, axle: float, radius: float) -> list[Box]:
-    """Axles with a wheel at each end, of which only the ends stand out."""
+    """Axles with a wheel at each end; only their ends are visible."""
     return [
         block(VEHICLE, _TYRE, (-half - 0.01, half + 0.01), (0.0, 2 * radius - 0.04), (z - radius, z + radius))
         for z in (-axle, axle)
@@ -82,7 +82,7 @@ def _wheels(half: float, axle: float, radius: float) -> list[Box]:
 
 
 def shade(length: float, wide: float, ground: Material) -> Box:
-    """The dark ground under something."""
+    """The dark ground under a vehicle or person."""
     dark = Material(ground.pattern, _dimmed(ground.colour), ground.second, 0.0)
     return block(FLAT, dark, (-wide / 2, wide / 2), (0.0, 0.012), (-length / 2, length / 2))
 
@@ -92,7 +92,7 @@ def _dimmed(colour: Colour) -> Colour:
 
 
 def person(dice: Dice) -> list[Box]:
-    """Somebody who walks or stands."""
+    """A walking or standing person."""
     tall = dice.between(1.5, 1.9)
     hip, neck, wide = 0.48 * tall, 0.83 * tall, dice.between(0.17, 0.23)
     stride = dice.between(0.0, 0.22)
