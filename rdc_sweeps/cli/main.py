@@ -42,7 +42,7 @@ ENTRIES = (
     Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
     Entry("report", "reports", "Report a table: published and measured results side by side."),
     Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),
-    Entry("tune", "tune", "Tune a row over trials, and evaluate the best one on test images."),
+    Entry("tune", "tune", "Tune a row over trials, and test the best one on test images."),
     Entry("study-worker", "tune"),
     Entry("doctor", "doctor", "Check this machine: GPUs, Slurm, disks, data, W&B, weights."),
     Entry("regions", "regions", "Compute region maps."),

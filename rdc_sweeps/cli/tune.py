@@ -67,7 +67,7 @@ def tune(
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tune a row over trials, and evaluate the best one on test images.
+    """Tune a row over trials, and test the best one on test images.
 
     Trials are evaluated on held-out training images; the best one is trained again with other seeds.
     """

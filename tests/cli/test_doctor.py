@@ -10,7 +10,7 @@ def test_an_examination_is_one_block_and_shows_no_key(cli: Cli) -> None:
     assert shown.returncode == 0, shown.stdout
     assert "0 problems" in shown.stderr
     assert "rdc-sweeps" in shown.stdout
-    assert "a key is there" in shown.stdout
+    assert "key found" in shown.stdout
     assert KEY not in shown.stdout + shown.stderr
     assert max(map(len, shown.stdout.splitlines())) <= 80
 
@@ -20,4 +20,4 @@ def test_a_problem_is_named_with_its_remedy_and_is_an_exit_code(cli: Cli) -> Non
     assert shown.returncode == 1
     (problem,) = [one for one in json.loads(shown.stdout) if one["level"] == "problem"]
     assert problem["topic"] == "runs"
-    assert problem["remedy"] == "name a folder that can"
+    assert problem["remedy"] == "choose a writable folder"
