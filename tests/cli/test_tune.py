@@ -77,7 +77,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
     # Once more: nothing is left to do.
     again = cli("tune", "small", *WORKERS)
     assert again.returncode == 0
-    assert "all of 3 trials are finished" in again.stderr
+    assert "all 3 trials are finished" in again.stderr
     assert "ours-tuned" in again.stdout
     assert f"  {found['command']}" in again.stdout.splitlines()
     assert "3 trials requested, 3 finished, 0 to do" in cli("tune", "small", "-n").stderr
@@ -252,7 +252,7 @@ def test_a_study_on_slurm(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
     carry_out(preparation, None)
     carry_out(array, 0, 1)
     confirming = tune()
-    assert "all of 3 trials are finished" in confirming.stderr
+    assert "all 3 trials are finished" in confirming.stderr
     # The choice may be the row as it is.
     found = re.search("submitted ([24]) runs as Slurm job", confirming.stderr)
     assert found
