@@ -12,7 +12,7 @@ from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast
 from rdc_sweeps.specs.training import TrainingSpec
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Increased whenever the same spec would train differently than before."""
 
 
