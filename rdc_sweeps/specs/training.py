@@ -61,6 +61,29 @@ class AugmentationSpec(Spec):
     scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
     views: Literal[1, 2] = Field(2, description="2: the cross-task loss sees a crop of view 1; 1: view 1 itself.")
     flip: bool = Field(False, description="Horizontal flips with probability 1/2.")
+    view_norm: Literal["together", "apart"] = Field(
+        "together",
+        description="together: the network's batch norms see both views as one batch, as in the released code and Li "
+        "et al.'s, which concatenate the views; apart: each view is a batch of its own.",
+    )
+
+
+class FixedWeights(Spec):
+    """Constant weights of the supervised losses in their sum."""
+
+    name: Literal["fixed"] = "fixed"
+    semantic: float = Field(1.0, ge=0)
+    depth: float = Field(1.0, ge=0)
+    normal: float = Field(1.0, ge=0)
+
+
+class UncertaintyWeights(Spec):
+    """Weights from one learned log variance per task, all 0 at first (Kendall, Gal & Cipolla, CVPR 2018)."""
+
+    name: Literal["uncertainty"] = "uncertainty"
+
+
+TaskWeightsSpec = Annotated[FixedWeights | UncertaintyWeights, Field(discriminator="name")]
 
 
 class TrainingSpec(Spec):
@@ -73,6 +96,7 @@ class TrainingSpec(Spec):
     network: NetworkGroup = NetworkGroup()
     film: FilmGroup = FilmGroup()
     augmentation: AugmentationSpec = AugmentationSpec()
+    task_weights: TaskWeightsSpec = FixedWeights()
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast, with float32 master weights."
     )
