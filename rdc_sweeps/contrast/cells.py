@@ -67,7 +67,7 @@ def region_cells(slots: Tensor, capacity: int, size: tuple[int, int]) -> RegionC
 
     owner, start = found // cells, found % cells
     numbers = torch.bincount(owner // capacity, minlength=batch)
-    largest = max(int(numbers.max()), 1)
+    largest = max(numbers.tolist(), default=0) or 1  # one empty place even if no image, or none of them, has a region
     place = torch.arange(len(found), device=slots.device) - (numbers.cumsum(0) - numbers)[owner // capacity]
     member_slots = torch.full((batch, largest), capacity, device=slots.device)
     member_slots[owner // capacity, place] = owner % capacity
@@ -77,8 +77,8 @@ def region_cells(slots: Tensor, capacity: int, size: tuple[int, int]) -> RegionC
     members, block_slots = block_layout(member_slots, counts, BLOCK)
     entries = which.gather(1, members.flatten(1)).reshape(members.shape)
 
-    sums = torch.cat([sums, torch.zeros_like(sums[:1])])[entries]
-    start = torch.cat([start, torch.zeros_like(start[:1])])[entries]
+    sums = torch.cat([sums, sums.new_zeros(1, 20)])[entries]  # the last row is for empty places
+    start = torch.cat([start, start.new_zeros(1)])[entries]
     y0, x0 = start // size[1], start % size[1]
     y1, x1 = (y0 + 1).clamp_max(size[0] - 1), (x0 + 1).clamp_max(size[1] - 1)
     corners = torch.stack([y * size[1] + x for y, x in ((y0, x0), (y0, x1), (y1, x0), (y1, x1))], -1)

@@ -135,5 +135,5 @@ def as_index(regions: Tensor | RegionIndex, features: Tensor, max_regions: int |
     size = None
     if features.dim() == 4 and regions.dim() == 3 and regions.device.type == "cpu":
         height, width = features.shape[2:]
-        size = (height, width) if regions[0].numel() >= GAIN * height * width else None
+        size = (height, width) if regions.shape[1:].numel() >= GAIN * height * width else None
     return index_regions(regions, max_regions, feature_size=size)

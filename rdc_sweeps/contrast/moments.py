@@ -96,7 +96,7 @@ def _cells(features: Tensor, cells: RegionCells) -> _Members:
     sums = (first.flatten(2)[:, :, None] @ values)[:, :, 0]
 
     def weigh(centred: Tensor) -> Tensor:
-        return (second @ centred.reshape(*cells.corners.shape, -1)).flatten(2, 3)
+        return (second @ centred.unflatten(2, cells.corners.shape[2:])).flatten(2, 3)
 
     return _Members(values, sums, weigh, cells.block_slots)
 
