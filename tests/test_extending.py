@@ -188,7 +188,7 @@ def test_entry_points_name_extensions() -> None:
 @pytest.mark.parametrize(
     ("group", "points", "message"),
     [
-        (METHODS, [POINT, POINT], "the same name as in"),
+        (METHODS, [POINT, POINT], "this name is also used by"),
         (METHODS, [EntryPoint("shedding", POINT.value, METHODS)], r"needs a field name: Literal\['shedding'\]"),
         (METHODS, [EntryPoint("dropping", "tests.test_extending:GUIDE", METHODS)], "not an Extension"),
         (METHODS, [EntryPoint("dropping", "tests.test_extending:none", METHODS)], "cannot be loaded"),

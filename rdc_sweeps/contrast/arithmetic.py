@@ -1,4 +1,4 @@
-"""How the contrast computes: in float32 or better whatever surrounds it, and partly outside compiled graphs."""
+"""Numerical settings of the contrast: float32 or better even under autocast, and partly outside compiled graphs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 Draw = Callable[[tuple[int, ...]], Tensor]
-"""Uniform random numbers in [0, 1) of a shape (N, ...), for N items, on the device of their features."""
+"""Returns uniform random numbers in [0, 1) of a shape (N, ...), for N items, on the device of their features."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,12 +23,12 @@ def full_precision(like: Tensor) -> AbstractContextManager[object]:
 
 
 def promote(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """The tensors in one common type, which is float64 if any of them is and float32 otherwise."""
+    """The tensors in one common type: float64 if any of them is float64, else float32."""
     double = any(tensor.dtype == torch.float64 for tensor in tensors)
     return tuple(tensor.to(torch.float64 if double else torch.float32) for tensor in tensors)
 
 
 def runs_eagerly(function: Callable[P, T]) -> Callable[P, T]:
-    """Keep a function out of compiled graphs: its time is spent in library calls whose sequence depends on the data."""
+    """Keep a function out of compiled graphs: it consists of library calls whose sequence depends on the data."""
     eager: Callable[P, T] = torch.compiler.disable(function)
     return eager

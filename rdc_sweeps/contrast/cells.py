@@ -15,7 +15,7 @@ from torch import Tensor
 from rdc_sweeps.contrast.blocks import block_layout
 
 GAIN = 16
-"""Pixels per cell from which on building the weights pays off."""
+"""Pixels per cell above which building the weights saves time."""
 BLOCK = 8
 """Quadruples of cells per block: 32 cells, like the pixels of a block."""
 

@@ -36,13 +36,13 @@ class Gaussians:
                 f"Gaussians need mean (..., R, d) and covariance (..., R, d, d), "
                 f"not {tuple(self.mean.shape)} and {tuple(self.covariance.shape)}"
             )
-        rows = self.mean.shape[:-1]
+        shape = self.mean.shape[:-1]
         for name, fill in (("counts", 1), ("valid", True)):
             value = getattr(self, name)
             if value is None:
-                object.__setattr__(self, name, torch.full(rows, fill, device=self.mean.device))
-            elif value.shape != rows:
-                raise UsageError(f"Gaussians need {name} {tuple(rows)}, not {tuple(value.shape)}")
+                object.__setattr__(self, name, torch.full(shape, fill, device=self.mean.device))
+            elif value.shape != shape:
+                raise UsageError(f"Gaussians need {name} {tuple(shape)}, not {tuple(value.shape)}")
 
     @property
     def channels(self) -> int:
@@ -77,7 +77,7 @@ def region_gaussians(
         regions: Tensor (B, H, W) of region ids, negative for no region; or a RegionIndex, to index an image once.
         spec: Shrinkage alpha, and what is added to the diagonal: `ridge` relative to the region's own mean variance,
             `pooled_ridge` relative to the mean variance of all valid regions of the image. The KL divergence needs the
-            latter where regions are constant: relative to their own variance there is nothing to add.
+            latter for constant regions, whose own variance is zero.
         min_pixels: Regions with fewer pixels are not valid.
         max_regions: See `index_regions`; ignored for a RegionIndex.
 

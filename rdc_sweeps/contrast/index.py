@@ -14,7 +14,7 @@ from rdc_sweeps.contrast.cells import GAIN, RegionCells, region_cells
 from rdc_sweeps.errors import UsageError
 
 BLOCK = 32
-"""Pixels per block of the sorted layout; about as many as channels, so that block products stay linear in pixels."""
+"""Pixels per block of the sorted layout; close to the number of channels, so block products stay linear in pixels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,10 +62,10 @@ class RegionIndex:
         return _map_tensors(self, change)
 
 
-Record = TypeVar("Record", bound="RegionIndex | RegionCells")
+Indexed = TypeVar("Indexed", bound="RegionIndex | RegionCells")
 
 
-def _map_tensors(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
+def _map_tensors(record: Indexed, change: Callable[[Tensor], Tensor]) -> Indexed:
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
@@ -85,8 +85,8 @@ def index_regions(
         regions: Tensor (B, H, W) of any integer type. Non-negative ids of any size, possibly sparse; a negative id
             marks a pixel without region.
         max_regions: The number of slots R. Without it R is the largest number of regions in the batch, which on a GPU
-            costs one host synchronisation; pass it, or index on the CPU in a data worker, to avoid that. Regions beyond
-            it, those with the largest ids, are left out.
+            costs one host synchronisation; pass it, or index on the CPU in a data worker, to avoid that. If there are
+            more regions, those with the largest ids are left out.
         feature_size: Height and width of the features, if they are much coarser than the regions: their moments are
             then taken from the coarse map, exactly and faster. Building the weights reads the data: index on the CPU.
 
@@ -129,7 +129,7 @@ def index_regions(
 
 
 def as_index(regions: Tensor | RegionIndex, features: Tensor, max_regions: int | None) -> RegionIndex:
-    """Index a region map, unless it is an index; on a CPU with weights on the features' cells where that is faster."""
+    """Index a region map, unless it is an index; on a CPU, with weights on the features' cells if that is faster."""
     if isinstance(regions, RegionIndex):
         return regions
     size = None

@@ -36,7 +36,7 @@ def contrast_terms(positive: Tensor, competition: Tensor) -> Tensor:
 
 
 def masked_logsumexp(logits: Tensor, mask: Tensor) -> Tensor:
-    """log sum exp over the last dimension where `mask`; if nowhere, the lowest finite number, without gradient."""
+    """log sum exp over the last dimension where `mask`; if nowhere, the lowest finite number and no gradient."""
     lowest = torch.finfo(logits.dtype).min
     logits = torch.where(mask, logits, lowest)
     top = logits.detach().amax(-1, keepdim=True)

@@ -25,7 +25,7 @@ from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContr
 from rdc_sweeps.specs.extensions import implementation
 
 DistanceFunction = Callable[[Any, Gaussians], Tensor]
-"""An extension's distance: its spec and Gaussians with mean (..., R, d) to the distances (..., R, R) of all pairs."""
+"""An extension's distance: from its spec and Gaussians with mean (..., R, d) to distances (..., R, R) of all pairs."""
 
 
 def region_contrast(
@@ -41,12 +41,12 @@ def region_contrast(
     """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
 
     Every region of either task is an anchor; its positive is the same region of the other task, its negatives the
-    other regions of the same image. Runs in float32 (float64 for float64 features) also under autocast, and never
+    other regions of the same image. Runs in float32 (float64 for float64 features), also under autocast, and never
     waits for the device if the regions are a RegionIndex or `max_regions` is given.
 
     Args:
         prediction_features: Tensor (N, d, h, w), of the task without label.
-        label_features: Tensor (N, d, h, w), of the labelled task. Detach either side to keep its gradient out.
+        label_features: Tensor (N, d, h, w), of the labelled task. Detach a side that must not get a gradient.
         regions: Tensor (N, H, W) of region ids, or a RegionIndex of N items: with several task pairs per image, index
             the images once and `select` the image of each item.
         spec: A GaussianContrast, VectorContrast or PixelContrast.
@@ -149,7 +149,7 @@ def _contrast(
 def _sampled_negatives(pairs: Tensor, count: int, draw: Draw) -> Tensor:
     """At most `count` of the true entries of each anchor in pairs (N, 2R, 2R), drawn without replacement."""
     items, anchors, _ = pairs.shape
-    # By task and region, so that an item's numbers do not depend on how many slots the index has for the other images.
+    # By task and region, so that an item's numbers do not depend on the number of slots that other images need.
     order = draw((items, 2, anchors // 2, 2, anchors // 2)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
     chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
     return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

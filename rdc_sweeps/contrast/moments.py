@@ -66,7 +66,7 @@ def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor
 
 @dataclasses.dataclass(frozen=True)
 class _Members:
-    """Rows (B, K, S, d) whose weighted sums are those of the regions' pixels, in blocks of one region each."""
+    """Vectors (B, K, S, d) whose weighted sums are those of the regions' pixels, in blocks of one region each."""
 
     values: Tensor
     sums: Tensor  # (B, K, d)
@@ -102,8 +102,8 @@ def _cells(features: Tensor, cells: RegionCells) -> _Members:
 
 
 def _gather(pixels: Tensor, places: Tensor) -> Tensor:
-    """Rows (B, K, S, d) of pixels (B, n, d) at places (B, K, S)."""
+    """Features (B, K, S, d) of pixels (B, n, d) at positions (B, K, S)."""
     batch, number, channels = pixels.shape
     source = places + torch.arange(batch, device=pixels.device)[:, None, None] * number
-    # index_select, not indexing: its gradient is a plain sum over rows instead of a sorted accumulation.
+    # index_select, not indexing: its gradient is a plain sum instead of a sorted accumulation.
     return pixels.reshape(-1, channels).index_select(0, source.flatten()).reshape(*places.shape, channels)

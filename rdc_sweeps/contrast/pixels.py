@@ -17,13 +17,13 @@ from rdc_sweeps.contrast.vectors import unit_vectors
 from rdc_sweeps.specs.contrast import PixelContrast
 
 TILE_BYTES = {"cpu": 2**22}
-"""Bytes of one tile of similarities, and about what the pixel contrast needs beyond its inputs and their gradients."""
+"""Bytes of one tile of similarities; about the memory needed in addition to the inputs and their gradients."""
 OTHER_TILE_BYTES = 2**27
 
 
 @dataclasses.dataclass(frozen=True)
 class _Pixels:
-    """Selected pixels: position in the image, slot (-1 for none), and how many pixels each represents, all (N, P)."""
+    """Selected pixels: position in the image, slot (-1 for none) and number of pixels represented, each (N, P)."""
 
     places: Tensor
     slots: Tensor
@@ -96,7 +96,7 @@ def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw) -> _Pix
     start = (index.counts.cumsum(1) - index.counts).gather(1, slot.clamp_min(0))
     nth = torch.arange(slots.shape[1], device=slots.device) - start
     chosen = (slot >= 0) & (nth < number) & valid.gather(1, slot.clamp_min(0))
-    # Chosen pixels move to the front: at most `number` per region, so the size of the sample needs no look at the data.
+    # Chosen pixels move to the front: at most `number` per region, so the sample's size does not depend on the data.
     first = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : capacity * number]
     places, slot, chosen = (t.gather(1, first) for t in (places, slot, chosen))
     counts = index.counts.gather(1, slot.clamp_min(0))
@@ -148,9 +148,9 @@ def _negative_logits(
 class OtherRegions(torch.autograd.Function):
     """log sum exp of each query's similarity with all keys of other regions, without the matrix of similarities.
 
-    `apply(queries (N, A, k), keys (N, C, k), query_slots (N, A), key_slots (N, C), biases (N, C) or None)` gives the
-    logarithm (N, A), with `biases` added to the similarities, and the largest similarity (N, A), without. A key with a
-    negative slot takes no part. The backward pass computes the tiles again.
+    `apply(queries (N, A, k), keys (N, C, k), query_slots (N, A), key_slots (N, C), biases (N, C) or None)` returns
+    the logarithm (N, A), with `biases` added to the similarities, and the largest similarity (N, A), without them. Keys
+    with a negative slot are ignored. The backward pass computes the tiles again.
     """
 
     @staticmethod

@@ -21,26 +21,26 @@ CHUNK_BYTES = {"cpu": 2**19}
 """Bytes of one work buffer; on a CPU small enough for a core's cache."""
 OTHER_CHUNK_BYTES = 2**28
 KEEP_BYTES = 2**30
-"""Polar factors up to this size are kept for the backward pass, larger sets are computed again there."""
+"""Polar factors up to this total size are kept for the backward pass; larger ones are computed again there."""
 
 BLIND_REACH = 2.0**-14
-"""Relative size down to which singular values are brought to 1 where reading their range would wait for the device."""
+"""Relative size down to which singular values are moved to 1 where reading their range would wait for the device."""
 SLACK, DOUBLE_SLACK = 3e-4, 1e-12
-"""Beyond 1 the polynomials grow steeply: every step aims below it, by more than its products can be rounded."""
+"""The polynomials grow steeply above 1, so every step aims below 1 by more than the rounding error of its products."""
 NEWTON_REACH, DOUBLE_NEWTON_REACH = 2.0**-10, 2.0**-26
 """Below this an inverse is too inaccurate to start from."""
 LOWEST_REACH = 2.0**-30
 """Smaller singular values are dominated by rounding errors in single precision."""
 
 Step = tuple[float, float, float]
-"""(a, b, c) of the polynomial a x + b x^3 + c x^5; a cubic has c = 0 and costs one matrix product less."""
+"""(a, b, c) of the polynomial a x + b x^3 + c x^5; a cubic has c = 0 and costs one matrix product fewer."""
 
 
 @functools.lru_cache(maxsize=1024)
 def polar_schedule(eighths: int, double: bool) -> tuple[Step, ...]:
     """The cheapest sequence of polynomials that takes every singular value in [2^(eighths / 8), 1] to 1 by rounding."""
     tolerance, slack = (1e-15, DOUBLE_SLACK) if double else (1e-7, SLACK)
-    # Cheapest first search: cubics and quintics in any order, reaching as far as they get for each number of products.
+    # Cheapest-first search over sequences of cubics and quintics, keeping the best for each number of products.
     best: dict[int, tuple[float, tuple[Step, ...]]] = {0: (2.0 ** (eighths / 8), ())}
     for products in range(2, 1000):
         for cost, polynomial in ((2, best_cubic), (3, best_quintic)):
@@ -54,7 +54,7 @@ def polar_schedule(eighths: int, double: bool) -> tuple[Step, ...]:
             reached = (1 - error) / top
             if products not in best or reached > best[products][0]:
                 best[products] = reached, (*steps, (a / top, b / top, c / top))
-    raise AssertionError  # every step brings the interval nearer to 1
+    raise AssertionError  # unreachable: every step moves the interval closer to 1
 
 
 def newton_step(lower: float, double: bool) -> tuple[float, float, float]:

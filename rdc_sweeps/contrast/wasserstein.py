@@ -18,7 +18,7 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
     Args:
         a: Gaussians with mean (..., Ra, d).
         b: Gaussians with mean (..., Rb, d); without it, the distances of `a` to itself, each pair computed once.
-        root: How the last term is found. It is the nuclear norm of La^T Lb with Cholesky factors L.
+        root: How the last term is computed. It is the nuclear norm of La^T Lb with Cholesky factors L.
             "polar": Newton-Schulz iteration on the polar factor, to rounding; matrix products only, no host
             synchronisation. "svdvals" of La^T Lb and "eigvalsh" of La^T Sb La: decompositions, which wait for the
             device on CUDA.
@@ -52,7 +52,7 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
 
 @runs_eagerly
 def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: Tensor, *, symmetric: bool) -> Tensor:
-    """Nuclear norms (..., Ra, Rb) of left^T right for unit factors; 1 where a row meets itself or is not valid."""
+    """Nuclear norms (..., Ra, Rb) of left^T right for unit factors; 1 where one meets itself or is not valid."""
     shape = (*left.shape[:-2], right.shape[-3])
     left, right = (f.reshape(-1, *f.shape[-3:]) for f in (left, right))
     items, rows, columns = left.shape[0], left.shape[1], right.shape[1]
@@ -61,7 +61,7 @@ def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: T
     with torch.no_grad():
         bounds, reaches = _spectral_range(left, right)
         norms, reach = bounds[item, row, column], []
-        if reaches is not None:  # pairs about equally hard together, so that only the hardest take the most steps
+        if reaches is not None:  # group pairs of similar difficulty, so that only the hardest take the most steps
             found = reaches[item, row, column]
             order = (2 * found.log2()).floor().argsort(stable=True)
             item, row, column, norms, reach = (
@@ -83,7 +83,7 @@ def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: T
 
 
 def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Item, row and column (P,) of the pairs to compute: of valid rows on a CPU, of all rows elsewhere.
+    """Item, row and column (P,) of the pairs to compute: those of valid factors on a CPU, all pairs elsewhere.
 
     Counting the valid pairs on a GPU would make the host wait for it.
     """

@@ -11,14 +11,14 @@ from rdc_sweeps.data.scene import VOID, Floats
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size
 
-Values = np.ndarray[Any, np.dtype[Any]]
+AnyArray = np.ndarray[Any, np.dtype[Any]]
 
 
 class Stored(NamedTuple):
     """A memory-mapped array and its file."""
 
     path: Path
-    values: Values
+    values: AnyArray
 
 
 def open_array(path: Path) -> Stored:
@@ -28,7 +28,7 @@ def open_array(path: Path) -> Stored:
         DataError: The file is missing, truncated, not a `.npy` file, or does not contain numbers.
     """
     try:
-        values: Values = np.lib.format.open_memmap(path, mode="r")
+        values: AnyArray = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file; restore it, or write the data set again") from error
     except PermissionError as error:
@@ -124,7 +124,7 @@ def _plane(stored: Stored) -> Stored:
     return Stored(path, values)
 
 
-def _nearest(values: Values, size: Size) -> Values:
+def _nearest(values: AnyArray, size: Size) -> AnyArray:
     """The stored value nearest to the centre of each pixel of `size`: labels are never interpolated."""
     if values.shape[:2] == size:
         return values
@@ -132,7 +132,7 @@ def _nearest(values: Values, size: Size) -> Values:
         ((np.arange(wanted) + 0.5) * (there / wanted)).astype(np.int64)
         for wanted, there in zip(size, values.shape[:2], strict=True)
     )
-    taken: Values = values[rows[:, None], columns]
+    taken: AnyArray = values[rows[:, None], columns]
     return taken
 
 

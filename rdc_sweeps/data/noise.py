@@ -1,9 +1,10 @@
 """Random numbers of the images of a training step.
 
-A number is a hash of its image's key and of its place in the requested tensor (counter-based, as in Salmon et al. 2011;
-the hash is the finaliser of SplitMix64, Steele et al. 2014). So an image's noise is a function of (seed, epoch, step,
-image) alone. It depends neither on the process that has the image nor on its position in the batch, nor on the order in
-which numbers are drawn, and is the same on CPUs and GPUs. There is no state, and nothing waits for a GPU.
+A number is a hash of its image's key and of its position in the requested tensor (counter-based, as in Salmon et al.
+2011; the hash is the finaliser of SplitMix64, Steele et al. 2014). An image's noise is therefore a function of (seed,
+epoch, step, image) alone. It does not depend on the process that has the image, on the image's position in the batch or
+on the order in which numbers are drawn, and it is the same on CPUs and GPUs. There is no state, and nothing waits for a
+GPU.
 """
 
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from torch import Tensor
 from rdc_sweeps.errors import UsageError
 
 _NOISE = 0x2015E
-"""Keeps the keys apart from the random streams of order and augmentation."""
+"""Separates the keys from the random streams that order and augment the samples."""
 
 _STRIDES = [int(odd) for odd in (np.random.SeedSequence(_NOISE).generate_state(8, np.uint64) | 1).astype(np.int64)]
-"""Odd 64-bit numbers, one for each dimension of a tensor and the last for tags."""
+"""Odd 64-bit numbers: one for each dimension of a tensor after the first, and the last for tags."""
 
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 """Shifts and factors of SplitMix64's finaliser, as signed numbers."""
@@ -33,7 +34,7 @@ class Noise:
     """The source of random numbers of N items.
 
     Attributes:
-        keys: Tensor (N,) int64, one for each item; equal keys give equal numbers.
+        keys: Tensor (N,) int64, one per item; equal keys give equal numbers.
     """
 
     keys: Tensor
@@ -50,10 +51,10 @@ class Noise:
         return Noise(self.keys[items.to(self.keys.device)])
 
     def tagged(self, tag: int | Tensor) -> "Noise":
-        """Noise for one purpose, independent of that of other tags and of this one.
+        """Noise for one purpose, independent of the noise for other tags and of the untagged noise.
 
         Args:
-            tag: One for all items, or Tensor (N,) int64 with one for each; not negative.
+            tag: One tag for all items, or Tensor (N,) int64 with one per item; not negative.
         """
         tag = tag.to(self.keys.device) if isinstance(tag, Tensor) else self.keys.new_full((), tag)
         return Noise(_hashed(self.keys + (tag + 1) * _STRIDES[-1]))
@@ -61,17 +62,20 @@ class Noise:
     def uniform(self, shape: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
         """Uniform random numbers in the open interval (0, 1).
 
-        A number depends on its item's key and its coordinates, not on how large the tensor is.
+        A number depends on its item's key and its coordinates, not on the size of the tensor.
 
         Args:
             shape: (N, ...), up to eight dimensions.
             dtype: float32 or float64.
 
         Raises:
-            UsageError: The shape is not one of N items.
+            UsageError: The shape does not start with N, or has more than eight dimensions.
         """
         if not 1 <= len(shape) <= len(_STRIDES) or shape[0] != len(self):
-            raise UsageError(f"noise of {len(self)} items has no shape {tuple(shape)}")
+            raise UsageError(
+                f"noise of {len(self)} items must have shape ({len(self)}, ...) of at most {len(_STRIDES)} dimensions, "
+                f"not {tuple(shape)}"
+            )
         places = torch.zeros((), dtype=torch.int64, device=self.keys.device)
         for dimension, size in enumerate(shape[1:]):
             along = torch.arange(size, device=self.keys.device) * _STRIDES[dimension]
@@ -96,5 +100,5 @@ def _hashed(values: Tensor) -> Tensor:
 
 
 def _shifted(values: Tensor, shift: int) -> Tensor:
-    """A logical shift to the right; that of a signed type repeats the sign."""
+    """Logical shift to the right; the shift of a signed type would repeat the sign bit."""
     return values.bitwise_right_shift(shift).bitwise_and_(2 ** (64 - shift) - 1)

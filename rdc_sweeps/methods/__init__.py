@@ -1,1 +1,1 @@
-"""What is trained: the supervised losses, and the cross-task terms beside them."""
+"""Training objectives: the supervised losses, and the cross-task terms added to them."""

@@ -33,7 +33,7 @@ class CrossTaskMethod(Method):
     the cosines taken over channels and averaged over places. An image's pairs are summed and the images of the batch
     averaged, as in the authors' code, whose weight of 2 belongs to that sum.
 
-    With SegNet, f has the width and resolution of a_theta's output. For other backbones nothing is published;
+    With SegNet, f has the width and resolution of a_theta's output. Nothing is published for other backbones;
     `encoder_feature` describes the choice made here. Another difference: the batch norms of a_theta see all items of a
     batch at once, those of the authors' code one map at a time.
     """
@@ -88,10 +88,10 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
 
 @contextmanager
 def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
-    """Collect the outputs of the network's encoder while inside, detached.
+    """Within the context, collect the detached outputs of the network's encoder.
 
-    The encoder is the network's `backbone`, or its `encoder` if it has no backbone, as SegNet. The list has the maps of
-    the last forward pass, Tensors (B, C_i, H_i, W_i).
+    The encoder is the network's `backbone`, or its `encoder` if it has no backbone, like SegNet. The list holds the
+    maps of the last forward pass, Tensors (B, C_i, H_i, W_i).
     """
     maps: list[Tensor] = []
 
@@ -110,10 +110,10 @@ def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -
     """The encoder's maps as one feature of the width and size of a_theta's output.
 
     Each map is averaged to `size`, and the maps are concatenated. With SegNet and an a_theta of five levels up to 512
-    channels that changes nothing. If it does not give `width` channels, a 1x1 convolution to `width` channels and a
-    ReLU follow: a_theta ends in a ReLU too. The convolution has orthogonal weights and no bias and is never trained. A
-    trained one could become constant together with a_theta, and the feature would no longer prevent that, which is its
-    purpose.
+    channels, this leaves the feature unchanged. If the result does not have `width` channels, a 1x1 convolution to
+    `width` channels and a ReLU follow, because a_theta ends in a ReLU too. The convolution has orthogonal weights, no
+    bias and is never trained: a trained one could collapse to a constant together with a_theta, which the feature is
+    there to prevent.
 
     Args:
         maps: Tensors (B, C_i, H_i, W_i).

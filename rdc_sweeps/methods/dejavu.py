@@ -20,28 +20,28 @@ from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, RedactionSpec
 IMAGE_CHANNELS = 3
 
 DILATIONS = (1, 2, 4)
-"""Of the hidden convolutions; with the last one a pixel sees 17x17 pixels, more than a block and its neighbours."""
+"""Dilations of the hidden convolutions; with the output convolution the receptive field is 17x17 pixels, two blocks."""
 
 
 class DejaVuMethod(Method):
-    """Supervised losses, and the error of an image regenerated from its redacted self and the dense predictions.
+    """Supervised losses, and the error of an image regenerated from a redacted copy and the dense predictions.
 
-    From the paper, as its abstract has it: the image is redacted, by sparse sampling in space (checkerboard) or by the
-    removal of frequencies (spectral), which breaks its boundaries and leaves its context; a conditional regeneration
-    module gets the redacted image and the base network's dense predictions and restores the image; the reconstruction
-    loss is added to the supervised one and reaches the base network through its predictions; all of this in training
-    only, so that a trained network costs what it did.
+    The abstract of the paper describes this: the image is redacted, by sparse sampling in space (checkerboard) or by
+    removing frequencies (spectral), which destroys its boundaries and keeps its context. A conditional regeneration
+    module restores the image from the redacted one and the base network's dense predictions. The reconstruction loss is
+    added to the supervised one and reaches the base network through its predictions. The module is used in training
+    only, so the cost of inference does not change.
 
     The authors' code is not public, and none of their settings is reproduced. Chosen here:
 
-    - one module for all tasks, whose input are the predictions of all of them, whether or not the image has their
+    - one module for all tasks, whose input is the predictions of all of them, whether or not the image has their
       labels (none is used), in the form that `condition` returns;
     - the module itself (`RegenerationModule`): four convolutions, 32 channels;
-    - one fixed redaction per run, zeros in place of what is removed, blocks of 8 pixels, or all frequencies from 0.1
-      on;
+    - one fixed redaction per run, with zeros in place of what is removed: blocks of 8 pixels, or all frequencies of
+      0.1 and above;
     - the mean squared error over all pixels, kept and removed, as the only reconstruction loss: no perceptual,
       language or cyclic terms, and no attention module in the network itself;
-    - weight 1, on view 1, the supervised one.
+    - weight 1, on view 1, like the supervised losses.
     """
 
     def __init__(self, spec: DejaVu, tasks: tuple[Task, ...], classes: int) -> None:
@@ -66,11 +66,11 @@ class DejaVuMethod(Method):
 
 
 def condition(task: Task, prediction: Tensor) -> Tensor:
-    """A prediction as the regeneration module sees it, differentiable; both Tensor (B, C, H, W).
+    """A prediction in the form that conditions the regeneration, differentiable; both Tensor (B, C, H, W).
 
-    Semantic logits become probabilities, depth is divided by its maximum, a normal is brought to unit length and to
-    [0, 1]. That removes the offset of logits and the length of normals, which the supervised losses ignore: a network
-    could use them to pass the image itself to the module.
+    Semantic logits become probabilities, depth is divided by its maximum, a normal is scaled to unit length and
+    shifted to [0, 1]. This removes the offset of logits and the length of normals, which the supervised losses ignore:
+    a network could use them to pass the image itself to the module.
     """
     (prediction,) = promote(prediction)
     match task:
@@ -86,7 +86,7 @@ class RegenerationModule(nn.Module):
     """Three dilated 3x3 convolutions with BN and ReLU, and a 3x3 convolution to the image, at full resolution.
 
     Args:
-        tasks: Whose predictions condition the regeneration.
+        tasks: Tasks whose predictions condition the regeneration.
         classes: Number of semantic classes.
         channels: Channels of the hidden layers.
     """
@@ -109,7 +109,7 @@ class RegenerationModule(nn.Module):
 
         Args:
             redacted: Tensor (B, 3, H, W).
-            predictions: Of each task, Tensor (B, C, H, W) as the network gives them.
+            predictions: By task, Tensor (B, C, H, W) as the network returns them.
 
         Returns:
             Tensor (B, 3, H, W), not clamped.
@@ -127,7 +127,7 @@ def redact(image: Tensor, spec: RedactionSpec) -> Tensor:
 
 
 def checkerboard(image: Tensor, block: int) -> Tensor:
-    """Every other block zero, like the black fields of a board; the block at the top left stays.
+    """Set every other block to zero, like the black squares of a checkerboard; the block at the top left is kept.
 
     Args:
         image: Tensor (B, C, H, W); blocks at the right and bottom edge may be cut.
@@ -139,15 +139,15 @@ def checkerboard(image: Tensor, block: int) -> Tensor:
 
 
 def without_band(image: Tensor, lower: float, upper: float | None) -> Tensor:
-    """A band of frequencies removed: the orthogonal projection of each channel onto the other cosines.
+    """Remove a band of frequencies: the orthogonal projection of each channel onto the other cosines.
 
     The frequency of the coefficient (u, v) of the orthonormal discrete cosine transform (DCT-II) is the length of
     (u / H, v / W): 1 is half a cycle per pixel along an axis, 0 the mean.
 
     Args:
         image: Tensor (B, C, H, W).
-        lower: Frequencies from this on are removed,
-        upper: up to this one, exclusively; None: all.
+        lower: Lowest frequency that is removed.
+        upper: End of the band, exclusive; None for all frequencies from `lower`.
     """
     height, width = image.shape[-2:]
     with full_precision(image):
@@ -163,7 +163,7 @@ def without_band(image: Tensor, lower: float, upper: float | None) -> Tensor:
 
 @lru_cache
 def _cosines(length: int) -> Tensor:
-    """The orthonormal DCT-II as a matrix (frequency, place), float64."""
+    """The orthonormal DCT-II as a matrix (frequency, position), float64."""
     frequency = torch.arange(length, dtype=torch.float64)[:, None]
     place = torch.arange(length, dtype=torch.float64) + 0.5
     matrix = torch.cos(math.pi / length * frequency * place) * math.sqrt(2 / length)

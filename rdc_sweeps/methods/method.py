@@ -1,4 +1,4 @@
-"""The interface of a method to the training loop, and what several methods share."""
+"""The interface between a method and the training loop, and functions that several methods share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.specs.base import Task
 
 Predictions = dict[Task, Tensor]
-"""Per task (B, C, H, W)."""
+"""By task, Tensor (B, C, H, W)."""
 
 
 @dataclass(frozen=True)
 class Losses:
     """The loss of a batch, and values to report.
 
-    If several processes share a batch, each returns the losses of its own images; those of the run are means over all
-    images.
+    If several processes share a batch, each returns the losses of its own images; the losses of the run are means over
+    all images.
 
     Attributes:
         total: The value to minimise, a mean over the images of the batch.
         reported: Detached scalars by name, means over the images of the batch unless `counts` has their name.
-        counts: By name, how many items a reported value is the mean of.
+        counts: By name, the number of items over which a reported value is averaged.
     """
 
     total: Tensor
@@ -33,7 +33,7 @@ class Losses:
 
 
 class Method(nn.Module, ABC):
-    """A training objective, with parameters of its own besides those of the network."""
+    """A training objective; may have parameters of its own in addition to those of the network."""
 
     def film_parameters(self) -> list[nn.Parameter]:
         """Parameters of the second optimiser group."""
@@ -46,7 +46,7 @@ class Method(nn.Module, ABC):
         Args:
             network: Image (B, 3, H, W) to a dict of predictions per task.
             batch: Views, labels, which labels are granted, and noise.
-            epoch: Time in epochs, with fraction; ramps depend on it.
+            epoch: Time in epochs, including the fraction of the current one; ramps depend on it.
         """
 
 
@@ -56,7 +56,7 @@ def ramped(weight: float, ramp_epochs: float, epoch: float) -> float:
 
 
 def predictions_of_views(network: nn.Module, batch: Batch) -> tuple[Predictions, Predictions]:
-    """Predictions of the first and of the last view; the same ones twice if there is one view.
+    """Predictions for the first and the last view; the same ones twice if there is one view.
 
     Both views pass through the network together, so its batch norms see them as one batch.
     """

@@ -17,7 +17,7 @@ from rdc_sweeps.parallel.world import world
 from rdc_sweeps.specs.base import Task
 
 GUMBEL, CONTRAST = range(2)
-"""Purposes of an item's noise: tags for `Noise.tagged`."""
+"""Tags for `Noise.tagged`: the purposes of an item's noise."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Pairs:
         return self.image.shape[0]
 
     def per_image(self) -> Tensor:
-        """For each item, how many items its image has, (N,)."""
+        """The number of items of each item's image, (N,)."""
         return self.image.bincount()[self.image]
 
     def noise(self, of_images: Noise) -> Noise:
-        """The noise of each item, its own for each pair of tasks of an image."""
+        """The noise of each item; the pairs of an image get different noise."""
         return of_images.select(self.image).tagged(self.predicted).tagged(self.labelled)
 
 
@@ -68,15 +68,16 @@ def map_pairs(
 ) -> tuple[Tensor, Tensor] | None:
     """Features of the items' predictions and of their labels, in one pass through a_theta.
 
-    If several processes share the batch, a_theta's batch norms use the items of all. So a process without items passes
-    none through the layers that the items of others pass; an empty tensor has statistics and a gradient too.
+    If several processes share the batch, a_theta's batch norms use the items of all of them. A process without items
+    for a layer therefore passes an empty tensor through it, so that it takes part in the exchange of statistics and
+    gradients.
 
     Args:
         mapping: a_theta.
         predictions: Per task (B, C, H, W).
         labels: Per task, see `View.labels`; only those of the items are used.
         pairs: The N items.
-        noise: Of the N items, see `Pairs.noise`.
+        noise: Noise of the N items, see `Pairs.noise`.
         tasks: Tasks in the order of their positions in `pairs`.
         classes: Number of semantic classes.
 

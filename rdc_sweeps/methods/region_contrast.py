@@ -49,10 +49,10 @@ class RegionContrastMethod(Method):
         return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **diagnostics}, counts)
 
     def contrast(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
-        """L_RC of the last view, the diagnostics of the contrast, and the number of items that each is the mean of.
+        """L_RC of the last view, the diagnostics of the contrast, and the number of items each is averaged over.
 
         Args:
-            predictions: Of that view, per task (B, C, H, W).
+            predictions: For that view, by task (B, C, H, W).
             batch: Its last view has the labels and regions.
         """
         view, pairs = batch.views[-1], task_pairs(batch.granted)
@@ -70,14 +70,14 @@ class RegionContrastMethod(Method):
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
-        # Each image weighs the same, however many pairs of tasks it has.
+        # Every image has the same weight, however many pairs of tasks it has.
         loss = (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0]
         return loss, reported, counts
 
     def regions(self, view: View) -> Tensor:
-        """Region ids (B, H/s, W/s) of a view on the region map, at stride s; negative is no region.
+        """Region ids (B, H/s, W/s) of a view at the stride s of the region map; negative is no region.
 
-        They are on the CPU, where indexing them makes nothing wait for a GPU; only semantic regions are copied from it.
+        They are on the CPU, so that indexing them does not wait for a GPU; only semantic regions are copied from it.
         """
         stride = self.spec.region_stride
         extraction = self.spec.extraction

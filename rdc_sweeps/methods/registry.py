@@ -1,4 +1,4 @@
-"""Methods by the type of their spec: a new one is a new file and a line here, or an extension."""
+"""Methods by the type of their spec; to add one, add a file and a line here, or write an extension."""
 
 from collections.abc import Callable
 from typing import Any

@@ -27,7 +27,7 @@ def depth_loss(depth: Tensor, label: Tensor) -> Tensor:
 def normal_loss(normal: Tensor, label: Tensor) -> Tensor:
     """1 - cosine per image over valid pixels (label not zero); both (B, 3, H, W) -> (B,).
 
-    The prediction's length does not enter.
+    The length of the prediction is ignored.
     """
     valid = label.abs().sum(dim=1) > 0
     return _mean_over(1 - F.cosine_similarity(normal.float(), label, dim=1, eps=1e-8), valid)
@@ -54,8 +54,8 @@ def supervised_losses(
 
     Args:
         tasks: Tasks in the order of the columns of `granted`.
-        predictions: Per task (B, C, H, W).
-        labels: Per task, as the loss of the task wants them.
+        predictions: By task (B, C, H, W).
+        labels: By task, in the form that the task's loss expects.
         granted: Bool (B, K) on any device, which image has which task's label.
 
     Returns:
@@ -88,14 +88,14 @@ def supervision(losses: Mapping[Task, Tensor]) -> Losses:
 
 
 class SingleTaskNetworks(nn.Module):
-    """A network of its own for each task, with the predictions of a multi-task network.
+    """One network per task, with the interface of a multi-task network.
 
-    They are trained by the supervised losses alone, at once. They share no parameter and Adam is elementwise, so each
-    learns what it would learn by itself from the same batches.
+    All are trained at once, with the supervised losses alone. They share no parameter and Adam is elementwise, so each
+    learns what it would learn alone from the same batches.
 
     Args:
-        build: Makes the network of some tasks, drawing from torch's global generator.
-        tasks: Each gets its network, in this order.
+        build: Builds the network of the given tasks, initialised from torch's global generator.
+        tasks: Each gets a network, in this order.
     """
 
     def __init__(self, build: Callable[[tuple[Task, ...]], nn.Module], tasks: tuple[Task, ...]) -> None:

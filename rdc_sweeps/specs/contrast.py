@@ -12,18 +12,17 @@ Shrinkage = Annotated[float, Field(ge=0, le=1)] | Literal["oas"]
 """alpha of the covariance's shrinkage, or the closed-form choice of Chen et al. 2010."""
 
 Root = Literal["polar", "svdvals", "eigvalsh"]
-"""Ways to the trace of the square root in the Wasserstein distance."""
+"""How the trace of the square root in the Wasserstein distance is computed."""
 
 Direction = Literal["a_to_b", "b_to_a", "symmetric"]
 """Directions of the KL divergence."""
 
-
 BuiltinDistance = Literal["wasserstein", "kl"]
-"""Distances between Gaussians that are built in."""
+"""Built-in distances between Gaussians."""
 
 
 def _distance_type() -> Any:
-    """Built-in distances by their name; those of extensions as mappings, `{name: ..., ...}`."""
+    """Built-in distances are written as their name, those of extensions as mappings: `{name: ..., ...}`."""
     builtin = get_args(BuiltinDistance)
     added = {
         spec.model_fields["name"].default: spec for spec in extension_specs("rdc_sweeps.distances", frozenset(builtin))
@@ -57,7 +56,7 @@ class ContrastBase(Spec):
 
     temperature: float = Field(gt=0, description="tau of eq. 4.")
     negatives: Literal["both", "other"] = Field(
-        "both", description="Negatives from both tasks (eq. 3) or only from the task that the anchor is not of."
+        "both", description="Negatives from both tasks (eq. 3), or only from the task other than the anchor's."
     )
 
 
@@ -84,7 +83,7 @@ class PixelContrast(ContrastBase):
     distance: Literal["dot", "cosine", "squared_euclidean"] = "dot"
     temperature: float = Field(5.4, gt=0)
     pixels_per_region: int | None = Field(
-        16, ge=1, description="How many pixels of a region are drawn at most each step; null for all of them."
+        16, ge=1, description="Maximum number of pixels drawn from a region at each step; null for all of them."
     )
 
 
@@ -108,10 +107,11 @@ class GaussianContrast(RegionNegatives):
     temperature: float = Field(5.4, gt=0)
     covariance: CovarianceSpec = CovarianceSpec()
     root: Root = Field(
-        "polar", description="How tr (Sigma_a Sigma_b)^(1/2) is found: a Newton-Schulz iteration or a decomposition."
+        "polar",
+        description="How tr (Sigma_a Sigma_b)^(1/2) is computed: by Newton-Schulz iteration or a decomposition.",
     )
     direction: Direction = Field(
-        "symmetric", description="Of the KL divergence: from anchor to candidate, the reverse, or their sum."
+        "symmetric", description="Direction of the KL divergence: from anchor to candidate, the reverse, or their sum."
     )
     diagonal: bool = Field(False, description="KL of per-channel variances only.")
 

@@ -1,4 +1,4 @@
-"""Extensions: what the entry points of other packages add to the methods, data sets, ... that are built in."""
+"""Extensions: methods, data sets, ... that other packages add through entry points."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -34,12 +34,12 @@ _NEEDED: dict[Group, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Extension:
-    """What an entry point names: a spec, and where its implementation is.
+    """The object that an entry point names: a spec, and where its implementation is.
 
     Attributes:
-        spec: What a table file may write. Its `name` (its `source`, for regions) is a literal, the name of the entry
-            point.
-        implementation: `module:object`, imported only to train, so that specs need no heavy packages. Called like
+        spec: The fields that a table file may set. Its `name` (for regions, its `source`) is a literal: the name of
+            the entry point.
+        implementation: `module:object`, imported only for training, so that specs need no heavy packages. Called like
             the values of `methods.registry.METHODS`, `models.registry.NETWORKS`, `training.splits.OPENERS` or
             `regions.sources.GENERATORS`; a distance is called with its spec and `Gaussians`, see `contrast.loss`.
     """
@@ -49,12 +49,12 @@ class Extension:
 
 
 def name_field(group: Group) -> str:
-    """The field that names a spec of this group, and chooses it in a table file."""
+    """The field by which a table file chooses a spec of this group."""
     return "source" if group == "rdc_sweeps.regions" else "name"
 
 
 def extension_specs(group: Group, taken: frozenset[str]) -> tuple[type[Spec], ...]:
-    """The specs of the installed extensions of a group; `taken` are the names that are built in.
+    """The specs of the installed extensions of a group; `taken` are the built-in names.
 
     Raises:
         UsageError: An extension cannot be loaded, lacks a field, or has a name that is taken.
@@ -65,7 +65,7 @@ def extension_specs(group: Group, taken: frozenset[str]) -> tuple[type[Spec], ..
 def union_of(alias: str, group: Group, builtin: tuple[type[Spec], ...]) -> Callable[[str], Any]:
     """A module's `__getattr__` whose attribute `alias` is the union of the built-in specs and those of extensions.
 
-    The union is made when it is first asked for: by then an extension's own module can import this one's classes.
+    The union is built on first access, when an extension's own module can import this one's classes.
 
     Raises:
         UsageError: From the attribute: an extension cannot be loaded, lacks a field, or has a name that is taken.
@@ -82,7 +82,7 @@ def union_of(alias: str, group: Group, builtin: tuple[type[Spec], ...]) -> Calla
 
 
 def implementation(group: Group, spec: Spec, builtin: Mapping[type[Spec], Builder]) -> Builder:
-    """What builds a spec: the built-in, or else the extension's, imported now.
+    """The builder of a spec: built in, or imported from its extension.
 
     Raises:
         UsageError: The extension's implementation cannot be imported.
@@ -113,19 +113,20 @@ def load_extensions(group: Group, points: Iterable[EntryPoint], taken: frozenset
     Args:
         group: What they add to.
         points: Entry points of that group.
-        taken: Names that are built in.
+        taken: The built-in names.
 
     Raises:
-        UsageError: One cannot be loaded, is no extension of this group, or has a name that is taken.
+        UsageError: An entry point cannot be loaded, is not an extension of this group, or has a name that is taken.
     """
     found: dict[str, tuple[Extension, str]] = {}
     for point in points:
         origin = f"{point.dist.name if point.dist else 'unknown package'}: entry point {point.name!r} of {group}"
         if point.name in taken:
-            raise UsageError(f"{origin}: this name is built in; rename the extension, or uninstall its package")
+            raise UsageError(f"{origin}: this name is built in; rename the extension or uninstall its package")
         if point.name in found:
             raise UsageError(
-                f"{origin}: the same name as in {found[point.name][1]}; rename one, or uninstall one package"
+                f"{origin}: this name is also used by {found[point.name][1]}; rename one of them, or uninstall one "
+                "package"
             )
         found[point.name] = (_loaded(point, group, origin), origin)
     return tuple(extension for extension, _ in found.values())

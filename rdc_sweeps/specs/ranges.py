@@ -8,20 +8,20 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from rdc_sweeps.specs.base import Spec
 
 GOLDEN = 0.6180339887498949
-"""Fraction of a range at which an inner value is probed; irrational, so that no rounding of a field reproduces it."""
+"""Fraction of a range at which an inner value is probed; irrational, so that a field that rounds changes the value."""
 
 MAX_PROBES = 1000
-"""Integers of a range that are probed one by one."""
+"""Maximum number of inner integers of a range that are probed."""
 
 
 def _rising(ends: tuple[float, float]) -> tuple[float, float]:
     if ends[0] >= ends[1]:
-        raise ValueError(f"the first end must be less than the second, found {list(ends)}")
+        raise ValueError(f"the lowest value must be less than the highest, found {list(ends)}")
     return ends
 
 
 class UniformRange(Spec):
-    """Any number between two ends."""
+    """Any number between two bounds."""
 
     uniform: tuple[float, float] = Field(description="Lowest and highest value.")
 
@@ -32,19 +32,19 @@ class UniformRange(Spec):
         return _is_number(value) and self.uniform[0] <= value <= self.uniform[1]
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
+        """Values that show whether a field accepts the whole range: the bounds first, then inner values."""
         low, high = self.uniform
         return [low, high, low + GOLDEN * (high - low)]
 
     def grid(self, points: int) -> list[Any]:
-        """Values at equal distances, the ends included."""
+        """Values at equal distances, including both bounds."""
         low, high = self.uniform
         inner = [low + (high - low) * index / (points - 1) for index in range(1, points - 1)]
         return [low, *inner, high]
 
 
 class LogRange(Spec):
-    """Any number between two positive ends, uniform in its logarithm."""
+    """Any number between two positive bounds, uniform in its logarithm."""
 
     log: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = Field(
         description="Lowest and highest value."
@@ -57,19 +57,19 @@ class LogRange(Spec):
         return _is_number(value) and self.log[0] <= value <= self.log[1]
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
+        """Values that show whether a field accepts the whole range: the bounds first, then inner values."""
         low, high = self.log
         return [low, high, low * (high / low) ** GOLDEN]
 
     def grid(self, points: int) -> list[Any]:
-        """Values at equal ratios, the ends included."""
+        """Values at equal ratios, including both bounds."""
         low, high = self.log
         inner = [low * (high / low) ** (index / (points - 1)) for index in range(1, points - 1)]
         return [low, *inner, high]
 
 
 class IntegerRange(Spec):
-    """A whole number between two ends."""
+    """An integer between two bounds."""
 
     integer: tuple[int, int] = Field(description="Lowest and highest value.")
     step: int = Field(1, ge=1, description="Distance between two values, counted from the lowest.")
@@ -81,9 +81,9 @@ class IntegerRange(Spec):
     def _fits(self) -> Self:
         low, high = self.integer
         if self.log and (low < 1 or self.step > 1):
-            raise ValueError("a logarithmic range begins at 1 or above and has no step")
+            raise ValueError("a logarithmic range must start at 1 or above and have no step")
         if (high - low) % self.step:
-            raise ValueError(f"step {self.step} does not lead from {low} to {high}")
+            raise ValueError(f"steps of {self.step} from {low} do not reach {high}")
         return self
 
     def contains(self, value: Any) -> bool:
@@ -92,13 +92,13 @@ class IntegerRange(Spec):
         return isinstance(value, int) and low <= value <= high and not (value - low) % self.step
 
     def probes(self) -> list[Any]:
-        """Values that show whether a field accepts the whole range: the ends first, then inner values."""
+        """Values that show whether a field accepts the whole range: the bounds first, then inner values."""
         low, high = self.integer
         inner = range(low + self.step, high, self.step)
         return [low, high, *inner[:: max(1, -(-len(inner) // MAX_PROBES))]]
 
     def grid(self, points: int) -> list[Any]:
-        """Values at about equal distances or ratios, the ends included."""
+        """Values at about equal distances or ratios, including both bounds."""
         low, high = self.integer
         if self.log:
             return sorted({round(value) for value in LogRange(log=(low, high)).grid(points)})
@@ -107,7 +107,7 @@ class IntegerRange(Spec):
 
 
 class ChoiceRange(Spec):
-    """One of some values: numbers, texts, truth values, null or lists of them."""
+    """One of several values: numbers, strings, booleans, null or lists of these."""
 
     choice: tuple[Any, ...] = Field(min_length=2)
 
@@ -116,9 +116,9 @@ class ChoiceRange(Spec):
     def _distinct(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
         for index, value in enumerate(values):
             if any(_same(value, other) for other in values[:index]):
-                raise ValueError(f"{value!r} is there more than once")
+                raise ValueError(f"{value!r} is listed more than once")
             if isinstance(value, Mapping):
-                raise ValueError(f"{value!r} is a mapping; tune the fields in it one by one")
+                raise ValueError(f"{value!r} is a mapping; tune its fields one by one")
         return values
 
     def contains(self, value: Any) -> bool:

@@ -144,7 +144,7 @@ class StudySpec(Spec):
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError(f"a seed is there more than once: {list(seeds)}")
+            raise ValueError(f"a seed is listed more than once: {list(seeds)}")
         return seeds
 
     @field_validator("confirm")

@@ -1,13 +1,13 @@
 """Converts maps of tasks to colours. Pictures are uint8 (H, W, 3)."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rdc_sweeps.data.arrays import AnyArray
+
 Picture = NDArray[np.uint8]
-Values = np.ndarray[Any, np.dtype[Any]]
 
 BLACK = (0, 0, 0)
 
@@ -48,7 +48,7 @@ def class_colour(index: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def semantic_colours(labels: Values) -> Picture:
+def semantic_colours(labels: AnyArray) -> Picture:
     """Draw class labels (H, W); negative is void."""
     labels = labels.astype(np.int64)
     table = np.array([class_colour(index) for index in range(-1, int(labels.max(initial=0)) + 1)], dtype=np.uint8)
@@ -56,7 +56,7 @@ def semantic_colours(labels: Values) -> Picture:
     return picture
 
 
-def depth_range(maps: Sequence[Values]) -> tuple[float, float]:
+def depth_range(maps: Sequence[AnyArray]) -> tuple[float, float]:
     """The 2nd and 98th percentile of the first map (H, W) that has valid depth.
 
     Percentiles, since single outliers would reduce the contrast.
@@ -69,7 +69,7 @@ def depth_range(maps: Sequence[Values]) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-def depth_colours(depth: Values, low: float, high: float) -> Picture:
+def depth_colours(depth: AnyArray, low: float, high: float) -> Picture:
     """Draw depth (H, W) from `low` (dark) to `high` (bright) in viridis; black where not positive or not finite."""
     from matplotlib import colormaps
 
@@ -80,7 +80,7 @@ def depth_colours(depth: Values, low: float, high: float) -> Picture:
     return picture
 
 
-def normal_colours(normal: Values) -> Picture:
+def normal_colours(normal: AnyArray) -> Picture:
     """Draw surface normals (3, H, W), normalised, as (n + 1) / 2; invalid ones (zero or not finite) are black."""
     finite = np.isfinite(normal).all(axis=0)
     length = np.linalg.norm(np.where(finite, normal, 0), axis=0)
@@ -91,7 +91,7 @@ def normal_colours(normal: Values) -> Picture:
     return picture
 
 
-def image_colours(image: Values) -> Picture:
+def image_colours(image: AnyArray) -> Picture:
     """Draw an image (3, H, W) in [0, 1]."""
     clipped = np.clip(np.nan_to_num(image), 0, 1)
     picture: Picture = np.rint(clipped * 255).astype(np.uint8).transpose(1, 2, 0)
@@ -105,6 +105,6 @@ def hatching(height: int, width: int) -> Picture:
     return np.where(stripes[..., None], np.uint8(214), np.uint8(232)).repeat(3, axis=2)
 
 
-def _valid_depth(depth: Values) -> NDArray[np.bool_]:
+def _valid_depth(depth: AnyArray) -> NDArray[np.bool_]:
     valid: NDArray[np.bool_] = np.isfinite(depth) & (depth > 0)
     return valid

@@ -1,8 +1,8 @@
 """The training loop: one run from its spec to its history of epochs, resumable at any step.
 
-Order, augmentation and noise are functions of the seed, epoch, step and image, learning rates of the epoch; everything
-else that a step depends on is in the checkpoint. A run that was stopped and resumed therefore ends bit-identical to one
-that was not, on the same CPU.
+The order of images, augmentation and noise are functions of the seed, epoch, step and image, and learning rates are
+functions of the epoch; everything else that a step depends on is in the checkpoint. On the same CPU, a run that was
+stopped and resumed therefore ends bit-identical to one that was not.
 """
 
 import math
@@ -33,15 +33,15 @@ from rdc_sweeps.training.optimizer import build_optimizer, set_learning_rates
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
-"""Number of test images whose predictions are drawn after each epoch."""
+"""Number of test images for which a panel is drawn after each epoch."""
 
 EVALUATION_BATCH = 16
-"""Images per batch of an evaluation; no metric depends on it."""
+"""Images per evaluation batch; no metric depends on it."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """The outcome of `train`: finished, or stopped early on request."""
+    """The result of `train`, finished or stopped on request."""
 
     history: list[EpochRecord]
     finished: bool
@@ -58,16 +58,17 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
 ) -> Training:
-    """Train a run from the beginning, or from its checkpoint if there is one.
+    """Train a run from its checkpoint, or from the beginning if there is none.
 
-    If several processes train the run, each calls this; only rank 0 writes checkpoints, and only its `stop` counts.
+    If several processes train the run, each of them calls this; only rank 0 writes checkpoints, and only its `stop` is
+    obeyed.
 
     Args:
         spec: The run.
         settings: Data roots, device and loader processes.
-        checkpoint: File that is replaced after every epoch, and when the training is stopped.
+        checkpoint: File that is replaced after every epoch and when the training is stopped.
         observers: Called at every step and epoch.
-        stop: Called before every step; if it returns True, a checkpoint is saved and the training returns.
+        stop: Called before every step; if it returns True, `train` saves a checkpoint and returns.
         write: Replaces a file atomically.
 
     Raises:
@@ -100,15 +101,15 @@ class _Loop:
             world=self.world.size,
         )
         self.images = len(data.splits.train)
-        evaluated = partial(
+        evaluation_batches = partial(
             EvaluationBatches,
             batch_size=EVALUATION_BATCH,
             workers=settings.workers,
             rank=self.world.rank,
             world=self.world.size,
         )
-        self.test = evaluated(data.splits.test)
-        self.validation = evaluated(data.splits.validation, data.validation_mask)
+        self.test = evaluation_batches(data.splits.test)
+        self.validation = evaluation_batches(data.splits.validation, data.validation_mask)
         self.meter = partial(MultiTaskMeter, spec.dataset.tasks, len(spec.dataset.classes))
         self.learner: Learner = build_learner(spec, settings)
         self.learner.to(self.device)
@@ -153,8 +154,8 @@ class _Loop:
             for batch in batches:
                 if self.world.broadcast_flag(stop()):
                     return False
-                # For dropout in networks: masks depend on the step alone and differ between processes. All other noise
-                # belongs to the batch.
+                # Seeds the dropout of networks, whose masks depend on the step and the rank. All other noise belongs to
+                # the batch.
                 torch.manual_seed(_dropout_seed(self.spec.seed, self.epoch, self.step, self.world.rank))
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                     losses = self.learner(batch.to(self.device), self.epoch + self.step / per_epoch)
@@ -169,7 +170,7 @@ class _Loop:
                 values = _to_floats({"gradient_norm": norm, **means})
                 self.world.check()
                 self._check_finite(values)
-                # Diagnostics of the contrast are NaN in a step without regions.
+                # In a step without regions, the diagnostics of the contrast are NaN.
                 values = {name: value for name, value in values.items() if math.isfinite(value)}
                 self.optimizer.step()
                 for name, value in values.items():
@@ -187,11 +188,11 @@ class _Loop:
             return
         weights = [name for name, value in self.learner.named_parameters() if not torch.isfinite(value).all()]
         raise DivergenceError(
-            f"run {self.id}: in epoch {self.epoch}, step {self.step}, not finite: "
+            f"run {self.id}: in epoch {self.epoch}, step {self.step}, these values are not finite: "
             + ", ".join(f"{name} = {value}" for name, value in bad.items())
             + f"; all values: {', '.join(f'{name} = {value:.4g}' for name, value in values.items())}"
-            + f"; parameters not finite: {', '.join(weights[:5]) or 'none'}. The last checkpoint is from before that. "
-            "Try a lower training.network.learning_rate or method.weight, or precision float32."
+            + f"; parameters not finite: {', '.join(weights[:5]) or 'none'}. The last checkpoint is older; "
+            "try a lower training.network.learning_rate or method.weight, or precision float32."
         )
 
     def _evaluate(self) -> None:

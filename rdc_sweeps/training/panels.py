@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.training.colours import (
     Picture,
-    Values,
     class_colour,
     depth_colours,
     depth_range,
@@ -75,7 +75,7 @@ def prediction_panel(
     return _arrange(columns, size)
 
 
-def _array(value: Any) -> Values:
+def _array(value: Any) -> AnyArray:
     """Convert a tensor or array to a NumPy array of floats or integers."""
     if hasattr(value, "detach"):
         value = value.detach().cpu()
@@ -84,7 +84,7 @@ def _array(value: Any) -> Values:
     return np.asarray(value)
 
 
-def _task_map(task: str, value: Any, size: tuple[int, int]) -> Values | None:
+def _task_map(task: str, value: Any, size: tuple[int, int]) -> AnyArray | None:
     """Bring the map of a task into one shape: semantic and depth (H, W), normal (3, H, W)."""
     if value is None:
         return None
@@ -99,7 +99,7 @@ def _task_map(task: str, value: Any, size: tuple[int, int]) -> Values | None:
     return array
 
 
-def _colour(task: str, known: Values | None, guess: Values | None) -> tuple[str, list[Picture | None]]:
+def _colour(task: str, known: AnyArray | None, guess: AnyArray | None) -> tuple[str, list[Picture | None]]:
     """Text to append to the caption, and ground truth and prediction in colours."""
     if task == "semantic":
         return "", [None if one is None else semantic_colours(one) for one in (known, guess)]
@@ -117,7 +117,7 @@ def _fit(picture: Picture, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
 
 
-def _legend(maps: Sequence[Values], classes: Sequence[str], size: tuple[int, int]) -> Image.Image:
+def _legend(maps: Sequence[AnyArray], classes: Sequence[str], size: tuple[int, int]) -> Image.Image:
     """Draw the colours and names of the classes that occur, in as many columns as needed."""
     canvas = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(canvas)

@@ -42,7 +42,7 @@ MAX_CHOICE_CHARACTERS = 14
 ANCHOR = "trial-"
 """With a trial's number: the id of its row in the HTML report."""
 
-Draw = Callable[[StudySummary, Sequence[FieldAxis]], Figure | None]
+DrawFigure = Callable[[StudySummary, Sequence[FieldAxis]], Figure | None]
 
 
 def draw_figures(summary: StudySummary, space: Mapping[str, Range]) -> dict[str, Figure]:
@@ -240,7 +240,7 @@ def _importances(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | N
     return figure
 
 
-DRAW: dict[str, Draw] = {
+DRAW: dict[str, DrawFigure] = {
     "history": _history,
     "intermediate": _intermediate,
     "slices": _slices,

@@ -13,7 +13,7 @@ from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import GridSampler, StudySpec, why_fixed
 from rdc_sweeps.specs.validation import build, suggestion
 
-Place = Callable[..., str]
+Locator = Callable[..., str]
 """Maps a location in the study's data to its place in the file."""
 
 NO_EFFECT: dict[str, tuple[str, str]] = {
@@ -33,7 +33,7 @@ MAX_REPORTED = 5
 """Rejected values reported for each range, and rejected combinations reported for the space."""
 
 
-def space_problems(spec: StudySpec, run: RunSpec, place: Place) -> list[str]:
+def space_problems(spec: StudySpec, run: RunSpec, place: Locator) -> list[str]:
     """All problems of a search space for a run: its paths, ranges, combinations and enqueued configurations."""
     data = run.model_dump(mode="json")
     problems = [
@@ -100,7 +100,7 @@ def _possible_values(path: str, spec: StudySpec, data: Mapping[str, Any]) -> lis
     return spec.space[path].probes() if path in spec.space else [at_path(data, path)]
 
 
-def _range_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
+def _range_problems(spec: StudySpec, data: Mapping[str, Any], place: Locator) -> Iterator[str]:
     """Values of one field that are rejected while all others have a valid value."""
     base = _base(spec, data)
     for path, drawn in spec.space.items():
@@ -119,7 +119,7 @@ def _base(spec: StudySpec, data: Mapping[str, Any]) -> dict[str, Any]:
     return {path: own[path] if drawn.contains(own[path]) else drawn.probes()[0] for path, drawn in spec.space.items()}
 
 
-def _combination_problems(spec: StudySpec, data: Mapping[str, Any], place: Place) -> Iterator[str]:
+def _combination_problems(spec: StudySpec, data: Mapping[str, Any], place: Locator) -> Iterator[str]:
     reported: set[str] = set()
     for values in _combinations(spec, _base(spec, data)):
         for problem in _rejections(data, values):
@@ -162,7 +162,7 @@ def _rejections(data: Mapping[str, Any], values: Mapping[str, Any], path: str = 
     return []
 
 
-def _enqueue_problems(spec: StudySpec, place: Place) -> Iterator[str]:
+def _enqueue_problems(spec: StudySpec, place: Locator) -> Iterator[str]:
     for index, values in enumerate(spec.enqueue):
         for path, value in values.items():
             where = f"{place('enqueue', index, path)}: enqueue[{index}].{path}"

@@ -129,5 +129,7 @@ def test_shapes_are_those_of_the_items() -> None:
     source = step_noise(0, 0, 0, range(4))
     assert source.select(torch.tensor([], dtype=torch.int64)).uniform((0, 3)).shape == (0, 3)
     assert source.uniform((4,)).shape == (4,)
-    with pytest.raises(UsageError, match=r"noise of 4 items has no shape \(3, 2\)"):
+    with pytest.raises(
+        UsageError, match=r"noise of 4 items must have shape \(4, ...\) of at most 8 dimensions, not \(3, 2\)"
+    ):
         source.uniform((3, 2))

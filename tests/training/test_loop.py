@@ -233,7 +233,7 @@ def write_as_nyuv2(spec: RunSpec, settings: Settings, root: Path) -> np.ndarray[
 
 def test_divergence_stops_the_run_with_a_diagnosis_and_keeps_the_checkpoint(settings: Settings, tmp_path: Path) -> None:
     spec = small_run({"training": {"network": {"learning_rate": 1e18}, "epochs": 4}})
-    with pytest.raises(DivergenceError, match=r"epoch \d, step \d, not finite: .*learning_rate"):
+    with pytest.raises(DivergenceError, match=r"epoch \d, step \d, these values are not finite: .*learning_rate"):
         run(spec, settings, tmp_path)
     state = load_checkpoint(tmp_path / "last.pt", run_id(spec))
     if state is not None:  # from an epoch before

@@ -3,15 +3,15 @@
 from rdc_sweeps.synthetic.engine.boxes import Colour, Material, Pattern
 from rdc_sweeps.synthetic.engine.dice import Dice
 
-Range = tuple[float, float]
-_ANY: Range = (0.0, 1.0)
+Interval = tuple[float, float]
+_ANY: Interval = (0.0, 1.0)
 
 
 def _darker(colour: Colour, factor: float) -> Colour:
     return (colour[0] * factor, colour[1] * factor, colour[2] * factor)
 
 
-def plain(dice: Dice, saturation: Range = (0.0, 0.3), value: Range = (0.1, 0.8)) -> Material:
+def plain(dice: Dice, saturation: Interval = (0.0, 0.3), value: Interval = (0.1, 0.8)) -> Material:
     """Paint, plastic or metal of any hue."""
     colour = dice.colour(_ANY, saturation, value)
     return Material(Pattern.PLAIN, colour, colour)
