@@ -46,44 +46,44 @@ class Batch:
     """Images with their labels.
 
     Attributes:
-        rows: (B,) int64 indices into the data set, on the CPU.
+        indices: (B,) int64 indices of the images in the data set, on the CPU.
         granted: (B, K) bool on the CPU, which labels each image has; K tasks in the data set's order.
         views: One or two views of the same images.
         noise: Source of random numbers for the B images at this step.
         fraction: Fraction of the step's images on this process; 1 for a single process.
     """
 
-    rows: Tensor
+    indices: Tensor
     granted: Tensor
     views: tuple[View, ...]
     noise: Noise
     fraction: float = 1.0
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.indices)
 
     def to(self, device: torch.device | str) -> "Batch":
-        """Copy views and noise to a device; `rows` and `granted` are read on the host and stay there."""
+        """Copy views and noise to a device; `indices` and `granted` are read on the host and stay there."""
         return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 
-def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], row: int) -> Scene:
-    """A scene with only the labels granted by its row of the mask; the others are not read."""
-    return dataset.scene(row, [task for task, granted in zip(dataset.tasks, mask[row], strict=True) if granted])
+def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], index: int) -> Scene:
+    """Scene `index` with only the labels that the mask grants it; the others are not read."""
+    return dataset.scene(index, [task for task, granted in zip(dataset.tasks, mask[index], strict=True) if granted])
 
 
 def collated(
     dataset: Dataset,
     mask: NDArray[np.bool_],
-    rows: NDArray[np.int64],
+    indices: NDArray[np.int64],
     samples: Sequence[Sequence[tuple[Scene, Regions | None]]],
     noise: Noise,
     fraction: float = 1.0,
 ) -> Batch:
     """Collate samples, each a list of views, into a batch."""
     return Batch(
-        torch.from_numpy(rows.copy()),
-        torch.from_numpy(mask[rows]),
+        torch.from_numpy(indices.copy()),
+        torch.from_numpy(mask[indices]),
         tuple(_view(view, dataset.tasks) for view in zip(*samples, strict=True)),
         noise,
         fraction,

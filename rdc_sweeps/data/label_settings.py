@@ -16,47 +16,47 @@ _STREAM = 0x1ABE1
 """Key that separates this random stream from others with the same seed."""
 
 
-def label_mask(spec: LabelSpec, dataset: DatasetSpec, rows: int, *, root: Path | None) -> NDArray[np.bool_]:
-    """Compute which labels each row of the training split is granted.
+def label_mask(spec: LabelSpec, dataset: DatasetSpec, images: int, *, root: Path | None) -> NDArray[np.bool_]:
+    """Compute which labels each image of the training split is granted.
 
     Args:
         spec: The label setting.
         dataset: The data set, whose tasks are the columns.
-        rows: Number of images in the whole training split.
+        images: Number of images in the whole training split.
         root: Folder of the published files.
 
     Returns:
-        (rows, K) bool.
+        (images, K) bool.
 
     Raises:
         DataError: A published file is missing, damaged or made for another data set.
     """
     tasks = len(dataset.tasks)
     if spec.setting == "full":
-        return np.ones((rows, tasks), dtype=np.bool_)
+        return np.ones((images, tasks), dtype=np.bool_)
     if spec.source == "published":
-        return _published(spec.setting, dataset, rows, root)
+        return _published(spec.setting, dataset, images, root)
     generator = np.random.default_rng(np.random.SeedSequence((_STREAM, spec.seed)))
     if spec.setting == "onelabel" or tasks == 2:
-        return _one_label(rows, tasks, generator)
-    return _random_labels(rows, tasks, generator)
+        return _one_label(images, tasks, generator)
+    return _random_labels(images, tasks, generator)
 
 
-def _one_label(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+def _one_label(images: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
     """One label per image; the tasks' label counts differ by at most one."""
-    granted = np.arange(rows) % tasks
+    granted = np.arange(images) % tasks
     generator.shuffle(granted)
     mask: NDArray[np.bool_] = granted[:, None] == generator.permutation(tasks)
     return mask
 
 
-def _random_labels(rows: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
+def _random_labels(images: int, tasks: int, generator: np.random.Generator) -> NDArray[np.bool_]:
     """1 to K - 1 labels per image, all counts and all choices equally likely."""
-    number = generator.integers(1, tasks, size=(rows, 1))
-    return generator.permuted(np.tile(np.arange(tasks), (rows, 1)), axis=1) < number
+    number = generator.integers(1, tasks, size=(images, 1))
+    return generator.permuted(np.tile(np.arange(tasks), (images, 1)), axis=1) < number
 
 
-def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None) -> NDArray[np.bool_]:
+def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | None) -> NDArray[np.bool_]:
     if root is None:
         raise DataError(
             f"labels.source is 'published', but the folder of the published label settings is not set; "
@@ -81,12 +81,12 @@ def _published(setting: str, dataset: DatasetSpec, rows: int, root: Path | None)
     tasks = len(dataset.tasks)
     if weights.ndim != 2 or weights.shape[1] != tasks:
         raise DataError(
-            f"{path}: shape {tuple(weights.shape)}, expected one row for each image and {tasks} columns "
+            f"{path}: shape {tuple(weights.shape)}, expected one line per image and {tasks} columns "
             f"({', '.join(dataset.tasks)}); {again}"
         )
-    if weights.shape[0] != rows:
+    if weights.shape[0] != images:
         raise DataError(
-            f"{path}: is for {weights.shape[0]} images, but the training split has {rows}; "
+            f"{path}: is for {weights.shape[0]} images, but the training split has {images}; "
             "use the complete data set it was published for, or set labels.source to generated"
         )
     if not bool(((weights == 0) | (weights == 1)).all()):

@@ -1,7 +1,7 @@
 """Batches for training and evaluation.
 
-The order of the samples depends only on (seed, epoch), a sample's augmentation on (seed, epoch, row), and its noise on
-(seed, epoch, step, row): none depends on the number of workers or processes, or changes after a resume.
+The order of the images depends only on (seed, epoch), an image's augmentation on (seed, epoch, index), and its noise on
+(seed, epoch, step, index). None of them depends on the number of workers or processes, or changes after a resume.
 """
 
 from collections.abc import Generator, Iterator
@@ -82,21 +82,21 @@ class TrainingBatches:
         together = order[step * self._batch_size : (step + 1) * self._batch_size]
         # The processes' shares differ by at most one image.
         first, end = (self._batch_size * rank // self._world for rank in (self._rank, self._rank + 1))
-        rows = together[first:end]
+        indices = together[first:end]
         samples = []
-        for row in rows.tolist():
-            entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, row))
+        for index in indices.tolist():
+            entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, index))
             samples.append(
                 augment(
-                    granted_scene(self._dataset, self._mask, row),
-                    None if self._regions is None else self._regions(row),
+                    granted_scene(self._dataset, self._mask, index),
+                    None if self._regions is None else self._regions(index),
                     self._augmentation,
                     np.random.Generator(np.random.PCG64(entropy)),
                     self._depth_by_zoom,
                 )
             )
-        noise = step_noise(self._seed, epoch, step, rows.tolist())
-        return collated(self._dataset, self._mask, rows, samples, noise, fraction=len(rows) / len(together))
+        noise = step_noise(self._seed, epoch, step, indices.tolist())
+        return collated(self._dataset, self._mask, indices, samples, noise, fraction=len(indices) / len(together))
 
 
 class EvaluationBatches:
@@ -138,9 +138,9 @@ class EvaluationBatches:
         return prefetched(self._batch, range(self._rank, len(self), self._world), self._workers)
 
     def _batch(self, step: int) -> Batch:
-        rows = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
-        samples = [[(granted_scene(self._dataset, self._mask, row), None)] for row in rows.tolist()]
-        return collated(self._dataset, self._mask, rows, samples, step_noise(0, 0, 0, rows.tolist()))
+        indices = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
+        samples = [[(granted_scene(self._dataset, self._mask, index), None)] for index in indices.tolist()]
+        return collated(self._dataset, self._mask, indices, samples, step_noise(0, 0, 0, indices.tolist()))
 
 
 def check_shares(images: int, world: int) -> None:
@@ -160,5 +160,5 @@ def _same_length(dataset: Dataset, mask: NDArray[np.bool_]) -> None:
     if mask.shape != (len(dataset), len(dataset.tasks)):
         raise UsageError(
             f"label mask: shape {mask.shape}, but the data set has {len(dataset)} images and {len(dataset.tasks)} "
-            "tasks; select the rows used for training from the mask of the whole training split"
+            "tasks; index the mask of the whole training split with the images used for training"
         )

@@ -64,11 +64,11 @@ class Dataset(Protocol):
 
 
 class Subset:
-    """The given rows of a data set, in that order."""
+    """The given images of a data set, in that order."""
 
-    def __init__(self, dataset: Dataset, rows: NDArray[np.int64]) -> None:
+    def __init__(self, dataset: Dataset, indices: NDArray[np.int64]) -> None:
         self._dataset = dataset
-        self._rows = rows
+        self._indices = indices
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -86,12 +86,12 @@ class Subset:
         return self._dataset.size
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._indices)
 
     def image(self, index: int) -> Floats:
         """Image `index` of the subset."""
-        return self._dataset.image(int(self._rows[index]))
+        return self._dataset.image(int(self._indices[index]))
 
     def scene(self, index: int, tasks: Collection[Task]) -> Scene:
         """Scene `index` of the subset with the labels of `tasks`."""
-        return self._dataset.scene(int(self._rows[index]), tasks)
+        return self._dataset.scene(int(self._indices[index]), tasks)

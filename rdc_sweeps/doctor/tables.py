@@ -117,9 +117,11 @@ def _images(spec: RunSpec, root: Path | None, cache: Path) -> str:
 def _labels(spec: RunSpec, root: Path | None, settings: Settings) -> str:
     # The number of images of a published data set is known even if it is not here.
     published = getattr(spec.dataset, "published", None)
-    rows = published[0] if published else open_splits(spec.dataset, root=root, cache=settings.cache_root).rows
-    label_mask(spec.labels, spec.dataset, rows, root=settings.label_settings_root)
-    return f"{settings.label_settings_root}: for {rows} training images"
+    images = (
+        published[0] if published else open_splits(spec.dataset, root=root, cache=settings.cache_root).training_images
+    )
+    label_mask(spec.labels, spec.dataset, images, root=settings.label_settings_root)
+    return f"{settings.label_settings_root}: for {images} training images"
 
 
 def _weights(spec: RunSpec, settings: Settings) -> str:

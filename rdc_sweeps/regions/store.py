@@ -84,18 +84,18 @@ class RegionStore:
         total = len(images)
         maps: list[bytes] = []
         lost: list[int] = []
-        for row in range(total):
-            encoded = self._read(image_digest(images.image(row)))
+        for index in range(total):
+            encoded = self._read(image_digest(images.image(index)))
             if encoded is None or not _is_whole(encoded):
-                lost.append(row)
+                lost.append(index)
             else:
                 maps.append(encoded)
             if progress:
-                progress(row + 1, total)
+                progress(index + 1, total)
         if lost:
-            rows = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
+            missing = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
             raise DataError(
-                f"{self.folder}: no region map for {len(lost)} of {total} images (rows {rows}); "
+                f"{self.folder}: no region map for {len(lost)} of {total} images (indices {missing}); "
                 "compute them with `rdc-sweep regions build`"
             )
         return RegionReader(maps)
@@ -108,7 +108,7 @@ class RegionStore:
 
 
 class RegionReader:
-    """The id map of each row of a data set, kept compressed (a few kB each); picklable for loader processes."""
+    """The id map of each image of a data set, kept compressed (a few kB each); picklable for loader processes."""
 
     def __init__(self, maps: Sequence[bytes]) -> None:
         self._maps = maps
@@ -116,9 +116,9 @@ class RegionReader:
     def __len__(self) -> int:
         return len(self._maps)
 
-    def __call__(self, row: int) -> IdMap:
-        """Id map (H, W) of a row."""
-        return _decode(self._maps[row])
+    def __call__(self, index: int) -> IdMap:
+        """Id map (H, W) of an image."""
+        return _decode(self._maps[index])
 
 
 def _encode(regions: IdMap) -> bytes:

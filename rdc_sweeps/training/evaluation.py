@@ -47,7 +47,7 @@ def evaluate(
         for position in range(min(len(batch), panels - len(pictures))):
             truth = {task: label[position] for task, label in labels.items()}
             predicted = {task: prediction[position] for task, prediction in predictions.items()}
-            title = f"image {int(batch.rows[position])}"
+            title = f"image {int(batch.indices[position])}"
             pictures.append((title, prediction_panel(view.image[position], truth, predicted, classes=classes)))
     of_all = new_meter()
     of_all.merge({name: world.sum(total) for name, total in meter.state_dict().items()})

@@ -40,8 +40,8 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
     The validation split is held out of the training images, so the setting withholds labels there too.
     """
     splits = open_splits(spec.dataset, root=dataset_root(spec, settings), cache=settings.cache_root)
-    mask = label_mask(spec.labels, spec.dataset, splits.rows, root=settings.label_settings_root)
-    return TrainingData(splits, mask[splits.train_rows], mask[splits.validation_rows])
+    mask = label_mask(spec.labels, spec.dataset, splits.training_images, root=settings.label_settings_root)
+    return TrainingData(splits, mask[splits.train_indices], mask[splits.validation_indices])
 
 
 def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:

@@ -32,23 +32,23 @@ class Splits:
 
     Attributes:
         train, validation, test: Data sets, read at the size in the spec.
-        train_rows, validation_rows: Their rows in the original training split, by which label settings are indexed.
-        rows: Number of rows in the original training split.
+        train_indices, validation_indices: Positions of these images in the original training split, for label settings.
+        training_images: Number of images in the original training split.
     """
 
     train: Dataset
     validation: Dataset
     test: Dataset
-    train_rows: NDArray[np.int64]
-    validation_rows: NDArray[np.int64]
-    rows: int
+    train_indices: NDArray[np.int64]
+    validation_indices: NDArray[np.int64]
+    training_images: int
 
 
 def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
     """Open a data set and select its images.
 
-    The last rows of the training split are held out, since neighbouring rows often show the same scene; training and
-    test images are spread evenly over the remaining rows.
+    The last images of the training split are held out for validation, since neighbours often show the same scene; the
+    training and test images are spread evenly over the remaining ones.
 
     Args:
         spec: The data set.
@@ -59,23 +59,23 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
         DataError: The data set is missing, damaged or has too few images.
     """
     training, testing = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
-    rows = len(training)
-    left = rows - spec.validation_images
+    total = len(training)
+    left = total - spec.validation_images
     if left < 1:
         raise DataError(
-            f"{spec.name}: validation_images is {spec.validation_images}, but the training split has {rows} images; "
+            f"{spec.name}: validation_images is {spec.validation_images}, but the training split has {total} images; "
             "lower dataset.validation_images"
         )
-    train_rows = _spread(left, spec.train_images, f"{spec.name}: dataset.train_images")
-    test_rows = _spread(len(testing), spec.test_images, f"{spec.name}: dataset.test_images")
-    validation_rows = np.arange(left, rows)
+    train_indices = _spread(left, spec.train_images, f"{spec.name}: dataset.train_images")
+    test_indices = _spread(len(testing), spec.test_images, f"{spec.name}: dataset.test_images")
+    validation_indices = np.arange(left, total)
     return Splits(
-        Subset(training, train_rows),
-        Subset(training, validation_rows),
-        Subset(testing, test_rows),
-        train_rows,
-        validation_rows,
-        rows,
+        Subset(training, train_indices),
+        Subset(training, validation_indices),
+        Subset(testing, test_indices),
+        train_indices,
+        validation_indices,
+        total,
     )
 
 

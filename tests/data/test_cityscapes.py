@@ -27,7 +27,7 @@ def write(root: Path, train: int = 5, val: int = 3) -> Path:
 def test_scenes_have_seven_classes_and_disparity(tmp_path: Path) -> None:
     root = write(tmp_path / "cityscapes")
     splits = open_splits(CityscapesSpec(size=SIZE, validation_images=2), root=root, cache=tmp_path)
-    assert (len(splits.train), len(splits.validation), len(splits.test), splits.rows) == (3, 2, 3, 5)
+    assert (len(splits.train), len(splits.validation), len(splits.test), splits.training_images) == (3, 2, 3, 5)
     assert splits.train.tasks == ("semantic", "depth")
     assert splits.train.classes == CITYSCAPES_CLASSES
     scene = splits.test.scene(1, splits.test.tasks)
@@ -75,9 +75,9 @@ def test_with_two_tasks_random_label_is_one_label(setting: str, shared: Path) ->
 
 
 def test_real_street_images_are_read(shared: Path, tmp_path: Path) -> None:
-    rows = write_streets(shared / "data/street", tmp_path / "cityscapes", tmp_path, train=4, test=2)
+    images = write_streets(shared / "data/street", tmp_path / "cityscapes", tmp_path, train=4, test=2)
     splits = open_splits(CityscapesSpec(), root=tmp_path / "cityscapes", cache=tmp_path)
-    mask = label_mask(LabelSpec(setting="onelabel", source="published"), CityscapesSpec(), rows, root=tmp_path)
+    mask = label_mask(LabelSpec(setting="onelabel", source="published"), CityscapesSpec(), images, root=tmp_path)
     assert (len(splits.train), len(splits.test)) == (8, 4)
     for row, (labelled, measured) in enumerate(mask.tolist()):
         scene = splits.train.scene(row, ["semantic", "depth"])

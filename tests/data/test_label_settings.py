@@ -28,10 +28,10 @@ def test_full_grants_everything_without_a_file() -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(rows=st.integers(1, 400), seed=st.integers(0, 2**40))
-def test_one_label_is_balanced(rows: int, seed: int) -> None:
-    mask = label_mask(LabelSpec(setting="onelabel", seed=seed), RoomsSpec(), rows, root=None)
-    assert mask.shape == (rows, 3)
+@given(images=st.integers(1, 400), seed=st.integers(0, 2**40))
+def test_one_label_is_balanced(images: int, seed: int) -> None:
+    mask = label_mask(LabelSpec(setting="onelabel", seed=seed), RoomsSpec(), images, root=None)
+    assert mask.shape == (images, 3)
     assert mask.dtype == np.bool_
     assert (mask.sum(axis=1) == 1).all()
     counts = mask.sum(axis=0)
@@ -39,9 +39,9 @@ def test_one_label_is_balanced(rows: int, seed: int) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(rows=st.integers(1, 400), seed=st.integers(0, 2**40))
-def test_random_labels_are_one_or_two(rows: int, seed: int) -> None:
-    mask = label_mask(LabelSpec(setting="randomlabels", seed=seed), RoomsSpec(), rows, root=None)
+@given(images=st.integers(1, 400), seed=st.integers(0, 2**40))
+def test_random_labels_are_one_or_two(images: int, seed: int) -> None:
+    mask = label_mask(LabelSpec(setting="randomlabels", seed=seed), RoomsSpec(), images, root=None)
     assert set(np.unique(mask.sum(axis=1))) <= {1, 2}
 
 

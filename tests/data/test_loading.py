@@ -50,8 +50,8 @@ def training(count: int = 10, batch_size: int = 4, **options: Any) -> TrainingBa
     return TrainingBatches(Numbered(count), mask, None, AugmentationSpec(), **options)
 
 
-def rows_of(batches: TrainingBatches, epoch: int, start_step: int = 0) -> list[list[int]]:
-    return [batch.rows.tolist() for batch in batches.epoch(epoch, start_step)]
+def indices_of(batches: TrainingBatches, epoch: int, start_step: int = 0) -> list[list[int]]:
+    return [batch.indices.tolist() for batch in batches.epoch(epoch, start_step)]
 
 
 def opened(root: Path) -> MtanFolder:
@@ -59,7 +59,7 @@ def opened(root: Path) -> MtanFolder:
 
 
 def the_same(first: Batch, second: Batch) -> bool:
-    pairs = [(first.rows, second.rows), (first.granted, second.granted)]
+    pairs = [(first.indices, second.indices), (first.granted, second.granted)]
     for one, other in zip(first.views, second.views, strict=True):
         pairs.append((one.image, other.image))
         pairs += [(one.labels[task], other.labels[task]) for task in one.labels]
@@ -87,7 +87,7 @@ def test_a_batch_has_the_documented_shapes(write_mtan: WriteMtan) -> None:
         assert (normal.shape, normal.dtype) == ((4, 3, 32, 64), torch.float32)
         assert view.regions is not None
         assert (view.regions.shape, view.regions.dtype) == ((4, 32, 64), torch.int32)
-        assert view.regions[:, 0, 0].tolist() == batch.rows.tolist()
+        assert view.regions[:, 0, 0].tolist() == batch.indices.tolist()
     moved = batch.to("cpu")
     assert the_same(batch, moved)
 
@@ -103,8 +103,8 @@ def test_withheld_labels_are_void_and_never_read(write_mtan: WriteMtan) -> None:
         return [*batches.epoch(0), *EvaluationBatches(dataset, mask, batch_size=4)]
 
     before = loaded()
-    for index, row in enumerate(mask):
-        for name, granted in zip(("label", "depth", "normal"), row, strict=True):
+    for index, grants in enumerate(mask):
+        for name, granted in zip(("label", "depth", "normal"), grants, strict=True):
             path = root / "train" / name / f"{index}.npy"
             if not granted and index % 2:
                 path.write_bytes(b"garbage")
@@ -114,11 +114,11 @@ def test_withheld_labels_are_void_and_never_read(write_mtan: WriteMtan) -> None:
     assert all(the_same(one, other) for one, other in zip(before, after, strict=True))
     for batch in after:
         for view in batch.views:
-            for position, row in enumerate(batch.rows.tolist()):
+            for position, index in enumerate(batch.indices.tolist()):
                 empty = {"semantic": -1, "depth": 0, "normal": 0}
                 for column, task in enumerate(dataset.tasks):
                     label = view.labels[task][position]
-                    assert (label == empty[task]).all() != mask[row, column]
+                    assert (label == empty[task]).all() != mask[index, column]
 
 
 @settings(max_examples=60, deadline=None)
@@ -127,10 +127,10 @@ def test_an_epoch_has_every_row_at_most_once_in_full_batches(
     count: int, batch_size: int, epoch: int, seed: int
 ) -> None:
     batches = training(count, batch_size, seed=seed)
-    rows = rows_of(batches, epoch)
-    assert len(rows) == batches.steps_per_epoch == max(1, count // batch_size)
-    assert {len(batch) for batch in rows} == {min(batch_size, count)}
-    flat = [row for batch in rows for row in batch]
+    indices = indices_of(batches, epoch)
+    assert len(indices) == batches.steps_per_epoch == max(1, count // batch_size)
+    assert {len(batch) for batch in indices} == {min(batch_size, count)}
+    flat = [index for batch in indices for index in batch]
     assert len(set(flat)) == len(flat)
     assert set(flat) <= set(range(count))
 
@@ -143,9 +143,9 @@ def test_batches_may_go_to_other_processes() -> None:
 
 
 def test_the_order_is_a_function_of_seed_and_epoch() -> None:
-    assert rows_of(training(30), 2) == rows_of(training(30), 2)
-    assert rows_of(training(30), 2) != rows_of(training(30), 3)
-    assert rows_of(training(30), 2) != rows_of(training(30, seed=4), 2)
+    assert indices_of(training(30), 2) == indices_of(training(30), 2)
+    assert indices_of(training(30), 2) != indices_of(training(30), 3)
+    assert indices_of(training(30), 2) != indices_of(training(30, seed=4), 2)
 
 
 def test_a_resumed_epoch_goes_on_where_it_stopped() -> None:
@@ -163,21 +163,21 @@ def test_augmentation_is_a_function_of_seed_epoch_and_row(write_mtan: WriteMtan)
     def images(batch_size: int, epoch: int) -> dict[int, torch.Tensor]:
         batches = TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=batch_size)
         return {
-            row: image
+            index: image
             for batch in batches.epoch(epoch)
-            for row, image in zip(batch.rows.tolist(), batch.views[1].image, strict=True)
+            for index, image in zip(batch.indices.tolist(), batch.views[1].image, strict=True)
         }
 
     one, other, later = images(2, 0), images(3, 0), images(3, 1)
-    assert all(torch.equal(one[row], other[row]) for row in range(6))
-    assert not all(torch.equal(one[row], later[row]) for row in range(6))
+    assert all(torch.equal(one[index], other[index]) for index in range(6))
+    assert not all(torch.equal(one[index], later[index]) for index in range(6))
 
 
 @pytest.mark.parametrize("world", [2, 3, 4])
 def test_processes_share_each_batch(world: int) -> None:
-    together = rows_of(training(22, 8), 5)
-    shares = [rows_of(training(22, 8, rank=rank, world=world), 5) for rank in range(world)]
-    assert [[row for share in shares for row in share[step]] for step in range(2)] == together
+    together = indices_of(training(22, 8), 5)
+    shares = [indices_of(training(22, 8, rank=rank, world=world), 5) for rank in range(world)]
+    assert [[index for share in shares for index in share[step]] for step in range(2)] == together
 
 
 def test_noise_and_fraction_of_a_share_are_those_of_its_images() -> None:
@@ -207,8 +207,8 @@ def test_fewer_images_than_processes_are_an_error() -> None:
 @pytest.mark.parametrize("world", [2, 3])
 def test_processes_share_an_evaluation(world: int) -> None:
     shares = [list(EvaluationBatches(Numbered(7), batch_size=2, rank=rank, world=world)) for rank in range(world)]
-    assert sorted(row for share in shares for batch in share for row in batch.rows.tolist()) == list(range(7))
-    assert shares[0][0].rows.tolist() == [0, 1]
+    assert sorted(index for share in shares for batch in share for index in batch.indices.tolist()) == list(range(7))
+    assert shares[0][0].indices.tolist() == [0, 1]
 
 
 def test_the_mask_must_be_that_of_the_data_set() -> None:
@@ -219,7 +219,7 @@ def test_the_mask_must_be_that_of_the_data_set() -> None:
 def test_evaluation_sees_all_images_in_order() -> None:
     batches = EvaluationBatches(Numbered(7), batch_size=3)
     assert len(batches) == 3
-    assert [batch.rows.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [batch.indices.tolist() for batch in batches] == [[0, 1, 2], [3, 4, 5], [6]]
     (view,) = next(iter(batches)).views
     assert view.image[2, 0, 0, 0] == pytest.approx(0.002)
     assert view.labels["depth"][2, 0, 0, 0] == 3
@@ -246,7 +246,7 @@ def test_errors_surface_where_the_batch_would_have_come(write_mtan: WriteMtan, w
     (root / "train/depth/3.npy").write_bytes(b"")
     batches = EvaluationBatches(dataset, batch_size=1, workers=workers)
     iterator = iter(batches)
-    seen = [next(iterator).rows.tolist() for _ in range(3)]
+    seen = [next(iterator).indices.tolist() for _ in range(3)]
     assert seen == [[0], [1], [2]]
     with pytest.raises(DataError, match=r"^[^\n]*depth/3\.npy: truncated"):
         next(iterator)

@@ -32,10 +32,10 @@ class Pictures:
         return image
 
 
-def filled(root: Path, images: Pictures, rows: Sequence[int]) -> RegionStore:
+def filled(root: Path, images: Pictures, indices: Sequence[int]) -> RegionStore:
     store = RegionStore(root, KEY)
-    for row in rows:
-        store.put(image_digest(images.image(row)), np.full((6, 8), row, np.int32))
+    for index in indices:
+        store.put(image_digest(images.image(index)), np.full((6, 8), index, np.int32))
     return store
 
 
@@ -114,8 +114,8 @@ def test_the_reader_finds_each_rows_map_and_travels_to_other_processes(tmp_path:
     reader = pickle.loads(pickle.dumps(store.reader(images, lambda done, total: calls.append((done, total)))))
     assert len(reader) == 4
     assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for row in (3, 0, 2, 2):
-        assert (reader(row) == row).all()
+    for index in (3, 0, 2, 2):
+        assert (reader(index) == index).all()
     reader(1)[:] = 9
     assert (reader(1) == 1).all()
 
@@ -125,5 +125,5 @@ def test_the_reader_names_all_that_is_missing_or_damaged(tmp_path: Path) -> None
     store = filled(tmp_path, images, [0, 1, 2])
     path = store.path(image_digest(images.image(1)))
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(DataError, match=r"7 of 9 images \(rows 1, 3, 4, 5, 6, ...\).*`rdc-sweep regions build`"):
+    with pytest.raises(DataError, match=r"7 of 9 images \(indices 1, 3, 4, 5, 6, ...\).*`rdc-sweep regions build`"):
         store.reader(images)

@@ -136,7 +136,7 @@ def test_cached_scenes_are_the_rendered_ones(tmp_path: Path) -> None:
 def test_streets_need_no_root(tmp_path: Path) -> None:
     spec = StreetsSpec(size=(32, 64), train_images=4, validation_images=2, test_images=3)
     splits = open_splits(spec, root=None, cache=tmp_path)
-    assert (len(splits.train), len(splits.validation), len(splits.test), splits.rows) == (4, 2, 3, 6)
+    assert (len(splits.train), len(splits.validation), len(splits.test), splits.training_images) == (4, 2, 3, 6)
     assert splits.train.tasks == ("semantic", "depth")
     assert splits.train.classes == CITYSCAPES_CLASSES
     rendered = render(0, FIRST_TEST_INDEX + 2, (32, 64))

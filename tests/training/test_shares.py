@@ -75,7 +75,7 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
     share_batch_norms(learner, world())
     parameters = list(learner.parameters())
     optimizer = torch.optim.SGD(parameters, lr=1e-3)
-    rows, reported = [], []
+    indices, reported = [], []
     for batch in batches.epoch(0):
         losses = learner(in_double(batch), 0.5)
         optimizer.zero_grad()
@@ -83,19 +83,19 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
         world().sum_gradients(parameters)
         optimizer.step()
         means = world().mean({"loss": losses.total, **losses.reported}, losses.counts, len(batch))
-        rows.append(batch.rows.tolist())
+        indices.append(batch.indices.tolist())
         reported.append({name: value.item() for name, value in means.items()})
     missing = [name for name, parameter in learner.named_parameters() if parameter.grad is None]
-    return {"rows": rows, "reported": reported, "state": learner.state_dict(), "missing": missing}
+    return {"indices": indices, "reported": reported, "state": learner.state_dict(), "missing": missing}
 
 
 def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | None = None) -> None:
     build_missing_regions([spec], settings, lambda *_: None)
     alone = trained(spec, settings, unlabelled or [])
     shares = in_group(size, trained, spec, settings, unlabelled or [])
-    assert [[row for share in shares for row in share["rows"][step]] for step in range(len(alone["rows"]))] == alone[
-        "rows"
-    ]
+    assert [
+        [index for share in shares for index in share["indices"][step]] for step in range(len(alone["indices"]))
+    ] == alone["indices"]
     for share in shares:
         assert share["missing"] == alone["missing"]
         for one, other in zip(share["reported"], alone["reported"], strict=True):
@@ -129,7 +129,7 @@ def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings)
     data = open_data(spec, settings)
     options: dict[str, Any] = {"seed": spec.seed, "batch_size": spec.training.batch_size, "rank": 1, "world": 2}
     shares = TrainingBatches(data.splits.train, data.train_mask, None, spec.training.augmentation, **options)
-    second = next(iter(shares.epoch(0))).rows.tolist()
+    second = next(iter(shares.epoch(0))).indices.tolist()
     check(spec, settings, 2, unlabelled=second)
 
 

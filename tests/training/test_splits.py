@@ -18,9 +18,9 @@ SIZE = (32, 64)
 def test_validation_is_the_end_of_the_training_split(write_mtan: WriteMtan, tmp_path: Path) -> None:
     root = write_mtan(train=10, val=4)
     splits = open_splits(NyuV2Spec(size=SIZE, validation_images=3), root=root, cache=tmp_path)
-    assert splits.train_rows.tolist() == list(range(7))
-    assert splits.validation_rows.tolist() == [7, 8, 9]
-    assert splits.rows == 10
+    assert splits.train_indices.tolist() == list(range(7))
+    assert splits.validation_indices.tolist() == [7, 8, 9]
+    assert splits.training_images == 10
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (7, 3, 4)
     np.testing.assert_array_equal(splits.validation.image(0), np.load(root / "train/image/7.npy"))
     np.testing.assert_array_equal(splits.test.image(0), np.load(root / "val/image/0.npy"))
@@ -30,8 +30,8 @@ def test_fewer_images_are_spread_evenly(write_mtan: WriteMtan, tmp_path: Path) -
     root = write_mtan(train=12, val=5)
     spec = NyuV2Spec(size=SIZE, validation_images=3, train_images=3, test_images=2)
     splits = open_splits(spec, root=root, cache=tmp_path)
-    assert splits.train_rows.tolist() == [0, 3, 6]
-    assert splits.validation_rows.tolist() == [9, 10, 11]
+    assert splits.train_indices.tolist() == [0, 3, 6]
+    assert splits.validation_indices.tolist() == [9, 10, 11]
     np.testing.assert_array_equal(splits.train.image(2), np.load(root / "train/image/6.npy"))
     np.testing.assert_array_equal(splits.test.image(1), np.load(root / "val/image/2.npy"))
 
@@ -39,7 +39,7 @@ def test_fewer_images_are_spread_evenly(write_mtan: WriteMtan, tmp_path: Path) -
 def test_without_validation_images_there_are_none(write_mtan: WriteMtan, tmp_path: Path) -> None:
     splits = open_splits(NyuV2Spec(size=SIZE), root=write_mtan(), cache=tmp_path)
     assert len(splits.validation) == 0
-    assert splits.train_rows.tolist() == list(range(6))
+    assert splits.train_indices.tolist() == list(range(6))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_nyuv2_needs_its_root(tmp_path: Path) -> None:
 def test_rooms_need_no_root(tmp_path: Path) -> None:
     spec = RoomsSpec(size=SIZE, train_images=4, validation_images=2, test_images=3)
     splits = open_splits(spec, root=None, cache=tmp_path)
-    assert (len(splits.train), len(splits.validation), len(splits.test), splits.rows) == (4, 2, 3, 6)
-    assert splits.validation_rows.tolist() == [4, 5]
+    assert (len(splits.train), len(splits.validation), len(splits.test), splits.training_images) == (4, 2, 3, 6)
+    assert splits.validation_indices.tolist() == [4, 5]
     images = [
         dataset.image(index).tobytes()
         for dataset in (splits.train, splits.validation, splits.test)
