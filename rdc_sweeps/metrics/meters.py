@@ -11,6 +11,9 @@ from rdc_sweeps.errors import DataError, DivergenceError
 from rdc_sweeps.metrics.metric import metrics_of
 from rdc_sweeps.specs.base import Task
 
+_LEAST_RELEASED_DEPTH = 1e-9
+"""What the released meter raises smaller depth predictions to, in the data set's unit."""
+
 
 class Meter(ABC):
     """Sums over batches, and the metrics computed from them.
@@ -89,7 +92,11 @@ class SemanticMeter(Meter):
 
 
 class DepthMeter(Meter):
-    """Mean absolute error in the data set's unit and mean relative error, over pixels with a depth above 0."""
+    """Mean absolute error in the data set's unit and mean relative error, over pixels with a depth above 0.
+
+    `aErr` takes the prediction as it is. `aErr_released` raises it to at least 1e-9 first, as the released code, MTPSL
+    and JTR do: a prediction below 0 counts as almost 0, and its error is smaller.
+    """
 
     def __init__(self) -> None:
         super().__init__(_sums("depth"))
@@ -98,11 +105,20 @@ class DepthMeter(Meter):
         """Adds predictions and labels (B, 1, H, W)."""
         valid = label > 0
         depth = label[valid].double()
-        error = (prediction[valid].double() - depth).abs()
-        self.merge({"aErr": error.sum(), "rErr": (error / depth).sum(), "pixels": valid.sum()})
+        predicted = prediction[valid].double()
+        error = (predicted - depth).abs()
+        released = (predicted.clamp(min=_LEAST_RELEASED_DEPTH) - depth).abs()
+        self.merge(
+            {
+                "aErr": error.sum(),
+                "aErr_released": released.sum(),
+                "rErr": (error / depth).sum(),
+                "pixels": valid.sum(),
+            }
+        )
 
     def compute(self) -> dict[str, float | None]:
-        """`aErr` and `rErr`."""
+        """`aErr`, `aErr_released` and `rErr`."""
         return self._means("depth")
 
 

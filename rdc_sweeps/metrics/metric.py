@@ -5,7 +5,7 @@ from typing import Literal
 
 from rdc_sweeps.specs.base import Task
 
-MetricName = Literal["mIoU", "pixAcc", "aErr", "rErr", "mErr", "mErr_released"]
+MetricName = Literal["mIoU", "pixAcc", "aErr", "aErr_released", "rErr", "mErr", "mErr_released"]
 """A metric as results name it."""
 
 MainMetric = Literal["mIoU", "aErr", "mErr"]
@@ -50,7 +50,17 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("mIoU", "semantic", True, unit="%", main=True, published="mIoU"),
         Metric("pixAcc", "semantic", True, unit="%"),
-        Metric("aErr", "depth", False, digits=4, main=True, published="aErr"),
+        Metric("aErr", "depth", False, digits=4, title="aErr honest", main=True),
+        Metric(
+            "aErr_released",
+            "depth",
+            False,
+            digits=4,
+            title="aErr released",
+            published="aErr",
+            note="aErr honest: the error of the prediction as it is. aErr released: the meter of the released code, "
+            "which raises negative predictions to 1e-9 first; the published aErr was measured with it.",
+        ),
         Metric("rErr", "depth", False, digits=4),
         Metric("mErr", "normal", False, unit="degrees", title="mErr honest", main=True),
         Metric(

@@ -61,7 +61,7 @@ def notes(
     """
     names = _unique(name for name in baselines if name)
     # Of a metric by two meters, delta-m takes the main one.
-    honest = ", ".join(metric.name for metric in metrics if metric.main and metric.published is None)
+    honest = " and ".join(metric.name for metric in metrics if metric.main and metric.published is None)
     return _present(
         _comparability(runs[0].profile, changes),
         SELECTION_NOTES[selection],

@@ -64,7 +64,7 @@ class Row:
     cells: Mapping[str, Cell]
     """By metric."""
     delta_m: float | None
-    """Mean improvement over the table's metrics, mErr by the honest meter."""
+    """Mean improvement over the table's metrics, aErr and mErr by the honest meter."""
     outcomes: tuple[Outcome, ...]
     """One per seed."""
 
@@ -171,10 +171,10 @@ def build_report(
 
 
 def measures_of(table: TableSpec) -> tuple[Measure, ...]:
-    """The measured columns of a table: its metrics, and mErr by both meters.
+    """The measured columns of a table: its metrics, and aErr and mErr by both meters.
 
-    Published mErr is shown beside the released meter, with which it was measured; networks that normalise their normals
-    (SegNet) have the same value on both meters.
+    Published values are shown beside the released meters, with which they were measured. Networks that normalise their
+    normals (SegNet) have the same mErr on both meters, and those that predict no negative depth the same aErr.
     """
     return tuple(
         Measure(metric.name, metric.column_title, metric.digits, metric.higher_is_better, metric.published)

@@ -26,6 +26,8 @@ class TableLayout:
     """Long titles of label columns on two lines."""
     gap: str = " "
     """Extra space between columns."""
+    gains_below: bool = False
+    """Improvements on a line of their own below their values, not beside them."""
 
 
 LAYOUTS = (
@@ -34,6 +36,7 @@ LAYOUTS = (
     TableLayout(hyphenated=True, gap=""),
     TableLayout(labels=False),
     TableLayout(labels=False, gap=""),
+    TableLayout(labels=False, gap="", gains_below=True),
 )
 """From the widest to the narrowest."""
 
@@ -92,7 +95,7 @@ def _table(report: Report, layout: TableLayout) -> Table:
         title = measure.title.replace(" ", "\n")
         table.add_column(f"{title} {arrow}", justify="right", vertical="bottom", no_wrap=True)
     table.add_column("Δm %", justify="right", vertical="bottom", no_wrap=True)
-    stacks = {measure.key: _Stack(report, measure, layout.gap) for measure in report.measures}
+    stacks = {measure.key: _Stack(report, measure, layout) for measure in report.measures}
     for row, following in zip(report.rows, (*report.rows[1:], None), strict=True):
         _add_row(table, report, row, stacks, layout)
         if following and following.baseline not in (row.baseline, row.id):
@@ -110,7 +113,7 @@ def _label_titles(report: Report, layout: TableLayout) -> list[tuple[str, bool]]
 
 
 def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stack"], layout: TableLayout) -> None:
-    """Two or three lines: measured, deviation if there is one, published if there is."""
+    """A line each: measured, deviation, published; below them their improvements, if the layout says so."""
     labels = row.labels if layout.labels else ()
     if not labels or isinstance(labels[0], bool):
         labels = (row.id, *labels)
@@ -119,12 +122,18 @@ def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stac
     gain = Text("base", style="dim") if is_baseline and row.delta_m is None else _gain(row.delta_m)
     measured = [stacks[key].measured(cell) for key, cell in row.cells.items()]
     table.add_row(*map(_label, labels), *measured, Text.assemble(layout.gap, gain))
+    if layout.gains_below and any(cell.improvement is not None for cell in row.cells.values()):
+        gains = [_gain(cell.improvement) for cell in row.cells.values()]
+        table.add_row(Text("  gain %", style="dim"), *blank, *gains, "")
     if any(cell.sd is not None for cell in row.cells.values()):
         deviations = [stacks[key].deviation(cell) for key, cell in row.cells.items()]
         table.add_row(Text("  ± sd", style="dim"), *blank, *deviations, "")
     if any(cell.published for cell in row.cells.values()):
         published = [stacks[key].published(cell) for key, cell in row.cells.items()]
         table.add_row(Text("  published", style="dim"), *blank, *published, "")
+    if layout.gains_below and any(cell.published_improvement is not None for cell in row.cells.values()):
+        gains = [Text(_gain(cell.published_improvement).plain, style="dim") for cell in row.cells.values()]
+        table.add_row(Text("  gain %", style="dim"), *blank, *gains, "")
 
 
 def _label(label: str | bool) -> Text:
@@ -146,16 +155,16 @@ def _signed(percent: float) -> str:
 
 
 class _Stack:
-    """The texts of a measure's column, so padded that values and improvements stand under one another."""
+    """The texts of a measure's column, so padded that values stand under one another, and improvements beside them too."""
 
-    def __init__(self, report: Report, measure: Measure, gap: str) -> None:
-        self.digits, self.gap = measure.digits, gap
+    def __init__(self, report: Report, measure: Measure, layout: TableLayout) -> None:
+        self.digits, self.gap = measure.digits, layout.gap
         cells = [row.cells[measure.key] for row in report.rows]
         gains = [gain for cell in cells for gain in (cell.improvement, cell.published_improvement) if gain is not None]
-        self.gain_width = max((len(_signed(gain)) for gain in gains), default=0)
+        self.gain_width = 0 if layout.gains_below else max((len(_signed(gain)) for gain in gains), default=0)
 
     def measured(self, cell: Cell) -> Text:
-        """The value and its improvement."""
+        """The value, and its improvement beside it."""
         value = Text(MISSING, style="bold red") if cell.value is None else Text(f"{cell.value:.{self.digits}f}")
         return self._join(value, _gain(cell.improvement, self.gain_width))
 
@@ -165,7 +174,7 @@ class _Stack:
         return self._join(Text(text, style="dim"), _gain(None, self.gain_width))
 
     def published(self, cell: Cell) -> Text:
-        """The published value and its improvement, dim."""
+        """The published value, and its improvement beside it, dim."""
         gain = _gain(cell.published_improvement, self.gain_width)
         return self._join(Text(cell.published or "", style="dim"), Text(gain.plain, style="dim"))
 

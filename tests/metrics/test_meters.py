@@ -115,6 +115,7 @@ def test_metrics_agree_with_their_definitions(seed: int) -> None:
     depth, estimate = labels["depth"].double().numpy(), predictions["depth"].double().numpy()
     error = np.abs(estimate - depth)[depth > 0]
     assert metrics["aErr"] == pytest.approx(error.mean())
+    assert metrics["aErr_released"] == pytest.approx(np.abs(np.maximum(estimate, 1e-9) - depth)[depth > 0].mean())
     assert metrics["rErr"] == pytest.approx((error / depth[depth > 0]).mean())
 
     normal = labels["normal"].double().movedim(1, -1).reshape(-1, 3).numpy()
@@ -123,6 +124,32 @@ def test_metrics_agree_with_their_definitions(seed: int) -> None:
     assert metrics["mErr"] == pytest.approx(angles(unit(predicted[valid]), unit(normal[valid])).mean())
     released = np.degrees(np.arccos(np.clip((predicted[valid] * normal[valid]).sum(-1), -1, 1)))
     assert metrics["mErr_released"] == pytest.approx(released.mean())
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**31), st.floats(1e-4, 10), st.sampled_from([torch.float32, torch.float64]))
+def test_the_released_depth_meter_raises_negative_predictions_and_the_honest_one_does_not(
+    seed: int, scale: float, precision: torch.dtype
+) -> None:
+    rng = np.random.default_rng(seed)
+    label = scale * rng.gamma(2, size=(3, 1, 6, 7)) * (rng.random((3, 1, 6, 7)) > 0.2)
+    prediction = label + scale * rng.normal(size=label.shape)
+    # Whatever the seed: valid and invalid pixels, and a negative prediction on a valid one.
+    label[0, 0, 0, :3], prediction[0, 0, 0, :3] = (scale, 0, scale), (-scale, -scale, scale)
+    meter, labels = DepthMeter(), torch.from_numpy(label).to(precision)
+    predictions = torch.from_numpy(prediction).to(precision)
+    for image in range(3):
+        meter.update(predictions[image : image + 1], labels[image : image + 1])
+    metrics = meter.compute()
+
+    published = []
+    for depth, predicted in zip(labels.flatten().tolist(), predictions.flatten().tolist(), strict=True):
+        if depth != 0:
+            published.append(abs(depth - max(predicted, 1e-9)))
+    assert metrics["aErr_released"] == pytest.approx(math.fsum(published) / len(published), rel=1e-8, abs=0)
+    assert metrics["aErr"] is not None
+    # The one negative prediction alone costs its full length more.
+    assert metrics["aErr"] > metrics["aErr_released"] + 0.9 * scale / len(published)
 
 
 @pytest.mark.parametrize("degrees", [0.0, 1e-6, 1e-3, 0.1, 25.0, 90.0, 135.0, 179.999, 180.0])

@@ -1,5 +1,7 @@
 from typing import get_args
 
+import pytest
+
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric, MetricName, metrics_of, shown_for
 from rdc_sweeps.specs.base import Task
@@ -23,11 +25,13 @@ def test_each_task_has_one_main_metric_and_each_published_one_is_compared_once()
         assert [metric.published for metric in shown_for(name)].count(name) == 1
 
 
-def test_the_released_meter_compares_with_the_published_one() -> None:
-    assert [(metric.name, metric.published) for metric in shown_for("mErr")] == [
-        ("mErr", None),
-        ("mErr_released", "mErr"),
-    ]
+@pytest.mark.parametrize("name", ["aErr", "mErr"])
+def test_the_released_meter_compares_with_the_published_one(name: MainMetric) -> None:
+    honest, released = shown_for(name)
+    assert (honest.name, honest.main, honest.published, honest.column_title) == (name, True, None, f"{name} honest")
+    assert (released.name, released.main, released.published) == (f"{name}_released", False, name)
+    assert released.column_title == f"{name} released"
+    assert f"{name} released" in released.note
 
 
 def test_values_have_the_decimals_of_their_metric() -> None:

@@ -53,7 +53,8 @@ def metrics() -> Callable[..., MetricValues]:
     """Test metrics, a little different for every number given."""
 
     def make(number: float = 0.0, **changes: float | None) -> MetricValues:
-        values = {"mIoU": 20 + number, "pixAcc": 50.0, "aErr": 1.2 - number / 50, "rErr": 0.3, "mErr": 38 - number / 2}
-        return {**values, "mErr_released": 12 + number, **changes}
+        values = {"mIoU": 20 + number, "pixAcc": 50.0, "aErr": 1.2 - number / 50, "mErr": 38 - number / 2}
+        released = {"aErr_released": 1.1 - number / 50, "mErr_released": 12 + number}
+        return {**values, "rErr": 0.3, **released, **changes}
 
     return make

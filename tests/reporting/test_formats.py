@@ -40,7 +40,7 @@ def three_seeds(bench: Any, metrics: Make) -> Report:
         elif number == 10:
             bench.preempt(run, epoch=2, epochs=8)
         else:
-            missing = {"aErr": None} if number == 20 else {}
+            missing = {"aErr": None, "aErr_released": None} if number == 20 else {}
             bench.finish(run, metrics((number * 37 % 17) / 5, **missing))
     return build_report(runs, bench.root)
 
@@ -90,9 +90,13 @@ def test_nothing_is_cut_off_at_usual_widths(bench: Any, metrics: Make, case: str
     assert max(map(len, text.splitlines())) <= width
 
 
-@pytest.mark.parametrize("width", [100, 120])
-def test_check_marks_stand_where_they_fit(bench: Any, metrics: Make, width: int) -> None:
-    assert terminal(one_seed(bench, metrics), width).count("✓") == 24
+@pytest.mark.parametrize(("width", "marks", "lines_of_gains"), [(120, 24, 0), (100, 0, 0), (80, 0, 20)])
+def test_a_narrow_terminal_names_rows_by_their_ids_and_puts_gains_below(
+    bench: Any, metrics: Make, width: int, marks: int, lines_of_gains: int
+) -> None:
+    text = terminal(one_seed(bench, metrics), width)
+    assert text.count("✓") == marks
+    assert text.count("gain %") == lines_of_gains
 
 
 def test_better_is_green_and_worse_is_red(bench: Any, metrics: Make) -> None:

@@ -58,12 +58,12 @@ def test_mean_and_deviation_are_those_of_the_sample(bench: Any, metrics: Make, v
 @given(st.floats(0.1, 100), st.floats(0.1, 100))
 def test_improvements_are_positive_where_better(bench: Any, metrics: Make, value: float, base: float) -> None:
     first, second = bench.runs(rows=[BASE, PIXEL])
-    bench.finish(first, metrics(mIoU=base, aErr=base, mErr=base, mErr_released=base))
-    bench.finish(second, metrics(mIoU=value, aErr=value, mErr=value, mErr_released=value))
+    bench.finish(first, metrics(mIoU=base, aErr=base, mErr=base, aErr_released=base, mErr_released=base))
+    bench.finish(second, metrics(mIoU=value, aErr=value, mErr=value, aErr_released=value, mErr_released=value))
     cells = row(build_report([first, second], bench.root), PIXEL).cells
     gain = pytest.approx((value - base) / base * 100)
     assert cells["mIoU"].improvement == gain
-    for metric in ("aErr", "mErr", "mErr_released"):
+    for metric in ("aErr", "aErr_released", "mErr", "mErr_released"):
         improvement = cells[metric].improvement
         assert improvement is not None
         assert -improvement == gain
@@ -76,12 +76,13 @@ def test_delta_m_is_the_mean_improvement_with_the_honest_meter(bench: Any, metri
     report = build_report(runs, bench.root)
     assert row(report, PIXEL).delta_m == pytest.approx((10 + 20 - 10) / 3)
     assert row(report, BASE).delta_m is None
-    assert any("honest meter" in note for note in report.notes)
+    assert any("aErr and mErr by the honest meter" in note for note in report.notes)
 
 
-def test_published_mErr_stands_beside_the_released_meter(bench: Any) -> None:
+def test_published_errors_stand_beside_the_released_meters(bench: Any) -> None:
     cells = row(build_report(bench.runs(rows=ROWS), bench.root), PIXEL).cells
-    assert cells["mErr"].published is None
+    assert (cells["aErr"].published, cells["mErr"].published) == (None, None)
+    assert cells["aErr_released"].published == "0.4934"
     assert cells["mErr_released"].published == "8.3648"
 
 
@@ -157,7 +158,7 @@ def test_a_metric_without_valid_pixels_is_missing_alone(bench: Any, metrics: Mak
     bench.finish(run, metrics(aErr=None))
     report = build_report([run], bench.root)
     assert {key: cell.text for key, cell in row(report, BASE).cells.items()} == {
-        "mIoU": "20.00", "aErr": "X", "mErr": "38.00", "mErr_released": "12.00",
+        "mIoU": "20.00", "aErr": "X", "aErr_released": "1.1000", "mErr": "38.00", "mErr_released": "12.00",
     }  # fmt: skip
     assert [(found.state, found.cause) for found in report.missing] == [
         ("done", "has no aErr: no test pixel was valid")
