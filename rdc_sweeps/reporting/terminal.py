@@ -155,7 +155,7 @@ def _signed(percent: float) -> str:
 
 
 class _Stack:
-    """The texts of a measure's column, so padded that values stand under one another, and improvements beside them too."""
+    """The texts of a measure's column, so padded that values and improvements stand under one another."""
 
     def __init__(self, report: Report, measure: Measure, layout: TableLayout) -> None:
         self.digits, self.gap = measure.digits, layout.gap

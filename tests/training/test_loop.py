@@ -157,7 +157,7 @@ def test_every_epoch_is_evaluated_on_test_and_validation(settings: Settings, tmp
     assert [record.epoch for record in training.history] == [0, 1]
     for record in training.history:
         assert record.validation is not None
-        assert set(record.test) == set(record.validation) >= {"mIoU", "aErr", "mErr", "mErr_released"}
+        assert set(record.test) == set(record.validation) >= {"mIoU", "aErr", "aErr_released", "mErr", "mErr_released"}
         assert all(value is None or np.isfinite(value) for value in record.test.values())
     title, picture = notes.panels[0]
     assert title == "image 0"

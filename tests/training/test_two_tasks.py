@@ -54,7 +54,7 @@ def test_streets_train(method: str, setting: str, settings: Settings, tmp_path: 
     spec = spec_of(METHODS[method], {"labels": {"setting": setting}})
     training = run(spec, settings, tmp_path)
     record = training.history[-1]
-    assert set(record.test) == {"mIoU", "pixAcc", "aErr", "rErr"}
+    assert set(record.test) == {"mIoU", "pixAcc", "aErr", "aErr_released", "rErr"}
     assert all(value is not None and np.isfinite(value) for value in record.test.values())
     assert {"loss", "loss/semantic", "loss/depth"} <= set(record.losses)
     if spec.method.name == "region_contrast":
