@@ -38,7 +38,9 @@ def render_csv(report: Report) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     head = ["table", "profile", "comparable", "data", "selection", "row", "method"]
-    head += [column.key for column in report.columns]
+    # Every row has its method already.
+    others = [index for index, column in enumerate(report.columns) if column.key != "method"]
+    head += [report.columns[index].key for index in others]
     head += ["seeds", "runs", "baseline"]
     for measure in report.measures:
         head += [measure.key, f"{measure.key}_sd", f"{measure.key}_improvement"]
@@ -48,7 +50,7 @@ def render_csv(report: Report) -> str:
     for row in report.rows:
         line: list[object] = [report.table, report.profile, report.comparable, "; ".join(report.data)]
         line += [report.selection, row.id, row.method]
-        line += ["✓" if label is True else label or "" for label in row.labels]
+        line += ["✓" if label is True else label or "" for label in (row.labels[index] for index in others)]
         line += [" ".join(str(found.seed) for found in row.outcomes)]
         line += [" ".join(found.run for found in row.outcomes), row.baseline or ""]
         for measure in report.measures:

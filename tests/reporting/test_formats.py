@@ -122,6 +122,18 @@ def test_csv_is_read_back(bench: Any, metrics: Make) -> None:
         assert (line["profile"], line["comparable"], line["seeds"]) == ("cpu", "False", "0 1 2")
 
 
+def test_no_two_columns_of_a_csv_have_one_name(bench: Any) -> None:
+    # Its rows differ in their methods, so that the report has a column of them as well.
+    runs = bench.runs(rows=["one-patch-vector"])
+    others = bench.runs(rows=["one-patch-pixel"], settings=["method={name: supervised}", "labels={setting: full}"])
+    report = build_report([*runs, *others], bench.root)
+    assert "method" in [column.key for column in report.columns]
+    head, *lines = csv.reader(io.StringIO(render_csv(report)))
+    assert len(set(head)) == len(head)
+    assert [line[head.index("method")] for line in lines] == [row.method for row in report.rows]
+    assert [line[head.index("label_setting")] for line in lines] == [row.labels[0] for row in report.rows]
+
+
 def test_json_is_read_back(bench: Any, metrics: Make) -> None:
     report = three_seeds(bench, metrics)
     data = json.loads(render_json(report))
