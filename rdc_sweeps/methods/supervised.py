@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rdc_sweeps.contrast.arithmetic import promote
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.data.scene import VOID
 from rdc_sweeps.methods.method import Losses, Method
@@ -14,23 +15,26 @@ from rdc_sweeps.specs.base import Task
 
 def semantic_loss(logits: Tensor, label: Tensor) -> Tensor:
     """Cross-entropy per image over labelled pixels; `logits` (B, C, H, W), `label` (B, H, W), void -1 -> (B,)."""
-    loss = F.cross_entropy(logits.float(), label, ignore_index=VOID, reduction="none")
+    (logits,) = promote(logits)
+    loss = F.cross_entropy(logits, label, ignore_index=VOID, reduction="none")
     return _mean_over(loss, label != VOID)
 
 
 def depth_loss(depth: Tensor, label: Tensor) -> Tensor:
     """L1 per image over valid pixels (label > 0); both (B, 1, H, W), in the label's unit -> (B,)."""
-    valid = label > 0
-    return _mean_over((depth.float() - label).abs(), valid)
+    (depth,) = promote(depth)
+    return _mean_over((depth - label).abs(), label > 0)
 
 
 def normal_loss(normal: Tensor, label: Tensor) -> Tensor:
-    """1 - cosine per image over valid pixels (label not zero); both (B, 3, H, W) -> (B,).
+    """1 - p . l per image over valid pixels (label not zero), p the prediction at length 1; both (B, 3, H, W) -> (B,).
 
-    The length of the prediction is ignored.
+    With labels l of length 1 that is 1 - cosine. The prediction's length does not enter; the label's does, as in MTAN
+    (Liu et al., CVPR 2019).
     """
-    valid = label.abs().sum(dim=1) > 0
-    return _mean_over(1 - F.cosine_similarity(normal.float(), label, dim=1, eps=1e-8), valid)
+    (normal,) = promote(normal)
+    aligned = (F.normalize(normal, dim=1, eps=1e-8) * label).sum(dim=1)
+    return _mean_over(1 - aligned, label.abs().sum(dim=1) > 0)
 
 
 def _mean_over(loss: Tensor, valid: Tensor) -> Tensor:

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -29,6 +30,22 @@ def test_normal_loss_does_not_depend_on_length() -> None:
     for length in (1e-2, 1.0, 50.0):
         prediction = length * torch.tensor([1.0, 0.0, 1.0]).view(1, 3, 1, 1)
         assert_close(normal_loss(prediction, label), torch.tensor([1 - math.sqrt(0.5)]))
+
+
+def test_a_labels_length_counts_as_in_mtan() -> None:
+    prediction, label = (torch.tensor(vector).view(1, 3, 1, 1) for vector in ([2.0, 0.0, 0.0], [0.5, 0.0, 0.0]))
+    assert_close(normal_loss(prediction, label), torch.tensor([0.5]))
+
+
+def test_losses_keep_double_precision() -> None:
+    logits, depth, normal = (torch.rand(1, channels, 4, 4, dtype=torch.float64) for channels in (5, 1, 3))
+    for loss in (
+        semantic_loss(logits, torch.ones(1, 4, 4, dtype=torch.int64)),
+        depth_loss(depth, torch.ones(1, 1, 4, 4, dtype=torch.float64)),
+        normal_loss(normal, F.normalize(torch.ones(1, 3, 4, 4, dtype=torch.float64))),
+    ):
+        assert loss.dtype == torch.float64
+    assert semantic_loss(logits.bfloat16(), torch.ones(1, 4, 4, dtype=torch.int64)).dtype == torch.float32
 
 
 def test_invalid_pixels_reach_neither_loss_nor_gradient() -> None:
