@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.fidelity.references import equations as oracle
 from rdc_sweeps.contrast import Gaussians, cosine_distance, kl_divergence, squared_euclidean, wasserstein2_squared
 from rdc_sweeps.contrast.factors import unit_factor
 from rdc_sweeps.contrast.polar import NuclearNorms
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import Direction, Root
-from tests.contrast import oracle
 
 ROOTS: tuple[Root, ...] = get_args(Root)
 wasserstein = partial(wasserstein2_squared, root="polar")

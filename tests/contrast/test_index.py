@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.fidelity.references import equations as oracle
 from rdc_sweeps.contrast import index_regions, region_gaussians, region_means
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
-from tests.contrast import oracle
 
 DEFAULT = CovarianceSpec()
 gaussians = partial(region_gaussians, min_pixels=2)

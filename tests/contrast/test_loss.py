@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from benchmarks.fidelity.references import equations as oracle
 from rdc_sweeps.contrast import index_regions, info_nce, region_contrast
 from rdc_sweeps.contrast.arithmetic import Draw
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianContrast, PixelContrast, VectorContrast
-from tests.contrast import oracle
 
 contrast = partial(region_contrast, min_pixels=2)
 

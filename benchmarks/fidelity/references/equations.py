@@ -93,3 +93,11 @@ def pixel_loss(
             )
             total -= math.log(positive / (positive + opponents))
     return total / (2 * len(places))
+
+
+def diagonal_kullback_leibler(a: tuple[Array, Array], b: tuple[Array, Array]) -> float:
+    """KL(a || b) of the channels on their own, summed."""
+    total = 0.0
+    for mean_a, variance_a, mean_b, variance_b in zip(a[0], np.diag(a[1]), b[0], np.diag(b[1]), strict=True):
+        total += math.log(variance_b / variance_a) + (variance_a + (mean_a - mean_b) ** 2) / variance_b - 1
+    return total / 2

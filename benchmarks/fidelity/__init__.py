@@ -1,0 +1,1 @@
+"""How far the package is from the equations and the code that its results are compared with."""

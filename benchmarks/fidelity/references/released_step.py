@@ -1,0 +1,119 @@
+"""The released training step: forward pass, losses, weights and optimisers, one image and one pair at a time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from benchmarks.fidelity.references import hrnet, losses, mapping
+from benchmarks.fidelity.references.layers import Weights, below, bilinear
+from benchmarks.fidelity.references.released_contrast import ReleasedContrast
+from benchmarks.fidelity.references.schedules import released_rates, released_weight
+
+TASKS = ("semantic", "depth", "normal")
+CLASSES = 13
+
+Uniform = Callable[[int, int, int], Tensor]
+"""Random numbers (1, C, H, W) in (0, 1) of an image, a predicted and a labelled task, by their positions."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """Two views of each image of a batch.
+
+    Attributes:
+        images: Two tensors (B, 3, H, W).
+        labels: Two dicts of labels by task, (B, H, W) or (B, C, H, W); all labels, also those that are withheld.
+        regions: Ids (B, H, W) of the second view.
+        granted: (B, 3) which labels may be used.
+        uniform: Gives the numbers that sample semantic predictions.
+    """
+
+    images: tuple[Tensor, Tensor]
+    labels: tuple[dict[str, Tensor], dict[str, Tensor]]
+    regions: Tensor
+    granted: Tensor
+    uniform: Uniform
+
+
+class ReleasedTraining:
+    """A network, an a_theta, their two optimisers and the bank of regions.
+
+    Args:
+        weights: Of the network, below `network.`, and of a_theta, below `method.mapping.`; they are copied.
+        epochs: Length of the training.
+    """
+
+    def __init__(self, weights: Weights, epochs: int = 20) -> None:
+        self.weights: Weights = {}
+        for name, tensor in weights.items():
+            is_learned = tensor.is_floating_point() and "running_" not in name
+            self.weights[name] = tensor.detach().clone().requires_grad_(is_learned)
+        learned = {name: tensor for name, tensor in self.weights.items() if tensor.requires_grad}
+        film = [tensor for name, tensor in learned.items() if name.endswith(("gamma", "beta"))]
+        others = [tensor for name, tensor in learned.items() if not name.endswith(("gamma", "beta"))]
+        self.optimizers = torch.optim.Adam(others, lr=5e-4), torch.optim.Adam(film, lr=1e-3)
+        self.rates = released_rates(epochs)
+        self.contrast = ReleasedContrast()
+
+    def step(self, example: Example, epoch: int) -> dict[str, float]:
+        """One step, which changes the weights; returns the losses that it minimised, and the learning rates."""
+        rates = self.rates[epoch]
+        for optimizer, rate in zip(self.optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+            optimizer.zero_grad()
+        count = len(example.granted)
+        both = hrnet.predictions(torch.cat(example.images), below(self.weights, "network."), training=True)
+        reported = dict.fromkeys((*TASKS, "contrast"), 0.0)
+        total = torch.zeros((), dtype=example.images[0].dtype)
+        for image in range(count):
+            for position, task in enumerate(TASKS):
+                if not example.granted[image, position]:
+                    continue
+                label = example.labels[0][task][image : image + 1]
+                loss = losses.supervised_loss(task, both[task][image : image + 1], label)
+                reported[task] += loss.item() / count
+                total = total + loss / count
+            second = {task: maps[count + image : count + image + 1] for task, maps in both.items()}
+            contrast = self.contrast_of(image, second, example)
+            reported["contrast"] += contrast / count
+            total = total + released_weight(epoch) * contrast / count
+        total.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        return {**reported, "total": total.item(), "rate": rates[0], "film rate": rates[1]}
+
+    def contrast_of(self, image: int, predictions: dict[str, Tensor], example: Example) -> float:
+        """The sum of the contrasts of an image's pairs of tasks, without their weight."""
+        granted = [bool(one) for one in example.granted[image]]
+        sources = [task for task in range(len(TASKS)) if all(granted) or not granted[task]]
+        targets = [task for task in range(len(TASKS)) if granted[task]]
+        height, width = example.regions.shape[1] // 2, example.regions.shape[2] // 2
+        regions = F.interpolate(example.regions[image][None, None].float(), size=(height, width), mode="nearest")
+        total = 0.0
+        for source in sources:
+            for target in targets:
+                if source == target:
+                    continue
+                uniform = example.uniform(image, source, target) if TASKS[source] == "semantic" else None
+                inputs = (
+                    mapping.prediction_input(TASKS[source], predictions[TASKS[source]], uniform),
+                    mapping.label_input(TASKS[target], example.labels[1][TASKS[target]][image : image + 1], CLASSES),
+                )
+                pair = mapping.pair_number(source, target, len(TASKS))
+                mapped = []
+                for task, maps in zip((source, target), inputs, strict=True):
+                    a_theta = below(self.weights, "method.mapping.")
+                    features = mapping.features(
+                        maps.to(predictions["depth"]), TASKS[task], pair, a_theta, training=True
+                    )
+                    mapped.append(bilinear(features, (height, width))[0].detach().numpy())
+                total += self.contrast(mapped[0], mapped[1], regions[0, 0].long().numpy())
+        return total
+
+    def evaluate(self, image: Tensor) -> dict[str, Tensor]:
+        """Predictions of images (B, 3, H, W) by the running statistics."""
+        with torch.no_grad():
+            return hrnet.predictions(image, below(self.weights, "network."), training=False)
