@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rdc_sweeps.errors import DataError, UsageError, WeightsError
-from rdc_sweeps.specs.backbone import FileWeights, NoWeights, Pretrained, TimmWeights
+from rdc_sweeps.specs.backbone import FileWeights, InputValues, NoWeights, Pretrained, TimmWeights
 from rdc_sweeps.specs.base import RelativeFile, Size, Spec, Task
 from rdc_sweeps.specs.dataset import ByZoom, DrawnImagesSpec, ImagesSpec, StoredImagesSpec, StreetImagesSpec
 from rdc_sweeps.specs.extensions import Extension
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.data.scene import VOID, Dataset, Floats, Scene
     from rdc_sweeps.methods.method import Losses, Method
     from rdc_sweeps.methods.supervised import supervised_losses
-    from rdc_sweeps.models.network import Backbone, MultiTaskNetwork
+    from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, Normalise
     from rdc_sweeps.models.pyramid import PyramidNetwork
     from rdc_sweeps.regions.generator import RegionGenerator, eight_bit, generator_key
     from rdc_sweeps.regions.maps import NO_REGION, IdMap, contiguous
@@ -42,6 +42,7 @@ _MODULES = {
     "supervised_losses": "rdc_sweeps.methods.supervised",
     "Backbone": "rdc_sweeps.models.network",
     "MultiTaskNetwork": "rdc_sweeps.models.network",
+    "Normalise": "rdc_sweeps.models.network",
     "PyramidNetwork": "rdc_sweeps.models.pyramid",
     "RegionGenerator": "rdc_sweeps.regions.generator",
     "eight_bit": "rdc_sweeps.regions.generator",
@@ -68,12 +69,14 @@ __all__ = [
     "Gaussians",
     "IdMap",
     "ImagesSpec",
+    "InputValues",
     "Losses",
     "Method",
     "MtanFolder",
     "MtanLayout",
     "MultiTaskNetwork",
     "NoWeights",
+    "Normalise",
     "Pretrained",
     "PyramidNetwork",
     "RegionGenerator",

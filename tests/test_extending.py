@@ -96,7 +96,7 @@ def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
         "import sys\n"
         "from rdc_sweeps.specs.run import RunSpec, run_id\n"
         "from rdc_sweeps.specs.schema import json_schema\n"
-        "kinds = {'UncertaintyWeighting', 'ResNet18Spec', 'BallsSpec', 'ThresholdRegions', 'HellingerDistance'}\n"
+        "kinds = {'UncertaintyWeighting', 'ResNet34Spec', 'BallsSpec', 'ThresholdRegions', 'HellingerDistance'}\n"
         "assert kinds <= json_schema('run')['$defs'].keys()\n"
         "assert 'method.contrast.distance' in json_schema('study')['properties']['space']['properties']\n"
         "assert not {'torch', 'timm', 'numpy'} & sys.modules.keys()\n"

@@ -14,7 +14,8 @@ from benchmarks.contrast.timing import interleaved, medians, paired_ratio
 from rdc_sweeps.contrast import index_regions, region_contrast
 from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, label_input, pair_index, prediction_input
 from rdc_sweeps.models.network import task_channels
-from rdc_sweeps.models.pyramid import HRNet18, PyramidNetwork
+from rdc_sweeps.models.registry import new_network
+from rdc_sweeps.specs.backbone import Hrnet18Spec
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import GaussianContrast
 
@@ -29,7 +30,7 @@ class TrainingStep:
     def __init__(self, regions: int) -> None:
         torch.manual_seed(0)
         channels = task_channels(TASKS, CLASSES)
-        self.network = PyramidNetwork(HRNet18(), channels).to(memory_format=torch.channels_last)
+        self.network = new_network(Hrnet18Spec(), channels).to(memory_format=torch.channels_last)
         self.mapping = MappingNetwork(channels)
         self.optimiser = torch.optim.Adam([*self.network.parameters(), *self.mapping.parameters()], 1e-4)
         self.views = torch.rand(2, BATCH, 3, *SIZE)

@@ -3,15 +3,45 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
+from rdc_sweeps.specs.backbone import InputValues
 from rdc_sweeps.specs.base import Task
+
+MEANS_AND_DEVIATIONS: dict[InputValues, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "symmetric": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+"""Mean and standard deviation of red, green and blue that `Normalise` takes out of an image in [0, 1]."""
 
 
 def task_channels(tasks: Sequence[Task], classes: int) -> dict[Task, int]:
     """Channels per task: `classes` logits, one depth, three components of a normal; in the order of `tasks`."""
     channels: dict[Task, int] = {"semantic": classes, "depth": 1, "normal": 3}
     return {task: channels[task] for task in tasks}
+
+
+class Normalise(nn.Module):
+    """An image in [0, 1] to the values that a network expects; see `MEANS_AND_DEVIATIONS`.
+
+    Args:
+        values: What the network expects.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, values: InputValues) -> None:
+        super().__init__()
+        for name, numbers in zip(("mean", "deviation"), MEANS_AND_DEVIATIONS[values], strict=True):
+            # Constants: on the network's device and of its type, but not in its state.
+            self.register_buffer(name, torch.tensor(numbers).view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Tensor (B, 3, H, W) to one of the same shape."""
+        return (image - self.mean) / self.deviation
 
 
 class Backbone(nn.Module, ABC):

@@ -1,63 +1,90 @@
-"""Convolutional backbones, HRNet18 and EfficientNet-Lite0, and the network that concatenates their scales."""
+"""Convolutional backbones of timm and the network that concatenates their scales."""
 
 from collections.abc import Mapping
+from typing import Any, Literal
 
 import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import Backbone, MultiTaskNetwork
+from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, Normalise
+from rdc_sweeps.specs.backbone import InputValues
 from rdc_sweeps.specs.base import Task
 
 PROJECTED = 32
+"""Channels that `EfficientNetLite0` projects each scale to."""
 
 
-class HRNet18(Backbone):
-    """Four scales of 18/36/72/144 channels at strides 4 to 32.
+class ConvolutionalBackbone(Backbone):
+    """Feature maps of a timm model at strides 4, 8, 16, 32.
 
-    The image goes in as it is, in [0, 1]: the published protocol does not subtract the ImageNet mean.
+    Args:
+        architecture: timm's name of the model.
+        values: What the network sees of the image.
+        options: Further options of `timm.create_model`.
     """
 
-    architecture = "hrnet_w18_small_v2"
-
-    def __init__(self) -> None:
+    def __init__(self, architecture: str, values: InputValues, **options: Any) -> None:
         super().__init__()
-        # An empty feature_location gives the branches themselves, not the widened classification features;
-        # index 0 would be the stem at stride 2.
-        body = timm.create_model(self.architecture, features_only=True, feature_location="", out_indices=(1, 2, 3, 4))
+        self.architecture = architecture
+        self.normalise = Normalise(values)
+        # Index 0 is the stem at stride 2.
+        body = timm.create_model(architecture, features_only=True, out_indices=(1, 2, 3, 4), **options)
         self.body = body
         self.channels = tuple(body.feature_info.channels())
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Feature maps at strides 4, 8, 16, 32; see `Backbone.forward`."""
-        maps: list[Tensor] = self.body(image)
+        maps: list[Tensor] = self.body(self.normalise(image))
         return maps
 
 
-class EfficientNetLite0(Backbone):
-    """Features at strides 4, 8, 16, 32, each projected to 32 channels by a 1x1 convolution.
+class HRNet18(ConvolutionalBackbone):
+    """HRNet-W18-Small-v2 (Wang et al., TPAMI 2020): four scales of 18/36/72/144 channels.
+
+    Args:
+        values: What the network sees of the image.
+        fuse: How coarser maps are upsampled before scales are summed.
+        norm_momentum: Momentum of every BatchNorm of the backbone.
+    """
+
+    def __init__(self, values: InputValues, fuse: Literal["bilinear", "nearest"], norm_momentum: float) -> None:
+        # An empty feature_location gives the branches themselves, not the widened classification features.
+        super().__init__("hrnet_w18_small_v2", values, feature_location="")
+        for module in self.body.modules():
+            if isinstance(module, nn.Upsample):
+                module.mode = fuse
+                module.align_corners = False if fuse == "bilinear" else None
+            elif isinstance(module, nn.BatchNorm2d):
+                module.momentum = norm_momentum
+
+
+class ResNet18(ConvolutionalBackbone):
+    """ResNet-18 (He et al., CVPR 2016): four scales of 64/128/256/512 channels, without dilation.
+
+    DiffusionMTL's public code concatenates these stages as they are, and so do we: no projection comes first.
+    """
+
+    def __init__(self, values: InputValues) -> None:
+        super().__init__("resnet18", values)
+
+
+class EfficientNetLite0(ConvolutionalBackbone):
+    """EfficientNet-Lite0, each scale projected to 32 channels by a 1x1 convolution.
 
     The bare features have 24/40/112/320 channels. A 1x1 convolution and bilinear upsampling commute, so projecting
     first spares the heads a 496-channel map at stride 4, which would cost more than the backbone itself.
-
-    ImageNet weights of this model expect (x - 127) / 128 of 0..255, so [0, 1] is mapped to [-1, 1] here.
     """
 
-    architecture = "tf_efficientnet_lite0"
-
-    def __init__(self) -> None:
-        super().__init__()
-        body = timm.create_model(self.architecture, features_only=True, out_indices=(1, 2, 3, 4))
-        bare = body.feature_info.channels()
-        self.body = body
-        self.projections = nn.ModuleList(nn.Conv2d(channels, PROJECTED, 1) for channels in bare)
-        self.channels = (PROJECTED,) * len(bare)
+    def __init__(self, values: InputValues) -> None:
+        super().__init__("tf_efficientnet_lite0", values)
+        self.projections = nn.ModuleList(nn.Conv2d(channels, PROJECTED, 1) for channels in self.channels)
+        self.channels = (PROJECTED,) * len(self.projections)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Feature maps at strides 4, 8, 16, 32; see `Backbone.forward`."""
-        maps = self.body((image - 0.5) / 0.5)
-        return [project(features) for project, features in zip(self.projections, maps, strict=True)]
+        return [project(maps) for project, maps in zip(self.projections, super().forward(image), strict=True)]
 
 
 class PyramidNetwork(MultiTaskNetwork):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from rdc_sweeps.models.network import MultiTaskNetwork, task_channels
-from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork
+from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork, ResNet18
 from rdc_sweeps.models.segnet import SegNet
 from rdc_sweeps.models.taskexpert import build_taskexpert
 from rdc_sweeps.models.weights import check_weights, load_weights
@@ -15,6 +15,7 @@ from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     EfficientNetLite0Spec,
     Hrnet18Spec,
+    ResNet18Spec,
     SegNetSpec,
     TaskExpertSpec,
 )
@@ -25,9 +26,12 @@ NetworkBuilder = Callable[[Any, Mapping[Task, int]], MultiTaskNetwork]
 """A spec and the channels of each task's output to a network, initialised from torch's global generator."""
 
 NETWORKS: dict[type[Spec], NetworkBuilder] = {
-    Hrnet18Spec: lambda _spec, out_channels: PyramidNetwork(HRNet18(), out_channels),
-    EfficientNetLite0Spec: lambda _spec, out_channels: PyramidNetwork(EfficientNetLite0(), out_channels),
-    SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width),
+    Hrnet18Spec: lambda spec, out_channels: PyramidNetwork(
+        HRNet18(spec.input, spec.fuse, spec.norm_momentum), out_channels
+    ),
+    EfficientNetLite0Spec: lambda spec, out_channels: PyramidNetwork(EfficientNetLite0(spec.input), out_channels),
+    ResNet18Spec: lambda spec, out_channels: PyramidNetwork(ResNet18(spec.input), out_channels),
+    SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width, spec.input),
     TaskExpertSpec: build_taskexpert,
 }
 """The built-in networks, by the type of their spec."""

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import MultiTaskNetwork
+from rdc_sweeps.models.network import MultiTaskNetwork, Normalise
+from rdc_sweeps.specs.backbone import InputValues
 from rdc_sweeps.specs.base import Task
 
 MULTIPLES = (1, 2, 4, 8, 8)
@@ -29,10 +30,12 @@ class SegNet(MultiTaskNetwork):
     Args:
         out_channels: Channels of each task's output, see `task_channels`.
         width: Channels of the first stage.
+        values: What the network sees of the image.
     """
 
-    def __init__(self, out_channels: Mapping[Task, int], width: int = 64) -> None:
+    def __init__(self, out_channels: Mapping[Task, int], width: int, values: InputValues) -> None:
         super().__init__(None)
+        self.normalise = Normalise(values)
         widths = [width * multiple for multiple in MULTIPLES]
         self.encoder = _Encoder(widths)
         # Reversed: from the coarsest to full resolution, where the width stays.
@@ -54,7 +57,7 @@ class SegNet(MultiTaskNetwork):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Predictions of all tasks, normals of length 1; see `MultiTaskNetwork.forward`."""
         maxima: list[Tensor] = []
-        features = self.encoder(image.contiguous(memory_format=torch.channels_last), maxima)
+        features = self.encoder(self.normalise(image.contiguous(memory_format=torch.channels_last)), maxima)
         for stage in self.decoder:
             features = stage(F.max_unpool2d(features, maxima.pop(), [2, 2]))
         predictions = {task: head(features) for task, head in self.heads.items()}

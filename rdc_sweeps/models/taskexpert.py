@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import Backbone, MultiTaskNetwork
-from rdc_sweeps.specs.backbone import TaskExpertSpec
+from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, Normalise
+from rdc_sweeps.specs.backbone import InputValues, TaskExpertSpec
 from rdc_sweeps.specs.base import Task
 
 ARCHITECTURES: dict[Literal["large", "tiny"], str] = {
@@ -39,17 +39,18 @@ class VisionTransformer(Backbone):
 
     Position embeddings stay those of the pretrained size and are resampled to the image's at every step by timm
     (bicubic with antialiasing), so any image whose sides are multiples of 16 will do, and weights of timm's model fit
-    as they are. Taps are taken before the last layer norm, which is left out. The image is mapped from [0, 1] to
-    [-1, 1], as the weights expect.
+    as they are. Taps are taken before the last layer norm, which is left out. The public neighbours (InvPT,
+    TaskPrompter, MLoRE) give the network `imagenet` input, although these weights were trained with `symmetric`.
 
     Args:
         architecture: timm's name of a ViT with patches of 16x16.
+        values: What the network sees of the image.
         checkpointing: Keep only what goes into each block, and compute the rest again in the backward pass.
     """
 
     body: timm.models.VisionTransformer
 
-    def __init__(self, architecture: str, *, checkpointing: bool = False) -> None:
+    def __init__(self, architecture: str, values: InputValues, *, checkpointing: bool = False) -> None:
         super().__init__()
         body = timm.create_model(architecture, dynamic_img_size=True)
         depth = len(body.blocks)
@@ -57,13 +58,14 @@ class VisionTransformer(Backbone):
         body.prune_intermediate_layers(list(self.taps), prune_norm=True, prune_head=True)
         body.set_grad_checkpointing(checkpointing)
         self.architecture = architecture
+        self.normalise = Normalise(values)
         self.body = body
         self.channels = (body.embed_dim,) * TAPS
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Four maps (B, width, H / 16, W / 16), the shallowest first."""
         maps: list[Tensor] = self.body.forward_intermediates(
-            (image - 0.5) / 0.5, indices=list(self.taps), intermediates_only=True
+            self.normalise(image), indices=list(self.taps), intermediates_only=True
         )
         return maps
 
@@ -157,7 +159,7 @@ class _Head(nn.Module):
 
 def build_taskexpert(spec: TaskExpertSpec, out_channels: Mapping[Task, int]) -> TaskExpert:
     """The network of a spec, without pretrained weights."""
-    backbone = VisionTransformer(ARCHITECTURES[spec.vit], checkpointing=spec.checkpointing)
+    backbone = VisionTransformer(ARCHITECTURES[spec.vit], spec.input, checkpointing=spec.checkpointing)
     return TaskExpert(backbone, out_channels, spec.experts, spec.width)
 
 

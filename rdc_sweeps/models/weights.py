@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models.network import Backbone
-from rdc_sweeps.specs.backbone import FileWeights, Pretrained
+from rdc_sweeps.specs.backbone import FileWeights, Pretrained, TimmWeights
 
 logger = logging.getLogger(__name__)
 
@@ -29,15 +29,19 @@ def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path 
 
     Args:
         backbone: The network, initialised.
-        pretrained: None, timm's hub, or a file in timm's naming.
+        pretrained: None, timm's hub, or a file with timm's names.
         weights_root: Folder of weight files; only needed for files.
 
     Raises:
-        WeightsError: The hub cannot be reached, or the file is missing, damaged or of another architecture.
+        WeightsError: The tag is unknown, the hub cannot be reached, or the file is missing, damaged or of another
+            architecture.
     """
     if pretrained.source == "none":
         return
-    path = _file(pretrained, weights_root) if pretrained.source == "file" else _hub_file(backbone.architecture)
+    if pretrained.source == "file":
+        path = _file(pretrained, weights_root)
+    else:
+        path = _hub_file(_repository(backbone.architecture, pretrained))
     tensors = _read(path)
     _check_fit(tensors, backbone, path)
     wanted = backbone.body.state_dict()
@@ -53,7 +57,7 @@ def check_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path
 
     Args:
         backbone: The network; its parameters may be on the meta device.
-        pretrained: None, timm's hub, or a file in timm's naming.
+        pretrained: None, timm's hub, or a file with timm's names.
         weights_root: Folder of weight files; only needed for files.
 
     Raises:
@@ -63,7 +67,7 @@ def check_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path
         path = _file(pretrained, weights_root)
         _check_fit(_read(path), backbone, path)
     elif pretrained.source == "timm":
-        _find_on_hub(backbone.architecture)
+        _find_on_hub(_repository(backbone.architecture, pretrained))
 
 
 def _file(pretrained: FileWeights, weights_root: Path | None) -> Path:
@@ -114,7 +118,7 @@ def _check_fit(tensors: Mapping[str, Tensor], backbone: Backbone, path: Path) ->
         problems = {"missing": missing, "of another shape": reshaped, "unknown": unknown}
         listed = "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
         raise WeightsError(
-            f"{path}: not weights of {backbone.architecture} ({listed}). Give a file in timm's naming for "
+            f"{path}: not weights of {backbone.architecture} ({listed}). Give a file with timm's names for "
             f"{backbone.architecture}, or set backbone.pretrained to {{source: none}}."
         )
     if unknown:
@@ -128,9 +132,22 @@ def _classifier_keys(architecture: str) -> set[str]:
     return set(whole.state_dict())
 
 
-def _hub_file(architecture: str) -> Path:
+def _repository(architecture: str, pretrained: TimmWeights) -> str:
+    """The repository on the hub that holds the weights of a tag."""
+    tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{architecture}.*")]
+    if pretrained.tag not in tags:
+        known = f"its tags are {', '.join(tags)}" if tags else "it has none"
+        raise WeightsError(
+            f"backbone.pretrained.tag: timm has no weights {pretrained.tag!r} of {architecture}; {known}. Choose one "
+            "of them, or another source."
+        )
+    repository: str = timm.get_pretrained_cfg(f"{architecture}.{pretrained.tag}").hf_hub_id
+    return repository
+
+
+def _hub_file(repository: str) -> Path:
     """timm's weights in the hub's cache, downloaded if they are not there."""
-    found = _find_on_hub(architecture)
+    found = _find_on_hub(repository)
     if isinstance(found, Path):
         return found
     try:
@@ -139,9 +156,8 @@ def _hub_file(architecture: str) -> Path:
         raise _unreachable(found, error) from error
 
 
-def _find_on_hub(architecture: str) -> Path | str:
+def _find_on_hub(repository: str) -> Path | str:
     """The cached file, or else the repository after one answered request for it."""
-    repository: str = timm.get_pretrained_cfg(architecture).hf_hub_id
     cached = try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
         return Path(cached)

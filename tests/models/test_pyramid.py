@@ -2,15 +2,15 @@ import pytest
 import torch
 
 from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, task_channels
-from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18
 from rdc_sweeps.models.registry import build_network
-from rdc_sweeps.specs.backbone import BackboneSpec, EfficientNetLite0Spec, Hrnet18Spec, NoWeights
+from rdc_sweeps.specs.backbone import BackboneSpec, EfficientNetLite0Spec, Hrnet18Spec, NoWeights, ResNet18Spec
 from rdc_sweeps.specs.base import Task
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 SPECS: tuple[BackboneSpec, ...] = (
     Hrnet18Spec(pretrained=NoWeights()),
     EfficientNetLite0Spec(pretrained=NoWeights()),
+    ResNet18Spec(pretrained=NoWeights()),
 )
 
 
@@ -36,9 +36,16 @@ def test_hrnet18_has_the_published_size() -> None:
     assert round(parameters(build(SPECS[0])) / 1e6, 2) == 4.09
 
 
-@pytest.mark.parametrize("kind", [HRNet18, EfficientNetLite0])
-def test_convolutional_backbones_give_strides_4_to_32(kind: type[HRNet18 | EfficientNetLite0]) -> None:
-    backbone = kind()
+def test_resnet18_has_bare_scales() -> None:
+    backbone = backbone_of(SPECS[2])
+    assert backbone.channels == (64, 128, 256, 512)
+    # The published 11.7 M less the classification head.
+    assert parameters(backbone) == 11_689_512 - 512 * 1000 - 1000
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_convolutional_backbones_give_strides_4_to_32(spec: BackboneSpec) -> None:
+    backbone = backbone_of(spec)
     maps = backbone(torch.rand(2, 3, 64, 96))
     assert [tuple(features.shape) for features in maps] == [
         (2, channels, 64 // stride, 96 // stride)
@@ -72,24 +79,41 @@ def test_the_seed_determines_the_initialisation() -> None:
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
-def test_the_light_backbone_maps_images_to_what_its_weights_expect() -> None:
-    # Level 127.5 of 255 is 0 for weights that expect (x - 127) / 128, up to their rounding.
-    backbone = backbone_of(SPECS[1]).eval()
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    ("values", "black", "grey"),
+    [
+        ("unit", (0.0, 0.0, 0.0), (0.5, 0.5, 0.5)),
+        ("symmetric", (-1.0, -1.0, -1.0), (0.0, 0.0, 0.0)),
+        ("imagenet", (-2.1179, -2.0357, -1.8044), (0.0655, 0.1964, 0.4178)),
+    ],
+)
+def test_the_body_sees_what_the_spec_says(
+    spec: BackboneSpec, values: str, black: tuple[float, ...], grey: tuple[float, ...]
+) -> None:
+    backbone = backbone_of(spec.model_copy(update={"input": values})).eval()
     seen: list[torch.Tensor] = []
     backbone.body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-    backbone(torch.full((1, 3, 32, 32), 0.5))
-    backbone(torch.ones(1, 3, 32, 32))
-    assert seen[0].eq(0).all()
-    assert seen[1].eq(1).all()
+    image = torch.zeros(2, 3, 32, 32)
+    image[1] = 0.5
+    backbone(image)
+    for image_seen, expected in zip(seen[0], (black, grey), strict=True):
+        torch.testing.assert_close(image_seen[:, 3, 5], torch.tensor(expected), atol=1e-4, rtol=0)
 
 
-def test_hrnet18_sees_the_image_as_it_is() -> None:
+def test_unit_input_is_the_image_itself() -> None:
     backbone = backbone_of(SPECS[0])
     seen: list[torch.Tensor] = []
     backbone.body.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     image = torch.rand(2, 3, 32, 32)
     backbone(image)
     assert torch.equal(seen[0], image)
+
+
+def test_normalisation_adds_nothing_to_the_state() -> None:
+    assert all(
+        name.split(".")[1] in ("body", "projections") for name in build(SPECS[1]).state_dict() if "heads" not in name
+    )
 
 
 def test_channels_of_maps_follow_the_classes() -> None:

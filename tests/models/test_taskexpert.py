@@ -73,7 +73,7 @@ def test_the_large_backbone_has_304_million_parameters() -> None:
 )
 def test_taps_are_four_depths_at_stride_16(name: str, taps: tuple[int, ...]) -> None:
     with torch.device("meta"):
-        backbone = VisionTransformer(name)
+        backbone = VisionTransformer(name, "imagenet")
         maps = backbone(torch.rand(2, 3, 96, 128))
     assert backbone.taps == taps
     assert [tuple(features.shape) for features in maps] == [(2, width, 6, 8) for width in backbone.channels]
@@ -112,7 +112,7 @@ def test_checkpointing_keeps_less_for_the_backward_pass() -> None:
 def test_the_backbone_is_timms() -> None:
     torch.manual_seed(0)
     whole = timm.create_model("vit_tiny_patch16_384", img_size=(96, 128)).eval()
-    backbone = VisionTransformer("vit_tiny_patch16_384").eval()
+    backbone = VisionTransformer("vit_tiny_patch16_384", "symmetric").eval()
     body = dict(backbone.body.state_dict())
     theirs = {**body, "pos_embed": resample_abs_pos_embed(body["pos_embed"], [6, 8], [24, 24])}
     whole.load_state_dict(theirs, strict=False)

@@ -10,18 +10,22 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models import weights
 from rdc_sweeps.models.registry import build_network, check_pretrained
+from rdc_sweeps.specs import backbone
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     EfficientNetLite0Spec,
     FileWeights,
     Hrnet18Spec,
     NoWeights,
+    ResNet18Spec,
+    TaskExpertSpec,
     TimmWeights,
 )
 
@@ -187,10 +191,12 @@ class Hub(http.server.BaseHTTPRequestHandler):
 
     content: bytes
     silence: threading.Event | None
+    asked: list[str]
 
     def do_HEAD(self) -> None:
         if self.silence is not None:
             self.silence.wait(20)
+        self.asked.append(self.path.split("/resolve/")[0])
         known = self.path.startswith(f"/timm/{LITE}.in1k/resolve/") and self.path.endswith("/model.safetensors")
         self.send_response(200 if known else 404)
         self.send_header("ETag", '"0123"')
@@ -223,6 +229,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite: dict[str, Tensor]
         silence = None
 
     handler = Handler
+    handler.asked = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -243,7 +250,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lite: dict[str, Tensor]
 def test_weights_of_timm_are_downloaded_once(
     tmp_path: Path, lite: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spec = EfficientNetLite0Spec(pretrained=TimmWeights())
+    spec = EfficientNetLite0Spec(pretrained=TimmWeights(tag="in1k"))
     assert torch.equal(load(spec, None)["conv_stem.weight"], lite["conv_stem.weight"])
     assert (tmp_path / "cache" / HUB_FOLDER).is_dir()
     point_to(monkeypatch, 9)
@@ -252,18 +259,45 @@ def test_weights_of_timm_are_downloaded_once(
     failure(spec, None)
 
 
-@pytest.mark.usefixtures("hub")
-def test_a_model_that_the_hub_lacks_is_named() -> None:
-    assert "hrnet_w18_small_v2" in failure(Hrnet18Spec(pretrained=TimmWeights()), None)
+@pytest.mark.parametrize(
+    ("spec", "repository"),
+    [
+        (Hrnet18Spec(), "hrnet_w18_small_v2.ms_in1k"),
+        (Hrnet18Spec(pretrained=TimmWeights(tag="gluon_in1k")), "hrnet_w18_small_v2.gluon_in1k"),
+        (ResNet18Spec(), "resnet18.tv_in1k"),
+        (TaskExpertSpec(vit="tiny"), "vit_tiny_patch16_384.augreg_in21k_ft_in1k"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_the_tag_names_the_repository(hub: type[Hub], spec: BackboneSpec, repository: str) -> None:
+    assert f"timm/{repository}" in failure(spec, None)
+    assert set(hub.asked) == {f"/timm/{repository}"}
+
+
+def test_an_unknown_tag_is_answered_with_the_known_ones(hub: type[Hub]) -> None:
+    message = failure(Hrnet18Spec(pretrained=TimmWeights(tag="in1k")), None)
+    assert "backbone.pretrained.tag" in message
+    assert "'in1k' of hrnet_w18_small_v2; its tags are gluon_in1k, ms_in1k." in message
+    assert hub.asked == []
+
+
+def test_without_a_tag_the_backbones_default_is_meant() -> None:
+    backbones: TypeAdapter[BackboneSpec] = TypeAdapter(backbone.BackboneSpec)
+    for spec in (Hrnet18Spec(), EfficientNetLite0Spec(), ResNet18Spec(), TaskExpertSpec()):
+        read = backbones.validate_python({"name": spec.name, "pretrained": {"source": "timm"}})
+        assert read == spec
+        assert isinstance(read.pretrained, TimmWeights)
+        with_tag = backbones.validate_python({"name": spec.name, "pretrained": {"source": "timm", "tag": "other"}})
+        assert with_tag.pretrained == TimmWeights(tag="other")
 
 
 def test_a_hub_that_never_answers_is_given_up(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
     hub.silence = threading.Event()
     monkeypatch.setattr(weights, "HUB_SECONDS", 0.2)
-    assert "source: file" in failure(EfficientNetLite0Spec(pretrained=TimmWeights()), None)
+    assert "source: file" in failure(EfficientNetLite0Spec(pretrained=TimmWeights(tag="in1k")), None)
 
 
 @pytest.mark.usefixtures("hub")
 def test_offline_mode_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "source: none" in failure(EfficientNetLite0Spec(pretrained=TimmWeights()), None)
+    assert "source: none" in failure(EfficientNetLite0Spec(pretrained=TimmWeights(tag="in1k")), None)

@@ -122,7 +122,7 @@ def test_unknown_field_of_a_variant_lists_that_variants_fields(edit: Edit, probl
 def test_a_fault_in_the_defaults_is_said_once(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", "backbone: {name: hrnet18}", "backbone: {name: hrnet18, depth: 3}")
     assert problems(profile="paper") == [
-        "table3.yaml:9: backbone.depth: there is no such field. Available: name, pretrained"
+        "table3.yaml:9: backbone.depth: there is no such field. Available: name, pretrained, input, fuse, norm_momentum"
     ]
 
 
