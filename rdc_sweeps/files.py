@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -104,6 +105,18 @@ def try_lock(path: Path) -> int | None:
         raise
     os.close(descriptor)
     return None
+
+
+def wait_for_lock(path: Path, poll_seconds: float) -> int:
+    """Lock a file like `try_lock`, but wait as long as other processes hold the lock.
+
+    Raises:
+        FileNotFoundError: The folder does not exist.
+        UnavailableError: The file system does not support locks.
+    """
+    while (descriptor := try_lock(path)) is None:
+        time.sleep(poll_seconds)
+    return descriptor
 
 
 def unlock(descriptor: int) -> None:

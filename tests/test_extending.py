@@ -171,6 +171,21 @@ def test_a_broken_entry_point_is_a_usage_error(name: str, value: str, message: s
     assert "Traceback" not in said
 
 
+@pytest.mark.parametrize("module", ["contrast", "method", "run"])
+def test_specs_that_import_what_loads_them_get_advice(module: str, cli: Cli, project: Path) -> None:
+    specs = project / "rdc_more" / "specs.py"
+    name = {"contrast": "VectorContrast", "method": "Supervised", "run": "RunSpec"}[module]
+    line = "from rdc_sweeps.extend import Extension"
+    assert line in specs.read_text()
+    specs.write_text(specs.read_text().replace(line, f"from rdc_sweeps.specs.{module} import {name}\n{line}"))
+    result = cli("validate", PYTHONPATH=f"{project}:{GUIDE.parents[1]}")
+    assert result.returncode == 2
+    message = " ".join(result.stderr.split())
+    assert "rdc_more.specs" in message
+    assert "may import nothing of rdc_sweeps but rdc_sweeps.extend" in message
+    assert "Traceback" not in message
+
+
 class Dropping(Spec):
     name: Literal["dropping"] = "dropping"
 

@@ -96,7 +96,8 @@ def _cells(features: Tensor, cells: RegionCells) -> _Members:
     sums = (first.flatten(2)[:, :, None] @ values)[:, :, 0]
 
     def weigh(centred: Tensor) -> Tensor:
-        return (second @ centred.unflatten(2, cells.corners.shape[2:])).flatten(2, 3)
+        weighed: Tensor = (second @ centred.unflatten(2, cells.corners.shape[2:])).flatten(2, 3)
+        return weighed
 
     return _Members(values, sums, weigh, cells.block_slots)
 

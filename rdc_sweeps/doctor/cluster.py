@@ -71,11 +71,11 @@ def _profile(settings: Settings, partitions: dict[str, list[str]], level: Level)
         return Finding(topic, level, str(error), "correct [nodes] in rdc-sweep.toml")
     if profile.partition is not None and profile.partition not in partitions:
         return Finding(
-            topic, level, f"there is no partition {profile.partition}", f"choose one of {', '.join(partitions)}"
+            topic, level, f"no partition {profile.partition}", f"change it. Available: {', '.join(partitions)}"
         )
     offers = partitions[profile.partition] if profile.partition else [g for some in partitions.values() for g in some]
     gpu = None if profile.gpu in {None, "any"} else profile.gpu
     if gpu is not None and not any(f"gpu:{gpu}" in gres for gres in offers):
         found = ", ".join(sorted(set(offers))) or "nothing"
-        return Finding(topic, level, f"there is no GPU {gpu}", f"set gpu to one that the partition has ({found})")
+        return Finding(topic, level, f"no GPU {gpu} in the partition", f"change it. Available: {found}")
     return Finding(topic, "ok", f"partition {profile.partition or 'default'}, GPU {profile.gpu or 'none'}")

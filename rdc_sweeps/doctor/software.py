@@ -2,14 +2,15 @@
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import entry_points
 from typing import get_args
 
 import rdc_sweeps
 from rdc_sweeps.doctor.findings import Finding
+from rdc_sweeps.runs.environment import code_commit, package_version
 from rdc_sweeps.specs.extensions import Group
 
-NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "pydantic", "filelock", "scikit-image")
+NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "pydantic", "scikit-image")
 OPTIONAL = {
     "optuna": "tune",
     "submitit": "slurm",
@@ -21,9 +22,9 @@ OPTIONAL = {
 
 def examine_software() -> Iterator[Finding]:
     """Report the versions of the project, Python, required and optional packages, and extensions."""
-    yield Finding("project", "ok", f"rdc-sweeps {rdc_sweeps.__version__}, commit {_commit() or 'unknown'}")
+    yield Finding("project", "ok", f"rdc-sweeps {rdc_sweeps.__version__}, commit {code_commit() or 'unknown'}")
     yield Finding("python", "ok", platform.python_version())
-    found = {name: _version(name) for name in (*NEEDED, *OPTIONAL)}
+    found = {name: package_version(name) for name in (*NEEDED, *OPTIONAL)}
     missing = [name for name in NEEDED if found[name] is None]
     yield Finding(
         "packages",
@@ -40,20 +41,3 @@ def examine_software() -> Iterator[Finding]:
         for point in entry_points(group=group):
             package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
             yield Finding("extension", "ok", f"{group.removeprefix('rdc_sweeps.')}: {point.name}, from {package}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _commit() -> str | None:
-    try:
-        from rdc_sweeps.runs.environment import describe_environment
-    except (ImportError, OSError):
-        # PyTorch is broken, which another check reports.
-        return None
-    commit: str | None = describe_environment()["commit"]
-    return commit

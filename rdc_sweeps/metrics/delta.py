@@ -13,10 +13,10 @@ def improvement_percent(value: float, baseline: float, metric: str) -> float:
         UsageError: An unknown metric, or a baseline of zero.
     """
     if metric not in METRICS:
-        raise UsageError(f"{metric!r} is not a metric; there are {', '.join(METRICS)}.")
+        raise UsageError(f"no metric {metric!r}. Available: {', '.join(METRICS)}")
     if baseline == 0:
         raise UsageError(
-            f"{metric} of the baseline is 0, so that there is no improvement in percent. Choose another baseline."
+            f"{metric} of the baseline is 0, so the improvement in percent is undefined; choose another baseline"
         )
     change = (value - baseline) / baseline * 100
     return change if METRICS[metric].higher_is_better else -change

@@ -8,16 +8,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 PACKAGES = ("rdc-sweeps", "torch", "torchvision", "timm", "numpy", "scikit-image", "wandb")
 
 
 def describe_environment() -> dict[str, Any]:
     """This process's software and hardware as plain values; no environment variables, which may hold secrets."""
+    # Imported here, so that versions can be read where PyTorch is broken.
+    import torch
+
     return {
-        "commit": _commit(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "commit": code_commit(),
+        "packages": {name: found for name in PACKAGES if (found := package_version(name))},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
@@ -29,14 +30,15 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """The version of an installed package; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _commit() -> str | None:
+def code_commit() -> str | None:
     """The commit of the code, with `+` if there are uncommitted changes; None outside a checkout."""
     folder = Path(__file__).parent
     try:

@@ -4,18 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
 from rdc_sweeps.specs.fields import at_path
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, RowSpec, TableSpec
-from rdc_sweeps.specs.validation import build, suggestion
+from rdc_sweeps.specs.validation import Model, build, suggestion
 
-Model = TypeVar("Model", bound=BaseModel)
 Kind = Literal["table", "profile", "compat"]
 
 

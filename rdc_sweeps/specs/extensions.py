@@ -137,6 +137,8 @@ def _loaded(point: EntryPoint, group: Group, origin: str) -> Extension:
     try:
         extension = point.load()
     except Exception as error:  # Another package's module may fail in any way.
+        if "partially initialized module" in str(error):
+            remedy = "its module may import nothing of rdc_sweeps but rdc_sweeps.extend, since specs load extensions"
         raise UsageError(f"{origin}: {point.value!r} cannot be loaded ({_summary(error)}); {remedy}") from error
     if not isinstance(extension, Extension):
         raise UsageError(f"{origin}: {point.value!r} is {type(extension).__name__}, not an Extension; {remedy}")

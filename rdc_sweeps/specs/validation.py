@@ -21,14 +21,14 @@ WRONG_KINDS = {
     "tuple_type": "must be a list",
     "string_type": "must be text (quoted, if it is a number)",
 }
-"""Our messages in place of pydantic's, by its error type."""
+"""Messages that replace pydantic's, by its error type."""
 
 
 def build(model: type[Model], document: Document) -> Model:
     """Validate a document as a spec.
 
     Raises:
-        SpecError: Every problem, each with where it was written, the field, what was found and what is valid.
+        SpecError: Lists every problem with its line, the field, the value found and what is valid.
     """
     problems = list(document.problems)
     try:
@@ -37,23 +37,23 @@ def build(model: type[Model], document: Document) -> Model:
         raise SpecError(problems + _problems(model, document, error)) from error
     problems += [
         f"{document.place(location)}: {dotted(location)}: must not be true or false"
-        for location in _truth_values(document.data, spec.model_dump(mode="json"), ())
+        for location in _misread_booleans(document.data, spec.model_dump(mode="json"), ())
     ]
     if problems:
         raise SpecError(problems)
     return spec
 
 
-def _truth_values(written: Any, read: Any, location: Location) -> Iterator[Location]:
+def _misread_booleans(written: Any, read: Any, location: Location) -> Iterator[Location]:
     """Locations where true or false was read as a number: pydantic reads `epochs: true` as 1."""
     if isinstance(written, bool) and not isinstance(read, bool):
         yield location
     elif isinstance(written, dict):
         for key, value in written.items():
-            yield from _truth_values(value, read[key], (*location, key))
+            yield from _misread_booleans(value, read[key], (*location, key))
     elif isinstance(written, list):
         for index, value in enumerate(written):
-            yield from _truth_values(value, read[index], (*location, index))
+            yield from _misread_booleans(value, read[index], (*location, index))
 
 
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[str]:
@@ -83,7 +83,7 @@ def _message(problem: ErrorDetails, context: Mapping[str, Any], owner: type[Base
     if kind == "union_tag_not_found":
         field = owner.model_fields.get(str(problem["loc"][-1])) if owner else None
         known = [tag for variant in variants(field.annotation if field else None) for tag in tags(variant)]
-        return f"is missing; it chooses one of {', '.join(known)}"
+        return f"is missing. Available: {', '.join(known)}"
     if kind == "union_tag_invalid":
         known = [name.strip("' ") for name in context["expected_tags"].split(",")]
         return f"there is no {context['tag']!r}{suggestion(str(context['tag']), known)}"
@@ -121,4 +121,4 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = list(known)
     close = get_close_matches(name, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{hint} Available: {', '.join(names)}"
+    return f"{hint} Available: {', '.join(names) or 'none'}"

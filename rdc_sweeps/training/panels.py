@@ -110,7 +110,7 @@ def _colour(task: str, known: AnyArray | None, guess: AnyArray | None) -> tuple[
         return f", {low:.3g} to {high:.3g}", [
             None if one is None else depth_colours(one, low, high) for one in (known, guess)
         ]
-    raise UsageError(f"panel: task {task!r} cannot be drawn; choose from semantic, depth and normal")
+    raise UsageError(f"panel: task {task!r} cannot be drawn. Available: semantic, depth, normal")
 
 
 def _fit(picture: Picture, size: tuple[int, int]) -> Image.Image:

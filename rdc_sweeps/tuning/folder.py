@@ -1,9 +1,9 @@
-"""The folder of a study below the runs folder: the study's record, and which worker has which trial.
+"""The folder of a study in the runs folder: the study's record, and the locks that assign trials to workers.
 
-runs/studies/<name>/study.yaml        the study, resolved; a name keeps its meaning
+runs/studies/<name>/study.yaml        the resolved study; a name always means the same study
                     journal.log       the trials, unless they are in a database
                     lock              held while a trial is claimed
-                    trials/<n>.lock   held by the worker of trial n until it ends
+                    trials/<n>.lock   held by the worker of trial n until the worker ends
                     workers/          logs of the workers
 """
 
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from rdc_sweeps.errors import SpecError, UsageError
-from rdc_sweeps.files import write_atomically
+from rdc_sweeps.files import is_locked, try_lock, unlock, wait_for_lock, write_atomically
+from rdc_sweeps.specs.catalogue import unknown
 from rdc_sweeps.specs.document import Document, read_document, yaml_text
 from rdc_sweeps.specs.run import SCHEMA_VERSION, RunSpec
 from rdc_sweeps.specs.study import StudySpec
@@ -41,10 +40,10 @@ class StudyRecord:
     token: str
     """Distinguishes this study from others of the same name in the same database."""
     schema: int = SCHEMA_VERSION
-    """Version of the specs: under another one the same values train differently."""
+    """Schema version of the specs; under another version, the same values train differently."""
 
     def to_data(self) -> dict[str, Any]:
-        """As plain values."""
+        """The record as plain values."""
         tuned = self.tuned
         return {
             "spec": tuned.spec.model_dump(mode="json"),
@@ -80,7 +79,7 @@ class StudyRecord:
 
 
 class StudyFolder:
-    """The folder of one study; it is created when something is written."""
+    """The folder of one study; created when something is written to it."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.root, self.name = root, name
@@ -89,23 +88,22 @@ class StudyFolder:
         self.workers = self.folder / "workers"
 
     def read(self) -> StudyRecord:
-        """The study.
+        """Read the record of the study.
 
         Raises:
-            UsageError: There is none of this name.
+            UsageError: There is no study of this name.
             SpecError: Its record is damaged.
         """
         if not self.record.exists():
-            known = ", ".join(study_names(self.root)) or "none"
-            raise UsageError(f"{self.root}: no study {self.name!r} here. There are: {known}")
+            raise UsageError(f"{self.root}: {unknown('study', self.name, study_names(self.root))}")
         document = read_document(self.record)
         try:
             return StudyRecord.of_document(document)
         except (KeyError, TypeError) as error:
-            raise SpecError([f"{self.record}: is damaged: {error!r}; choose another name with --study"]) from error
+            raise SpecError([f"{self.record}: damaged ({error!r}); choose another name with --study"]) from error
 
     def record_study(self, tuned: TunedRow, storage: str) -> StudyRecord:
-        """Write the record of the study, or check that this name has the same study; the caller holds the claim lock.
+        """Write the record, or check that the existing one is of the same study; the caller holds the claim lock.
 
         Fields that may change between two calls (number of trials, confirmation seeds) are updated.
 
@@ -131,34 +129,29 @@ class StudyFolder:
 
     @contextmanager
     def claiming(self) -> Iterator[None]:
-        """Lock the study while a trial is claimed; whatever the storage, all workers share the runs folder."""
+        """Hold the claim lock. It is in the runs folder, which all workers share whatever the storage."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / "lock", poll_interval=0.02):
-            yield
-
-    def lock_trial(self, number: int) -> FileLock | None:
-        """Lock a trial until the lock is released or the process ends; None if another worker has it."""
-        (self.folder / "trials").mkdir(exist_ok=True)
-        lock = FileLock(self.folder / "trials" / f"{number}.lock", timeout=0)
+        lock = wait_for_lock(self.folder / "lock", poll_seconds=0.02)
         try:
-            lock.acquire()
-        except Timeout:
-            return None
-        return lock
+            yield
+        finally:
+            unlock(lock)
+
+    def lock_trial(self, number: int) -> int | None:
+        """Lock a trial until `files.unlock` or the end of this process; None if another worker has it.
+
+        The caller holds the claim lock.
+        """
+        (self.folder / "trials").mkdir(exist_ok=True)
+        return try_lock(self.folder / "trials" / f"{number}.lock")
 
     def is_worked_on(self, number: int) -> bool:
-        """Whether the worker of a trial is alive."""
-        if not (self.folder / "trials" / f"{number}.lock").exists():
-            return False
-        lock = self.lock_trial(number)
-        if lock is None:
-            return True
-        lock.release()
-        return False
+        """Whether the worker of a trial is alive; the caller holds the claim lock."""
+        return is_locked(self.folder / "trials" / f"{number}.lock")
 
 
 def study_names(root: Path) -> list[str]:
-    """The studies of a runs folder."""
+    """Names of the studies in a runs folder."""
     return sorted(path.parent.name for path in (root / STUDIES).glob("*/study.yaml"))
 
 
@@ -171,10 +164,10 @@ def _identity(record: StudyRecord) -> dict[str, Any]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What differs, field by field."""
+    """The fields that differ, with both values."""
     causes, results = ("schema", "spec", "profile", "storage"), ("metrics", "run", "baseline_row", "baseline")
     found = [text for key in causes for text in _compared(old[key], new[key], key)]
-    # Resolved rows follow from these, except where a table or profile was edited.
+    # Without such a cause, a table or profile was edited.
     return found or [text for key in results for text in _compared(old[key], new[key], key)]
 
 
@@ -183,7 +176,7 @@ def _compared(old: Any, new: Any, place: str) -> Iterator[str]:
         for key in dict.fromkeys([*old, *new]):
             yield from _compared(old.get(key), new.get(key), f"{place}.{key}")
     elif old != new:
-        yield f"{place}: {_shown(old)} there, {_shown(new)} now"
+        yield f"{place}: was {_shown(old)}, is now {_shown(new)}"
 
 
 def _shown(value: Any) -> str:

@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from filelock import FileLock
-
 from rdc_sweeps.errors import InfrastructureError, UnavailableError, UsageError
+from rdc_sweeps.files import unlock, wait_for_lock
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
 JOURNAL = "journal"
-"""Takes the place of a URL for a journal."""
+"""Stands in place of a URL for a journal."""
 
 SQLITE_PATIENCE = 60.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -26,7 +25,7 @@ CONNECT_PATIENCE = 10
 """Seconds to wait for a PostgreSQL server."""
 
 STORAGE_PATIENCE = 300.0
-"""Seconds to retry a storage that cannot be reached, where nothing can continue without it."""
+"""Seconds to retry a storage that cannot be reached, where work cannot continue without it."""
 
 Answer = TypeVar("Answer")
 
@@ -45,7 +44,7 @@ class StorageUrl:
         """Read a URL; None is the journal. SQLite files are relative to the working folder.
 
         Raises:
-            UsageError: It is not the URL of a storage, or a package is missing.
+            UsageError: The URL is not that of a storage, or a package is missing.
         """
         if text is None or text == JOURNAL:
             return cls()
@@ -67,7 +66,7 @@ class StorageUrl:
                 raise UsageError("--storage: trials in memory would be lost; write sqlite:///file.db")
             return cls(f"sqlite:///{Path(url.database).absolute()}")
         if kind not in {"postgresql", "postgres"}:
-            raise UsageError(f"--storage: there is no storage {kind!r}; write {known}")
+            raise UsageError(f"--storage: no storage {kind!r}; write {known}")
         secret = url.password or url.query.get("password")
         query = {key: value for key, value in url.query.items() if key != "password"}
         public = URL.create("postgresql+psycopg", url.username, None, url.host, url.port, url.database, query)
@@ -83,8 +82,8 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
     """Open or create a storage.
 
     Args:
-        url: Which; a PostgreSQL password may also be in PGPASSWORD or ~/.pgpass.
-        folder: The study's, for the journal.
+        url: URL of the storage; a PostgreSQL password may also be in PGPASSWORD or ~/.pgpass.
+        folder: Folder of the study, for the journal.
 
     Raises:
         UsageError: A package is missing.
@@ -117,7 +116,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
 
 
 def storage_errors() -> tuple[type[Exception], ...]:
-    """Exceptions of a storage that cannot be reached at the moment."""
+    """Exceptions that mean that a storage cannot be reached at the moment."""
     from optuna.exceptions import StorageInternalError
 
     try:
@@ -166,15 +165,15 @@ class _JournalLock:
 
     def __init__(self, journal: Path) -> None:
         self._journal = journal
-        self._lock = FileLock(journal.with_name("journal.lock"))
 
     def acquire(self) -> bool:
-        self._lock.acquire(poll_interval=0.005)
+        # Other threads may wait here; only the one that has the lock sets and reads the attribute.
+        self._descriptor = wait_for_lock(self._journal.with_name("journal.lock"), poll_seconds=0.005)
         self._repair()
         return True
 
     def release(self) -> None:
-        self._lock.release()
+        unlock(self._descriptor)
 
     def _repair(self) -> None:
         """Remove an incomplete last line, left by a killed process or a full disk, which would spoil the next line."""

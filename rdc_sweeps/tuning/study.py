@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.files import unlock
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.tuning.folder import StudyFolder, StudyRecord
@@ -23,14 +23,15 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that belongs to this process until it releases the trial or ends."""
+    """A trial that this process works on until it releases the claim or ends."""
 
     trial: optuna.Trial
     values: Mapping[str, Any]
     """The configuration, by path."""
-    lock: FileLock
+    lock: int
+    """The open lock file of the trial."""
     resumed: bool
-    """Whether an earlier worker has left it unfinished."""
+    """Whether an earlier worker left it unfinished."""
 
     @property
     def number(self) -> int:
@@ -38,8 +39,8 @@ class Claim:
         return self.trial.number
 
     def release(self) -> None:
-        """Give up the claim: the trial is finished, or left to another worker."""
-        self.lock.release()
+        """Give up the claim: the trial is finished, or another worker may take it."""
+        unlock(self.lock)
 
 
 class Study:
@@ -62,7 +63,7 @@ class Study:
             self.optuna.set_user_attr("token", record.token)
         elif token != record.token:
             raise UsageError(
-                f"{url.public} has another study {self.name!r}, of another runs folder; choose another name with "
+                f"{url.public} already has a study {self.name!r} of another runs folder; choose another name with "
                 "--study NAME"
             )
 
@@ -73,18 +74,18 @@ class Study:
 
     @property
     def asked(self) -> int:
-        """How many trials the last call asked for, or fewer if a grid has fewer."""
+        """Number of trials that the last call requested, or of combinations if a grid has fewer."""
         return self._at_most(self.optuna.user_attrs.get("asked", self.tuned.spec.trials))
 
     @property
     def finished(self) -> int:
-        """How many trials are complete, pruned or failed."""
+        """Number of trials that are complete, pruned or failed."""
         return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
 
     def ask_for(self, trials: int) -> int:
-        """Record how many trials are wanted and enqueue the first ones; returns how many there will be.
+        """Record the requested number of trials and enqueue the first ones; returns the number there will be.
 
-        A grid may have fewer combinations than trials are wanted.
+        That is lower if a grid has fewer combinations.
         """
         spec = self.tuned.spec
         with self.folder.claiming():
@@ -92,61 +93,61 @@ class Study:
                 self.optuna.set_user_attr("asked", trials)
             combinations = grid(spec)
             first = self.tuned.enqueued() if combinations is None else combinations
-            there = [self._first_parameters(trial) for trial in self.optuna.get_trials(deepcopy=False)]
+            enqueued = [self._first_parameters(trial) for trial in self.optuna.get_trials(deepcopy=False)]
             for values in first:
                 parameters = to_parameters(spec.space, values)
-                if parameters not in there:
+                if parameters not in enqueued:
                     self.optuna.enqueue_trial(parameters)
-                    there.append(parameters)
+                    enqueued.append(parameters)
         return self._at_most(trials)
 
     def claim(self, trials: int) -> Claim | None:
-        """Claim a trial that a dead worker has left, or a new one while there are fewer than `trials`.
+        """Claim a trial that a dead worker left unfinished, or a new one while there are fewer than `trials`.
 
         No more than `trials` are ever started, and each has one worker at a time, even if workers are killed.
         """
         with self.folder.claiming():
             found = self.optuna.get_trials(deepcopy=False)
-            begun = [trial for trial in found if trial.state != TrialState.WAITING]
-            for trial in begun:
+            started = [trial for trial in found if trial.state != TrialState.WAITING]
+            for trial in started:
                 if trial.state == TrialState.RUNNING and (lock := self._adopt(trial)) is not None:
                     return self._claim(
                         optuna.Trial(self._with_sampler(trial.number), trial._trial_id), lock, resumed=True
                     )
-            if len(begun) >= self._at_most(trials):
+            if len(started) >= self._at_most(trials):
                 return None
-            new = self._with_sampler(len(begun)).ask()
+            new = self._with_sampler(len(started)).ask()
             lock = self.folder.lock_trial(new.number)
             if lock is None:
                 raise UsageError(
-                    f"{self.folder.folder}: somebody holds the lock of trial {new.number}, which is new; does "
-                    "another study use this folder?"
+                    f"{self.folder.folder}: another process holds the lock of the new trial {new.number}; check "
+                    "whether another study uses this folder"
                 )
             return self._claim(new, lock, resumed=False)
 
-    def _adopt(self, trial: FrozenTrial) -> FileLock | None:
+    def _adopt(self, trial: FrozenTrial) -> int | None:
         """Lock a running trial whose worker is dead; None if the worker is alive."""
         lock = self.folder.lock_trial(trial.number)
         if lock is None:
             return None
-        # Some shared disks have no locks between hosts; there, the heartbeat of the run shows that its worker is alive.
+        # On shared disks without locks between hosts, the heartbeat of the run shows that its worker is alive.
         directories = [RunDirectory(self.folder.root, found) for found in trial.user_attrs.get("runs", {}).values()]
         for directory in directories:
             status = directory.status()
             if status is not None and status.host != socket.gethostname() and directory.state() == "running":
-                lock.release()
+                unlock(lock)
                 return None
         return lock
 
-    def _claim(self, trial: optuna.Trial, lock: FileLock, *, resumed: bool) -> Claim:
+    def _claim(self, trial: optuna.Trial, lock: int, *, resumed: bool) -> Claim:
         try:
-            # A worker may have died between two draws; the values that it had drawn are kept.
+            # A worker may have died between two draws; the values already drawn are kept.
             values = {path: suggest(trial, path, drawn) for path, drawn in self.tuned.spec.space.items()}
             claim = Claim(trial, values, lock, resumed)
             if "runs" not in trial.user_attrs:
                 trial.set_user_attr("runs", {str(spec.seed): run_id(spec) for spec in self.runs(claim.values)})
         except BaseException:
-            lock.release()
+            unlock(lock)
             raise
         return claim
 
@@ -174,11 +175,11 @@ def open_study(root: Path, name: str, tuned: TunedRow, storage: str | None = Non
     Args:
         root: The runs folder.
         name: Name of the study in this folder and storage.
-        tuned: Its spec, resolved.
-        storage: URL; None is a journal in the study's folder.
+        tuned: The resolved spec.
+        storage: URL of the storage; None for a journal in the study's folder.
 
     Raises:
-        UsageError: The name is another study's, or the storage's URL or packages are not right.
+        UsageError: Another study has this name, the URL is not valid, or a package is missing.
         UnavailableError: The storage cannot be reached.
     """
     folder, url = StudyFolder(root, name), StorageUrl.parse(storage)
@@ -191,11 +192,11 @@ def load_study(root: Path, name: str, storage: str | None = None) -> Study:
 
     Args:
         root: The runs folder.
-        name: Of the study.
+        name: Name of the study.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
 
     Raises:
-        UsageError: There is none, or its trials are in another storage.
+        UsageError: There is no such study, or its trials are in another storage.
         UnavailableError: The storage cannot be reached.
     """
     folder = StudyFolder(root, name)

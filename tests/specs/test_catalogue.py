@@ -94,7 +94,7 @@ def test_unknown_variant(edit: Edit, problems: Problems) -> None:
 
 def test_missing_variant(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", PIXEL, "contrast: {distance: dot}")
-    assert problems() == ["table3.yaml:26: method.contrast.name: is missing; it chooses one of vector, pixel, gaussian"]
+    assert problems() == ["table3.yaml:26: method.contrast.name: is missing. Available: vector, pixel, gaussian"]
 
 
 def test_unknown_variant_in_a_union_within_unions(edit: Edit, problems: Problems) -> None:

@@ -1,4 +1,3 @@
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NYU_CLASSES
 from rdc_sweeps.synthetic.engine.rendered import RenderedScenes
 from rdc_sweeps.synthetic.rooms.scenes import GENERATOR_VERSION, ROOMS, render
+from tests.synthetic.digests import digest
 
 SIZE = (96, 128)
 
@@ -18,14 +18,6 @@ SIZE = (96, 128)
 @pytest.fixture(scope="module")
 def scenes() -> list[Scene]:
     return [render(0, index, SIZE) for index in range(60)]
-
-
-def digest(scene: Scene) -> str:
-    content = hashlib.sha256()
-    for array in (scene.image, scene.semantic, scene.depth, scene.normal):
-        assert array is not None
-        content.update(np.ascontiguousarray(array).tobytes())
-    return content.hexdigest()
 
 
 def points(scene: Scene) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64]]:
@@ -39,14 +31,8 @@ def points(scene: Scene) -> np.ndarray[tuple[int, int, int], np.dtype[np.float64
     return located
 
 
-def test_a_scene_depends_on_seed_and_index_alone() -> None:
-    assert digest(render(3, 17, SIZE)) == digest(render(3, 17, SIZE))
-    assert digest(render(3, 17, SIZE)) != digest(render(3, 18, SIZE))
-    assert digest(render(3, 17, SIZE)) != digest(render(4, 17, SIZE))
-
-
-def test_the_generator_has_the_version_of_its_scenes() -> None:
-    # Whoever changes what is rendered raises GENERATOR_VERSION, or caches would mix scenes, and mends this test.
+def test_the_generator_version_belongs_to_its_scenes() -> None:
+    # If you change what is rendered, increase GENERATOR_VERSION, or caches would mix scenes, and update this test.
     scene = render(0, 1, SIZE)
     assert scene.semantic is not None
     assert scene.depth is not None
@@ -57,56 +43,11 @@ def test_the_generator_has_the_version_of_its_scenes() -> None:
     assert scene.image.mean() == pytest.approx(0.449, abs=2e-3)
 
 
-def test_another_process_renders_the_same() -> None:
-    code = (
-        "import hashlib, numpy as np\n"
-        "from rdc_sweeps.synthetic.rooms.scenes import render\n"
-        "render(9, 9, (32, 32))\n"
-        "scene = render(3, 17, (96, 128))\n"
-        "content = hashlib.sha256()\n"
-        "for array in (scene.image, scene.semantic, scene.depth, scene.normal):\n"
-        "    content.update(np.ascontiguousarray(array).tobytes())\n"
-        "print(content.hexdigest())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == digest(render(3, 17, SIZE))
-
-
-def test_types_and_ranges(scenes: list[Scene]) -> None:
+def test_depths_are_those_of_a_room(scenes: list[Scene]) -> None:
     for scene in scenes:
-        assert scene.semantic is not None
         assert scene.depth is not None
-        assert scene.normal is not None
-        assert [a.dtype.name for a in (scene.image, scene.semantic, scene.depth, scene.normal)] == [
-            "float32",
-            "int16",
-            "float32",
-            "float32",
-        ]
-        assert scene.image.shape == (96, 128, 3)
-        assert scene.image.min() >= 0
-        assert scene.image.max() <= 1
-        assert scene.semantic.min() >= 0
-        assert scene.semantic.max() <= 12
         assert scene.depth.min() > 0.05
         assert scene.depth.max() < 10
-
-
-def test_images_are_well_exposed(scenes: list[Scene]) -> None:
-    brightness = [float(scene.image.mean()) for scene in scenes]
-    assert min(brightness) > 0.25
-    assert max(brightness) < 0.8
-    assert all(float(scene.image.std()) > 0.05 for scene in scenes)
-
-
-def test_all_classes_occur(scenes: list[Scene]) -> None:
-    counts = np.zeros(len(NYU_CLASSES))
-    for scene in scenes:
-        assert scene.semantic is not None
-        counts += np.bincount(scene.semantic.ravel(), minlength=len(NYU_CLASSES))
-    share = counts / counts.sum()
-    assert (share > 0.004).all(), dict(zip(NYU_CLASSES, share.round(4).tolist(), strict=True))
-    assert share.max() < 0.5
 
 
 def test_normals_are_unit_and_face_the_camera(scenes: list[Scene]) -> None:
@@ -134,31 +75,6 @@ def test_depth_and_normals_describe_the_same_surfaces(scenes: list[Scene]) -> No
             assert (np.abs(offset[floor] - np.median(offset[floor])) < 0.02).mean() > 0.97
 
 
-def test_the_scene_is_the_same_at_every_size() -> None:
-    small, large = render(1, 5, (96, 128)), render(1, 5, (288, 384))
-    assert small.semantic is not None
-    assert large.semantic is not None
-    assert small.depth is not None
-    assert large.depth is not None
-    # Middles of small pixels are middles of every third large one.
-    np.testing.assert_array_equal(small.semantic, large.semantic[1::3, 1::3])
-    np.testing.assert_allclose(small.depth, large.depth[1::3, 1::3], rtol=1e-4)
-
-
-def test_a_cached_scene_is_the_rendered_one(tmp_path: Path) -> None:
-    rooms = RenderedScenes(ROOMS, 7, 3, 4, SIZE, tmp_path)
-    assert len(rooms) == 4
-    rendered, first, again = render(7, 4, SIZE), rooms.scene(1, rooms.tasks), rooms.scene(1, rooms.tasks)
-    assert digest(first) == digest(again)
-    np.testing.assert_array_equal(first.semantic, rendered.semantic)
-    np.testing.assert_array_equal(first.depth, rendered.depth)
-    assert first.normal is not None
-    assert rendered.normal is not None
-    np.testing.assert_allclose(first.normal, rendered.normal, atol=1e-6)
-    np.testing.assert_allclose(first.image, rendered.image, atol=0.5 / 255 + 1e-6)
-    np.testing.assert_array_equal(rooms.image(1), first.image)
-
-
 def test_withheld_labels_are_not_opened(tmp_path: Path) -> None:
     rooms = RenderedScenes(ROOMS, 7, 0, 4, SIZE, tmp_path)
     before = rooms.scene(2, ["depth"])
@@ -181,7 +97,7 @@ def test_damaged_files_are_rendered_again(tmp_path: Path, name: str) -> None:
     assert digest(rooms.scene(0, rooms.tasks)) == digest(before)
 
 
-def test_the_cache_holds_each_seed_and_size_apart(tmp_path: Path) -> None:
+def test_the_cache_keeps_seeds_and_sizes_apart(tmp_path: Path) -> None:
     scenes = [
         RenderedScenes(ROOMS, seed, 0, 1, size, tmp_path).image(0)
         for seed, size in ((0, SIZE), (1, SIZE), (0, (32, 64)))
@@ -205,7 +121,7 @@ def test_two_processes_may_fill_one_cache(tmp_path: Path) -> None:
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".npy"}
 
 
-def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_an_error_with_advice(tmp_path: Path) -> None:
     (tmp_path / "rooms").write_text("a file where a folder should be")
     with pytest.raises(DataError, match=r"cannot be written .*RDC_SWEEP_CACHE_ROOT"):
         RenderedScenes(ROOMS, 7, 0, 1, (32, 64), tmp_path).image(0)

@@ -117,7 +117,7 @@ def test_a_map_of_another_size_is_refused() -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(UsageError, match="'edges' cannot be drawn; choose from semantic, depth and normal"):
+    with pytest.raises(UsageError, match=r"'edges' cannot be drawn\. Available: semantic, depth, normal"):
         prediction_panel(image(), {}, {"edges": torch.zeros(SIZE)})
 
 

@@ -89,5 +89,5 @@ def test_the_same_name_in_one_database_is_another_study_of_another_folder(tmp_pa
     url = f"sqlite:///{tmp_path}/shared.db"
     open_study(tmp_path / "ada", "example", tuned(), url)
     open_study(tmp_path / "ada", "example", tuned(), url)
-    with pytest.raises(UsageError, match=r"has another study 'example'.*--study NAME"):
+    with pytest.raises(UsageError, match=r"already has a study 'example'.*--study NAME"):
         open_study(tmp_path / "bob", "example", tuned(), url)

@@ -16,11 +16,11 @@ def test_another_study_of_the_same_name(journal: Where, tuned: Make) -> None:
     with pytest.raises(UsageError) as caught:
         open_study(journal.root, "example", tuned("set: {method: {weight: 0.5}}", profile="cpu"))
     text = str(caught.value)
-    assert "profile: demo there, cpu now" in text
-    assert "spec.set: [] there, ['method={\"weight\": 0.5}'] now" in text
+    assert "profile: was demo, is now cpu" in text
+    assert "spec.set: was [], is now ['method={\"weight\": 0.5}']" in text
     assert "with --study NAME" in text
     assert "run." not in text
-    with pytest.raises(UsageError, match="storage: journal there, sqlite"):
+    with pytest.raises(UsageError, match="storage: was journal, is now sqlite"):
         open_study(journal.root, "example", tuned(), f"sqlite:///{journal.root}/x.db")
 
 
@@ -29,7 +29,7 @@ def test_a_study_of_an_older_version_is_not_continued(journal: Where, tuned: Mak
     text = record.read_text()
     assert f"schema: {SCHEMA_VERSION}\n" in text
     record.write_text(text.replace(f"schema: {SCHEMA_VERSION}\n", ""))
-    with pytest.raises(UsageError, match=f"schema: 1 there, {SCHEMA_VERSION} now"):
+    with pytest.raises(UsageError, match=f"schema: was 1, is now {SCHEMA_VERSION}"):
         open_study(journal.root, "example", tuned())
     assert load_study(journal.root, "example").tuned == tuned()
 
@@ -50,7 +50,7 @@ def test_a_study_is_loaded_as_it_was_opened(journal: Where, opened: Open) -> Non
     assert loaded.tuned == study.tuned
     assert loaded.asked == 3
     assert study_names(journal.root) == ["example"]
-    with pytest.raises(UsageError, match=r"no study 'exampel' here\. There are: example"):
+    with pytest.raises(UsageError, match=r"no study 'exampel'; did you mean 'example'\? Available: example"):
         load_study(journal.root, "exampel")
     with pytest.raises(UsageError, match="are in journal, not in sqlite"):
         load_study(journal.root, "example", "sqlite:////tmp/x.db")

@@ -1,4 +1,4 @@
-"""Node profiles: what a Slurm job asks for, and how a worker is started on a node."""
+"""Node profiles: the resources that a Slurm job requests, and how a worker is started on a node."""
 
 import re
 import shlex
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.specs.validation import suggestion
 
 SHIPPED = Path(__file__).with_name("node_profiles.toml")
 
@@ -64,7 +65,7 @@ def _time_limit(value: Any) -> Any:
 
 def _without_key(line: str) -> str:
     if "WANDB_API_KEY" in line:
-        raise ValueError("keep the key of W&B in the environment or ~/.netrc: job files may be read by others")
+        raise ValueError("keep the W&B key in the environment or in ~/.netrc: others may read job files")
     return line
 
 
@@ -74,12 +75,12 @@ Option = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class Container(BaseModel):
-    """An image that holds Python and this package."""
+    """A container image with Python and this package."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: Literal["pyxis", "apptainer"] = Field(description="pyxis: options of srun; apptainer: `apptainer exec`.")
-    image: Line = Field(description="Image in the form that the engine takes: a URI or a file.")
+    image: Line = Field(description="Image, in the engine's own form: a URI or a file.")
     mounts: tuple[Word, ...] = Field(
         (),
         description="SOURCE:TARGET[:OPTIONS]; the folders of the settings are always mounted.",
@@ -87,19 +88,19 @@ class Container(BaseModel):
 
 
 class NodeProfile(BaseModel):
-    """The resources of jobs of one kind; amounts are per GPU, or per job where it has none."""
+    """The resources of one kind of job; amounts are per GPU, or per job without a GPU."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    description: str = Field("", description="One line for people.")
+    description: str = Field("", description="One line for human readers.")
     extends: str | None = Field(None, description="Profile whose values this one inherits.")
-    partition: Word | None = Field(None, description="Partition; default: the cluster's.")
-    account: Word | None = Field(None, description="Account that is charged.")
+    partition: Word | None = Field(None, description="Partition; default: the cluster's default.")
+    account: Word | None = Field(None, description="Account to charge.")
     qos: Word | None = Field(None, description="Quality of service.")
-    constraint: Word | None = Field(None, description="Features of nodes, such as a100&nvlink.")
+    constraint: Word | None = Field(None, description="Required node features, such as a100&nvlink.")
     reservation: Word | None = Field(None, description="Reservation.")
     gpu: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] | None = Field(
-        None, description="Slurm's name of the GPU type, or `any`; none: a job without GPU."
+        None, description="GPU type as Slurm names it, or `any`; none for a job without GPU."
     )
     cpus: int = Field(4, ge=1, description="CPU cores.")
     memory: str = Field("16G", pattern=r"^[1-9][0-9]*[KMGT]$", description="Memory, such as 64G.")
@@ -107,23 +108,28 @@ class NodeProfile(BaseModel):
         "12:00:00", description="HH:MM:SS, D-HH:MM:SS or minutes; longer runs resume in the next job."
     )
     signal_seconds: int = Field(
-        180, ge=30, le=65535, description="Seconds before the time limit at which a run is asked to save a checkpoint."
+        180,
+        ge=30,
+        le=65535,
+        description="Seconds before the time limit at which a run is told to save a checkpoint.",
     )
-    array_parallelism: int = Field(64, ge=1, description="Runs of one submission at once.")
-    exclusive: bool = Field(False, description="Whole nodes.")
+    array_parallelism: int = Field(64, ge=1, description="Maximum number of runs of one submission at once.")
+    exclusive: bool = Field(False, description="Allocate whole nodes.")
     sbatch: dict[Option, bool | int | Line] = Field(
-        {}, description='Further options of sbatch, such as {"mail-type" = "END", contiguous = true}.'
+        {}, description='Further sbatch options, such as {"mail-type" = "END", contiguous = true}.'
     )
     setup: tuple[Annotated[str, AfterValidator(_without_key)], ...] = Field(
-        (), description="Shell commands ahead of the worker, such as `module load cuda`."
+        (), description="Shell commands to run before the worker, such as `module load cuda`."
     )
     container: Container | None = Field(None, description="Container that the worker runs in.")
     python: Line | None = Field(
-        None, description="Command that starts Python; default: the one that submits, in a container `python`."
+        None, description="Command that starts Python; default: the submitting interpreter, or `python` in a container."
     )
-    threads: int = Field(0, ge=0, description="CPU threads a run; 0: its CPU cores.")
-    heartbeat: float = Field(10.0, gt=0, description="Seconds between signs of life on the shared disk.")
-    offline: bool = Field(False, description="Nodes without internet access: W&B writes to disk, for a later upload.")
+    threads: int = Field(0, ge=0, description="CPU threads per run; 0: as many as its CPU cores.")
+    heartbeat: float = Field(10.0, gt=0, description="Seconds between heartbeats on the shared disk.")
+    offline: bool = Field(
+        False, description="The nodes have no internet access; W&B writes to disk for a later upload."
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -146,7 +152,7 @@ class NodeProfile(BaseModel):
         return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
     def gpus(self, gpus_per_run: float) -> int:
-        """The number of GPUs of a job for one run; 0 where the profile has none.
+        """The number of GPUs of a job for one run; 0 if the profile has none.
 
         Raises:
             UsageError: A fraction of a GPU, which Slurm cannot allocate.
@@ -154,7 +160,7 @@ class NodeProfile(BaseModel):
         if self.gpu is None:
             return 0
         if gpus_per_run != int(gpus_per_run):
-            raise UsageError(f"gpus_per_run={gpus_per_run:g}: a Slurm job gets whole GPUs; use a whole number")
+            raise UsageError(f"gpus_per_run={gpus_per_run:g}: Slurm allocates whole GPUs only; use a whole number")
         return int(gpus_per_run)
 
     def total_memory(self, gpus: int) -> str:
@@ -168,10 +174,10 @@ def shipped_profiles() -> dict[str, dict[str, Any]]:
 
 
 def node_profile(name: str, own: Mapping[str, Mapping[str, Any]]) -> NodeProfile:
-    """Resolve the profile `name`: the user's `own` table over the shipped one, over those that they extend.
+    """Resolve the profile `name`: the user's `own` table overlays the shipped one, and both overlay what they extend.
 
     Raises:
-        UsageError: There is no such profile, or a value does not fit.
+        UsageError: There is no such profile, or a value is not valid.
     """
     values = _merged(name, own, shipped_profiles(), ())
     try:
@@ -191,7 +197,7 @@ def node_profiles(own: Mapping[str, Mapping[str, Any]]) -> dict[str, NodeProfile
     """All profiles by name.
 
     Raises:
-        UsageError: One of them does not fit.
+        UsageError: A value of one of them is not valid.
     """
     return {name: node_profile(name, own) for name in sorted({*shipped_profiles(), *own})}
 
@@ -204,8 +210,8 @@ def _merged(
     if name not in own and name not in shipped:
         by = f"nodes.{below[-1]}.extends: " if below else "node: "
         raise UsageError(
-            f"{by}no node profile {name!r}. There are: {', '.join(sorted({*own, *shipped}))}; "
-            f"[nodes.{name}] in rdc-sweep.toml would define it"
+            f"{by}no node profile {name!r}{suggestion(name, sorted({*own, *shipped}))}; to define it, add "
+            f"[nodes.{name}] to rdc-sweep.toml"
         )
     values: dict[str, Any] = {}
     for table in (shipped.get(name, {}), own.get(name, {})):
@@ -217,7 +223,7 @@ def _merged(
 
 
 def _over(values: dict[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """Overlay one table on another: `sbatch` option by option, everything else as a whole."""
+    """Overlay one table on another: `sbatch` option by option, other values as a whole."""
     joint = {**values, **table}
     if isinstance(values.get("sbatch"), Mapping) and isinstance(table.get("sbatch"), Mapping):
         joint["sbatch"] = {**values["sbatch"], **table["sbatch"]}

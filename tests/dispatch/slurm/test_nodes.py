@@ -39,7 +39,7 @@ def test_a_new_table_may_extend_another() -> None:
 
 
 def test_names_that_do_not_exist_are_answered_with_those_that_do() -> None:
-    with pytest.raises(UsageError, match=r"no node profile 'v100'. There are: a100, a100-preemptible, cpu"):
+    with pytest.raises(UsageError, match=r"no node profile 'v100'.* Available: a100, a100-preemptible, cpu"):
         node_profile("v100", {})
     with pytest.raises(UsageError, match=r"nodes\.mine\.extends: no node profile 'v100'"):
         node_profile("mine", {"mine": {"extends": "v100"}})
