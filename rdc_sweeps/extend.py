@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.data.batches import Batch, View
     from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan_splits
     from rdc_sweeps.data.scene import VOID, Dataset, Floats, Scene
-    from rdc_sweeps.methods.method import Losses, Method
+    from rdc_sweeps.methods.method import Losses, Method, Outputs, Term
     from rdc_sweeps.methods.supervised import supervised_losses
     from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, Normalise
     from rdc_sweeps.models.pyramid import PyramidNetwork
@@ -39,6 +39,8 @@ _MODULES = {
     "Scene": "rdc_sweeps.data.scene",
     "Losses": "rdc_sweeps.methods.method",
     "Method": "rdc_sweeps.methods.method",
+    "Outputs": "rdc_sweeps.methods.method",
+    "Term": "rdc_sweeps.methods.method",
     "supervised_losses": "rdc_sweeps.methods.supervised",
     "Backbone": "rdc_sweeps.models.network",
     "MultiTaskNetwork": "rdc_sweeps.models.network",
@@ -77,6 +79,7 @@ __all__ = [
     "MultiTaskNetwork",
     "NoWeights",
     "Normalise",
+    "Outputs",
     "Pretrained",
     "PyramidNetwork",
     "RegionGenerator",
@@ -89,6 +92,7 @@ __all__ = [
     "StoredImagesSpec",
     "StreetImagesSpec",
     "Task",
+    "Term",
     "TimmWeights",
     "UsageError",
     "View",

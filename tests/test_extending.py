@@ -75,12 +75,14 @@ def test_the_walk_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) ->
         assert outputs[-1].returncode == 0, outputs[-1].stderr
     validated, run, report = outputs
     assert "more: valid under small" in validated.stderr
-    assert run.stderr.count("done, epoch 2 of 2") == 4
-    assert all(word in report.stdout for word in ("MTL", "Uncertainty weighting", "RDC", "RDC, Hellinger", "mIoU"))
+    assert run.stderr.count("done, epoch 2 of 2") == 5
+    assert all(word in report.stdout for word in ("MTL", "Smooth depth", "RDC", "RDC, Hellinger", "mIoU"))
     trained = steps(tmp_path / "runs")
-    weights = [step["weight/depth"] for step in trained["uncertainty"]]
-    assert weights[0] == pytest.approx(0.60653, abs=1e-4)  # exp(-initial)
-    assert len(set(weights)) == len(weights)
+    for step in trained["smooth"]:
+        supervised = sum(step[f"loss/{task}"] for task in ("semantic", "depth", "normal"))
+        assert step["loss"] == pytest.approx(supervised + 0.5 * step["loss/smooth_depth"], rel=1e-5)
+        assert step["loss/smooth_depth"] > 0
+    assert all({"loss/smooth_depth", "loss/contrast"} <= step.keys() for step in trained["ours-smooth"])
     # The distances of the extension are at most its scale, and regions of its source are what is contrasted.
     distances = [step["contrast/negative_distance"] for step in trained["ours-hellinger"]]
     assert all(0 < distance <= 10 for distance in distances)
@@ -96,7 +98,7 @@ def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
         "import sys\n"
         "from rdc_sweeps.specs.run import RunSpec, run_id\n"
         "from rdc_sweeps.specs.schema import json_schema\n"
-        "kinds = {'UncertaintyWeighting', 'ResNet34Spec', 'BallsSpec', 'ThresholdRegions', 'HellingerDistance'}\n"
+        "kinds = {'SmoothDepth', 'ResNet34Spec', 'BallsSpec', 'ThresholdRegions', 'HellingerDistance'}\n"
         "assert kinds <= json_schema('run')['$defs'].keys()\n"
         "assert 'method.contrast.distance' in json_schema('study')['properties']['space']['properties']\n"
         "assert not {'torch', 'timm', 'numpy'} & sys.modules.keys()\n"
@@ -154,13 +156,13 @@ def test_the_doctor_lists_extensions(project: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("uncertainty", "rdc_more.spec:uncertainty", "cannot be loaded (ModuleNotFoundError"),
-        ("supervised", "rdc_more.specs:uncertainty", "this name is built in"),
+        ("smooth_depth", "rdc_more.spec:smooth_depth", "cannot be loaded (ModuleNotFoundError"),
+        ("supervised", "rdc_more.specs:smooth_depth", "this name is built in"),
     ],
 )
 def test_a_broken_entry_point_is_a_usage_error(name: str, value: str, message: str, cli: Cli, project: Path) -> None:
     pyproject = project / "pyproject.toml"
-    line = 'uncertainty = "rdc_more.specs:uncertainty"'
+    line = 'smooth_depth = "rdc_more.specs:smooth_depth"'
     pyproject.write_text(pyproject.read_text().replace(line, f'{name} = "{value}"'))
     install(project)
     result = cli("validate", PYTHONPATH=f"{project}:{GUIDE.parents[1]}")

@@ -1,9 +1,7 @@
 """Cross-task consistency in joint pairwise spaces (Li, Liu and Bilen, CVPR 2022, "MTPSL")."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +9,10 @@ from torch import Tensor, nn
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch
-from rdc_sweeps.methods.method import Losses, Method, Predictions, predictions_of_views, ramped
+from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.methods.pairs import map_pairs, task_pairs
-from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
+from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CrossTask
 
@@ -22,8 +20,8 @@ PROJECTION_SEED = 0
 """The projection is a constant of the method: the same in every run."""
 
 
-class CrossTaskMethod(Method):
-    """Supervised losses on view 1, and cross-task consistency on view 2 (or view 1 if there is one view).
+class CrossTaskTerm(Term):
+    """Cross-task consistency on the last view.
 
     For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of s and the label of t to m_s
     and m_t. With f the encoder feature, which gets no gradient, the pair's loss is
@@ -38,6 +36,8 @@ class CrossTaskMethod(Method):
     batch at once, those of the authors' code one map at a time.
     """
 
+    uses_encoder = True
+
     def __init__(self, spec: CrossTask, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()
         self.spec = spec
@@ -49,14 +49,11 @@ class CrossTaskMethod(Method):
         """FiLM scales and shifts of a_theta."""
         return self.mapping.film_parameters()
 
-    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`; `encoder_maps` says which part of the network is its encoder."""
-        with encoder_maps(network) as maps:
-            predictions, mapped = predictions_of_views(network, batch)
-        supervised = supervision(supervised_losses(self.tasks, predictions, batch.views[0].labels, batch.granted))
-        consistency = self.consistency(mapped, [scale[-len(batch) :] for scale in maps], batch)
-        total = supervised.total + ramped(self.spec.weight, self.spec.ramp_epochs, epoch) * consistency
-        return Losses(total, {**supervised.reported, "loss/consistency": consistency.detach()})
+    def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
+        """See `Term.forward`."""
+        consistency = self.consistency(outputs.last, outputs.encoder, batch)
+        total = ramped(self.spec.weight, self.spec.ramp_epochs, epoch) * consistency
+        return Losses(total, {"loss/consistency": consistency.detach()})
 
     def consistency(self, predictions: Predictions, maps: Sequence[Tensor], batch: Batch) -> Tensor:
         """The sum of the pairs' losses, per image of the batch.
@@ -84,26 +81,6 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
     """1 - cosine over channels, averaged over places; Tensors (N, C, H, W) -> (N,)."""
     one, other = promote(one, other)
     return 1 - F.cosine_similarity(one, other, dim=1, eps=1e-12).mean((1, 2))
-
-
-@contextmanager
-def encoder_maps(network: Any) -> Iterator[list[Tensor]]:
-    """Within the context, collect the detached outputs of the network's encoder.
-
-    The encoder is the network's `backbone`, or its `encoder` if it has no backbone, like SegNet. The list holds the
-    maps of the last forward pass, Tensors (B, C_i, H_i, W_i).
-    """
-    maps: list[Tensor] = []
-
-    def collect(module: nn.Module, inputs: object, output: Tensor | Sequence[Tensor]) -> None:
-        maps[:] = [scale.detach() for scale in ([output] if isinstance(output, Tensor) else output)]
-
-    backbone: nn.Module | None = network.backbone
-    handle = (network.encoder if backbone is None else backbone).register_forward_hook(collect)
-    try:
-        yield maps
-    finally:
-        handle.remove()
 
 
 def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -> Tensor:

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.method import Losses, Method, Predictions, ramped
-from rdc_sweeps.methods.supervised import supervised_losses, supervision
+from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.models.mapping import relative_depth, shifted_normal
-from rdc_sweeps.models.network import task_channels
+from rdc_sweeps.models.network import Predictions, task_channels
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, RedactionSpec
 
@@ -23,8 +22,8 @@ DILATIONS = (1, 2, 4)
 """Dilations of the hidden convolutions; with the output convolution the receptive field is 17x17 pixels, two blocks."""
 
 
-class DejaVuMethod(Method):
-    """Supervised losses, and the error of an image regenerated from a redacted copy and the dense predictions.
+class DejaVuTerm(Term):
+    """The error of an image regenerated from a redacted copy and the dense predictions.
 
     The abstract of the paper describes this: the image is redacted, by sparse sampling in space (checkerboard) or by
     removing frequencies (spectral), which destroys its boundaries and keeps its context. A conditional regeneration
@@ -44,20 +43,18 @@ class DejaVuMethod(Method):
     - weight 1, on view 1, like the supervised losses.
     """
 
+    uses_last_view = False
+
     def __init__(self, spec: DejaVu, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()
         self.spec = spec
-        self.tasks = tasks
         self.regeneration = RegenerationModule(tasks, classes, spec.channels)
 
-    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`; only the first view is used."""
-        view = batch.views[0]
-        predictions = network(view.image)
-        supervised = supervision(supervised_losses(self.tasks, predictions, view.labels, batch.granted))
-        reconstruction = self.reconstruction(view, predictions)
-        total = supervised.total + ramped(self.spec.weight, self.spec.ramp_epochs, epoch) * reconstruction
-        return Losses(total, {**supervised.reported, "loss/reconstruction": reconstruction.detach()})
+    def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
+        """See `Term.forward`; only the first view is used."""
+        reconstruction = self.reconstruction(batch.views[0], outputs.first)
+        total = ramped(self.spec.weight, self.spec.ramp_epochs, epoch) * reconstruction
+        return Losses(total, {"loss/reconstruction": reconstruction.detach()})
 
     def reconstruction(self, view: View, predictions: Predictions) -> Tensor:
         """Mean squared error of the regenerated images of a view."""

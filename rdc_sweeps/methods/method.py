@@ -1,17 +1,19 @@
-"""The interface between a method and the training loop, and functions that several methods share."""
+"""The interface of a method to the training loop, and of a term that a method adds to the supervised losses."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch
-from rdc_sweeps.specs.base import Task
+from rdc_sweeps.models.network import Predictions
 
-Predictions = dict[Task, Tensor]
-"""By task, Tensor (B, C, H, W)."""
+ViewNorm = Literal["together", "apart"]
+"""Whether batch norms see two views as one batch, see `AugmentationSpec.view_norm`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,27 @@ class Losses:
     counts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Outputs:
+    """What a network returns for a batch of B images.
+
+    Attributes:
+        stages: Predictions of the first view from coarse to final, see `MultiTaskNetwork.stages`.
+        last: Final predictions of the last view, which is the first one if there is only one.
+        encoder: Outputs of the encoder for the last view, Tensors (B, C_i, H_i, W_i) without gradient; empty unless
+            a term uses them.
+    """
+
+    stages: Sequence[Predictions]
+    last: Predictions
+    encoder: Sequence[Tensor] = ()
+
+    @property
+    def first(self) -> Predictions:
+        """Final predictions of the first view."""
+        return self.stages[-1]
+
+
 class Method(nn.Module, ABC):
     """A training objective; may have parameters of its own in addition to those of the network."""
 
@@ -44,7 +67,34 @@ class Method(nn.Module, ABC):
         """Losses of one batch.
 
         Args:
-            network: Image (B, 3, H, W) to a dict of predictions per task.
+            network: A `MultiTaskNetwork`, or another module with its `forward` and `stages`.
+            batch: Views, labels, which labels are granted, and noise.
+            epoch: Time in epochs, with fraction; ramps depend on it.
+        """
+
+
+class Term(nn.Module, ABC):
+    """A loss that is added to the supervised ones; terms can be combined.
+
+    Attributes:
+        uses_last_view: Whether the term needs predictions of the last view. If no term does, only the first view passes
+            through the network.
+        uses_encoder: Whether the term needs `Outputs.encoder`.
+    """
+
+    uses_last_view: ClassVar[bool] = True
+    uses_encoder: ClassVar[bool] = False
+
+    def film_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the second optimiser group."""
+        return []
+
+    @abstractmethod
+    def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
+        """The term of one batch: `total` with its weight, reported values without it.
+
+        Args:
+            outputs: Predictions of the network for the batch.
             batch: Views, labels, which labels are granted, and noise.
             epoch: Time in epochs, including the fraction of the current one; ramps depend on it.
         """
@@ -55,15 +105,57 @@ def ramped(weight: float, ramp_epochs: float, epoch: float) -> float:
     return weight * min(1.0, epoch / ramp_epochs) if ramp_epochs else weight
 
 
-def predictions_of_views(network: nn.Module, batch: Batch) -> tuple[Predictions, Predictions]:
-    """Predictions for the first and the last view; the same ones twice if there is one view.
+def network_outputs(
+    network: nn.Module, batch: Batch, *, last_view: bool, encoder: bool, view_norm: ViewNorm
+) -> Outputs:
+    """Pass a batch through the network.
 
-    Both views pass through the network together, so its batch norms see them as one batch.
+    Args:
+        network: See `Method.forward`.
+        batch: Views of B images.
+        last_view: Whether predictions of the last view are needed; without, the first view stands for it.
+        encoder: Whether the outputs of its encoder are needed.
+        view_norm: Two views pass as one batch, so that batch norms see them together, or one after the other.
     """
-    first, last = batch.views[0], batch.views[-1]
-    if first is last:
-        predictions = network(first.image)
-        return predictions, predictions
-    both = network(torch.cat([first.image, last.image]))
-    count = len(batch)
-    return {task: maps[:count] for task, maps in both.items()}, {task: maps[count:] for task, maps in both.items()}
+    views = (batch.views[0], batch.views[-1]) if last_view and len(batch.views) > 1 else (batch.views[0],)
+    with encoder_outputs(network) if encoder else _nothing() as maps:
+        if len(views) == 1:
+            stages = _stages(network, views[0].image)
+            return Outputs(stages, stages[-1], tuple(maps))
+        if view_norm == "apart":
+            stages = _stages(network, views[0].image)
+            return Outputs(stages, _stages(network, views[1].image)[-1], tuple(maps))
+        both = _stages(network, torch.cat([view.image for view in views]))
+        first = [{task: prediction[: len(batch)] for task, prediction in stage.items()} for stage in both]
+        last = {task: prediction[len(batch) :] for task, prediction in both[-1].items()}
+        return Outputs(first, last, tuple(scale[len(batch) :] for scale in maps))
+
+
+def _stages(network: nn.Module, image: Tensor) -> Sequence[Predictions]:
+    stages: Sequence[Predictions] = network.stages(image)  # type: ignore[operator]
+    return stages
+
+
+@contextmanager
+def _nothing() -> Iterator[list[Tensor]]:
+    yield []
+
+
+@contextmanager
+def encoder_outputs(network: nn.Module) -> Iterator[list[Tensor]]:
+    """Within the context, collect the detached outputs of the network's encoder.
+
+    The encoder is the network's `backbone`, or its `encoder` if it has no backbone, like SegNet. The list holds the
+    maps of the last forward pass, Tensors (B, C_i, H_i, W_i).
+    """
+    maps: list[Tensor] = []
+
+    def collect(module: nn.Module, inputs: object, output: Tensor | Sequence[Tensor]) -> None:
+        maps[:] = [scale.detach() for scale in ([output] if isinstance(output, Tensor) else output)]
+
+    encoder: nn.Module = getattr(network, "backbone", None) or network.encoder  # type: ignore[assignment]
+    handle = encoder.register_forward_hook(collect)
+    try:
+        yield maps
+    finally:
+        handle.remove()

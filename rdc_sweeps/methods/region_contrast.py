@@ -1,4 +1,4 @@
-"""Region-aware distribution contrast: L_Sup + w L_RC (eq. 1) with every contrast and extraction."""
+"""Region-aware distribution contrast: w L_RC of eq. 1, with every contrast and extraction."""
 
 from dataclasses import fields
 
@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from rdc_sweeps.contrast import Diagnostics, region_contrast
 from rdc_sweeps.contrast.index import as_index
 from rdc_sweeps.data.batches import Batch, View
-from rdc_sweeps.methods.method import Losses, Method, Predictions, predictions_of_views, ramped
+from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
-from rdc_sweeps.methods.supervised import supervised_losses, supervision
 from rdc_sweeps.models.mapping import build_mapping
+from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.regions.maps import patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast
 
 
-class RegionContrastMethod(Method):
-    """Supervised losses on view 1, and the contrast between tasks on view 2 (or view 1 if there is one view).
+class RegionContrastTerm(Term):
+    """The contrast between tasks on the last view.
 
     For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of one and the label of the
     other into one space, where their regions are contrasted. L_RC is the mean over an image's pairs and over the images
@@ -40,13 +40,11 @@ class RegionContrastMethod(Method):
         """The weight of L_RC at a time of training; the ramp rises by steps or by whole epochs."""
         return ramped(self.spec.weight, self.spec.ramp_epochs, epoch if self.spec.ramp_by == "step" else int(epoch))
 
-    def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`."""
-        predictions, contrasted = predictions_of_views(network, batch)
-        supervised = supervision(supervised_losses(self.tasks, predictions, batch.views[0].labels, batch.granted))
-        contrast, diagnostics, counts = self.contrast(contrasted, batch)
-        total = supervised.total + self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
-        return Losses(total, {**supervised.reported, "loss/contrast": contrast.detach(), **diagnostics}, counts)
+    def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
+        """See `Term.forward`."""
+        contrast, diagnostics, counts = self.contrast(outputs.last, batch)
+        total = self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
+        return Losses(total, {"loss/contrast": contrast.detach(), **diagnostics}, counts)
 
     def contrast(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """L_RC of the last view, the diagnostics of the contrast, and the number of items each is averaged over.

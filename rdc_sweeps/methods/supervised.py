@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from rdc_sweeps.contrast.arithmetic import promote
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.data.scene import VOID
-from rdc_sweeps.methods.method import Losses, Method
+from rdc_sweeps.methods.method import Losses, Method, Term, ViewNorm, network_outputs
+from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.training import TaskWeightsSpec, UncertaintyWeights
 
 
 def semantic_loss(logits: Tensor, label: Tensor) -> Tensor:
@@ -72,23 +74,89 @@ def supervised_losses(
     return losses
 
 
-class SupervisedMethod(Method):
-    """The sum of the granted tasks' losses on view 1."""
+class Supervision(nn.Module):
+    """The weighted sum of the tasks' losses on the first view, over all stages of the network's predictions.
 
-    def __init__(self, tasks: tuple[Task, ...]) -> None:
+    With `UncertaintyWeights` (Kendall, Gal and Cipolla, CVPR 2018) the loss L of a task counts as exp(-s) L + s, with a
+    learned s, the logarithm of its scale, that starts at 0. An image without a task's label carries no information
+    about the scale of its loss, so s is weighted by the fraction of images that have the label.
+
+    Args:
+        tasks: Tasks in the order of the columns of `Batch.granted`.
+        weights: Fixed or learned weights.
+    """
+
+    def __init__(self, tasks: tuple[Task, ...], weights: TaskWeightsSpec) -> None:
         super().__init__()
         self.tasks = tasks
+        self.weights = weights
+        learned = isinstance(weights, UncertaintyWeights)
+        self.log_scales = nn.Parameter(torch.zeros(len(tasks))) if learned else None
+
+    def forward(self, stages: Sequence[Predictions], batch: Batch) -> Losses:
+        """The loss of a batch; `reported` has the unweighted losses of the final predictions.
+
+        Args:
+            stages: Predictions of the first view, see `MultiTaskNetwork.stages`.
+            batch: Its first view has the labels.
+        """
+        labels = batch.views[0].labels
+        losses = [supervised_losses(self.tasks, stage, labels, batch.granted) for stage in stages]
+        reported = {f"loss/{task}": loss.detach() for task, loss in losses[-1].items()}
+        total = torch.stack([self._weighted(of_stage, batch.granted) for of_stage in losses]).sum()
+        if len(losses) > 1:
+            earlier = torch.stack([loss.detach() for of_stage in losses[:-1] for loss in of_stage.values()])
+            reported["loss/earlier_stages"] = earlier.sum()
+        if self.log_scales is not None:
+            scales = torch.exp(-self.log_scales.detach())
+            reported |= {f"weight/{task}": scale for task, scale in zip(self.tasks, scales, strict=True)}
+        return Losses(total, reported)
+
+    def _weighted(self, losses: Mapping[Task, Tensor], granted: Tensor) -> Tensor:
+        stacked = torch.stack([losses[task] for task in self.tasks])
+        if self.log_scales is None:
+            weights = [getattr(self.weights, task) for task in self.tasks]
+            return (stacked * stacked.new_tensor(weights)).sum()
+        present = granted.to(stacked).mean(dim=0)
+        return (torch.exp(-self.log_scales) * stacked + present * self.log_scales).sum()
+
+
+class SupervisedMethod(Method):
+    """Supervised losses on the first view, and any number of terms.
+
+    Args:
+        supervision: The supervised losses.
+        terms: What is added, by name.
+        view_norm: See `network_outputs`.
+    """
+
+    def __init__(self, supervision: Supervision, terms: Mapping[str, Term], view_norm: ViewNorm) -> None:
+        super().__init__()
+        self.supervision = supervision
+        self.terms = nn.ModuleDict(terms)
+        self.view_norm: ViewNorm = view_norm
+
+    def film_parameters(self) -> list[nn.Parameter]:
+        """FiLM parameters of all terms."""
+        return [parameter for term in self._terms() for parameter in term.film_parameters()]
 
     def forward(self, network: nn.Module, batch: Batch, epoch: float) -> Losses:
-        """See `Method.forward`; only the first view is used."""
-        view = batch.views[0]
-        return supervision(supervised_losses(self.tasks, network(view.image), view.labels, batch.granted))
+        """See `Method.forward`."""
+        terms = self._terms()
+        outputs = network_outputs(
+            network,
+            batch,
+            last_view=any(term.uses_last_view for term in terms),
+            encoder=any(term.uses_encoder for term in terms),
+            view_norm=self.view_norm,
+        )
+        parts = [self.supervision(outputs.stages, batch), *(term(outputs, batch, epoch) for term in terms)]
+        reported = {name: value for part in parts for name, value in part.reported.items()}
+        counts = {name: value for part in parts for name, value in part.counts.items()}
+        return Losses(torch.stack([part.total for part in parts]).sum(), reported, counts)
 
-
-def supervision(losses: Mapping[Task, Tensor]) -> Losses:
-    """The unweighted sum of task losses."""
-    reported = {f"loss/{task}": loss.detach() for task, loss in losses.items()}
-    return Losses(torch.stack(list(losses.values())).sum(), reported)
+    def _terms(self) -> list[Term]:
+        return list(self.terms.values())  # type: ignore[arg-type]
 
 
 class SingleTaskNetworks(nn.Module):
@@ -106,6 +174,13 @@ class SingleTaskNetworks(nn.Module):
         super().__init__()
         self.networks = nn.ModuleDict({task: build((task,)) for task in tasks})
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor) -> Predictions:
         """Predictions of all tasks, see `MultiTaskNetwork.forward`."""
-        return {task: network(image)[task] for task, network in self.networks.items()}
+        return self.stages(image)[-1]
+
+    def stages(self, image: Tensor) -> Sequence[Predictions]:
+        """See `MultiTaskNetwork.stages`."""
+        alone = [network.stages(image) for network in self.networks.values()]  # type: ignore[operator]
+        return [
+            {task: maps for stage in of_tasks for task, maps in stage.items()} for of_tasks in zip(*alone, strict=True)
+        ]

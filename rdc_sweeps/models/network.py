@@ -16,6 +16,9 @@ MEANS_AND_DEVIATIONS: dict[InputValues, tuple[tuple[float, ...], tuple[float, ..
 }
 """Mean and standard deviation of red, green and blue that `Normalise` takes out of an image in [0, 1]."""
 
+Predictions = dict[Task, Tensor]
+"""Per task a Tensor (B, C, H, W)."""
+
 
 def task_channels(tasks: Sequence[Task], classes: int) -> dict[Task, int]:
     """Channels per task: `classes` logits, one depth, three components of a normal; in the order of `tasks`."""
@@ -95,3 +98,14 @@ class MultiTaskNetwork(nn.Module, ABC):
             Per task a Tensor (B, C, H, W): semantic logits, depth in the data set's unit, normals. Their length is
             free unless the network says otherwise.
         """
+
+    def stages(self, image: Tensor) -> Sequence[Predictions]:
+        """Predictions that are trained, from coarse to final; the last are what `forward` returns.
+
+        A network that refines its predictions returns the earlier ones too, and the supervised losses are summed over
+        all of them.
+
+        Args:
+            image: See `forward`.
+        """
+        return [self(image)]

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from rdc_sweeps.errors import SpecError, UsageError
-from rdc_sweeps.specs.document import Document, assignment, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, overlay, read_document, replaced
 from rdc_sweeps.specs.fields import at_path
+from rdc_sweeps.specs.method import Combined
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, RowSpec, TableSpec
 from rdc_sweeps.specs.validation import Model, build, suggestion
@@ -155,8 +156,7 @@ class Catalogue:
             document = overlay(table_document.at("defaults"), table_document.at("rows", index, "spec"))
             for layer in layers:
                 for number, one in _mappings(layer, "overlays"):
-                    if _matches(document, one.get("when")):
-                        document = overlay(document, layer.at("overlays", number, "set"))
+                    document = _overlaid(document, one.get("when"), layer.at("overlays", number, "set"))
             for assigned in assignments:
                 document = overlay(document, assigned)
             # Problems that no single field causes are reported for the row.
@@ -213,6 +213,25 @@ def _mappings(document: Document, key: str) -> list[tuple[int, dict[str, Any]]]:
     return [
         (index, item) for index, item in enumerate(items if isinstance(items, list) else []) if isinstance(item, dict)
     ]
+
+
+def _overlaid(document: Document, when: Any, top: Document) -> Document:
+    """A run's document under an overlay that applies `when` it has these values.
+
+    What an overlay says about a method also holds for that method as a term of a combined one: the overlay is applied
+    once for each term, as if the term were the method.
+    """
+    method = document.at("method")
+    if method.data.get("name") != Combined.model_fields["name"].default:
+        return overlay(document, top) if _matches(document, when) else document
+    for term in [name for name, fields in method.data.items() if isinstance(fields, dict)]:
+        alone = method.at(term)
+        as_method = replaced(document, "method", Document({"name": term, **alone.data}, alone.places))
+        if _matches(as_method, when):
+            document = overlay(as_method, top)
+            method = replaced(method, term, document.at("method"))
+            document = replaced(document, "method", method)
+    return document
 
 
 def _matches(document: Document, when: Any) -> bool:

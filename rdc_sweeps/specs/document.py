@@ -177,6 +177,13 @@ def overlay(base: Document, top: Document) -> Document:
     return Document(data, places)
 
 
+def replaced(document: Document, key: str, value: Document) -> Document:
+    """A document with another mapping under a key; the place of the key stays."""
+    places = {at: place for at, place in document.places.items() if at[:1] != (key,) or at == (key,)}
+    places.update({(key, *at): place for at, place in value.places.items() if at})
+    return Document({**document.data, key: value.data}, places)
+
+
 def _changes_variant(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return any(name in new and name in old and new[name] != old[name] for name in DISCRIMINATORS)
 

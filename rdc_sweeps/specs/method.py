@@ -1,12 +1,13 @@
 """Methods: what is trained besides the supervised losses."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self, get_args
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
-from rdc_sweeps.specs.extensions import union_of
+from rdc_sweeps.specs.extensions import extension_specs, union_of
 from rdc_sweeps.specs.sources import RegionSource, SamRegions
 
 
@@ -114,9 +115,59 @@ class DejaVu(Spec):
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
-BuiltinMethod = Supervised | SingleTask | RegionContrast | CrossTask | DejaVu
+class Combined(Spec):
+    """Supervised losses and two or more terms, each with the fields that it has as a method of its own.
+
+    The fields besides `name` are made by `_combined`: one for each term, with the term's name.
+    """
+
+    name: Literal["combined"] = "combined"
+
+    @property
+    def terms(self) -> dict[str, Spec]:
+        """The terms by name."""
+        fields = [name for name in type(self).model_fields if name != "name"]
+        return {name: term for name in fields if (term := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _has_several_terms(self) -> Self:
+        if len(self.terms) < 2:
+            known = ", ".join(name for name in type(self).model_fields if name != "name")
+            raise ValueError(f"needs at least two of {known}; a single term is a method of its own")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_absent_terms(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Otherwise ids would change whenever another term becomes available.
+        return {name: value for name, value in dump(self).items() if value is not None}
+
+
+def terms_of(method: Spec) -> dict[str, Spec]:
+    """The terms of a method by their path in a run: those of a `Combined`, or the method itself."""
+    if isinstance(method, Combined):
+        return {f"method.{name}": term for name, term in method.terms.items()}
+    return {"method": method}
+
+
+BuiltinTerm = RegionContrast | CrossTask | DejaVu
+
+BuiltinMethod = Supervised | SingleTask | BuiltinTerm
 
 if TYPE_CHECKING:
-    MethodSpec = Annotated[BuiltinMethod, Field(discriminator="name")]
+    MethodSpec = Annotated[BuiltinMethod | Combined, Field(discriminator="name")]
 else:
-    __getattr__ = union_of("MethodSpec", "rdc_sweeps.methods", get_args(BuiltinMethod))
+
+    @lru_cache
+    def _combined() -> type[Combined]:
+        """`Combined` with a field for each built-in term and each extension's method."""
+        taken = frozenset(spec.model_fields["name"].default for spec in (*get_args(BuiltinMethod), Combined))
+        terms = (*get_args(BuiltinTerm), *extension_specs("rdc_sweeps.methods", taken))
+        fields = {term.model_fields["name"].default: (term | None, None) for term in terms}
+        return create_model("CombinedTerms", __base__=Combined, __module__=__name__, __doc__=Combined.__doc__, **fields)
+
+    def __getattr__(name: str) -> Any:
+        if name == "CombinedTerms":  # where pickle looks for the class
+            return _combined()
+        if name == "MethodSpec":
+            return union_of("MethodSpec", "rdc_sweeps.methods", (*get_args(BuiltinMethod), _combined()))(name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
-from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast
+from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, terms_of
 from rdc_sweeps.specs.training import TrainingSpec
 
 SCHEMA_VERSION = 3
@@ -28,30 +28,33 @@ class RunSpec(Spec):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        method = self.method
+        for path, term in terms_of(self.method).items():
+            self._check_term(path, term)
+        return self
+
+    def _check_term(self, path: str, term: Spec) -> None:
         height, width = self.dataset.size
-        if isinstance(method, RegionContrast | CrossTask) and min(height, width) < 2 ** len(method.mapping.channels):
-            raise ValueError(f"method.mapping.channels: too many levels for {height}x{width}")
+        if isinstance(term, RegionContrast | CrossTask) and min(height, width) < 2 ** len(term.mapping.channels):
+            raise ValueError(f"{path}.mapping.channels: too many levels for {height}x{width}")
         if (
-            isinstance(method, DejaVu)
-            and method.redaction.name == "checkerboard"
-            and method.redaction.block >= max(height, width)
+            isinstance(term, DejaVu)
+            and term.redaction.name == "checkerboard"
+            and term.redaction.block >= max(height, width)
         ):
-            raise ValueError(f"method.redaction.block: a block of {method.redaction.block} covers {height}x{width}")
-        if isinstance(method, RegionContrast):
-            extraction = method.extraction
+            raise ValueError(f"{path}.redaction.block: a block of {term.redaction.block} covers {height}x{width}")
+        if isinstance(term, RegionContrast):
+            extraction = term.extraction
             if (
                 extraction.name == "region"
                 and extraction.regions.source == "semantic"
                 and self.labels.setting != "full"
             ):
                 raise ValueError(
-                    "method.extraction.regions: semantic regions need every image's semantic label, "
+                    f"{path}.extraction.regions: semantic regions need every image's semantic label, "
                     f"but labels.setting is {self.labels.setting!r}; use sam or superpixel, or the full setting"
                 )
-            if height % method.region_stride or width % method.region_stride:
-                raise ValueError(f"method.region_stride: {method.region_stride} does not divide {height}x{width}")
-        return self
+            if height % term.region_stride or width % term.region_stride:
+                raise ValueError(f"{path}.region_stride: {term.region_stride} does not divide {height}x{width}")
 
 
 def run_id(spec: RunSpec) -> str:

@@ -19,7 +19,7 @@ from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask
+from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, terms_of
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.sources import RegionSource
 from rdc_sweeps.training.splits import Splits, open_splits
@@ -53,10 +53,10 @@ def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
 
 def stored_regions(spec: RunSpec) -> RegionSource | None:
     """The source whose region maps a run reads from the store; None if it reads none."""
-    method = spec.method
-    if not isinstance(method, RegionContrast) or not isinstance(method.extraction, RegionExtraction):
-        return None
-    return method.extraction.regions if is_stored(method.extraction.regions) else None
+    for term in terms_of(spec.method).values():
+        if isinstance(term, RegionContrast) and isinstance(term.extraction, RegionExtraction):
+            return term.extraction.regions if is_stored(term.extraction.regions) else None
+    return None
 
 
 def open_generator(source: RegionSource, settings: Settings, device: str) -> tuple[RegionGenerator, RegionStore]:
@@ -84,7 +84,7 @@ def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
         return build_network(spec.backbone, of, classes, weights_root=settings.weights_root)
 
     networks = SingleTaskNetworks(network, tasks) if isinstance(spec.method, SingleTask) else network(tasks)
-    return Learner(networks, build_method(spec.method, tasks, classes))
+    return Learner(networks, build_method(spec.method, tasks, classes, spec.training))
 
 
 class Learner(torch.nn.Module):

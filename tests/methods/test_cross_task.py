@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdc_sweeps.methods.cross_task import CrossTaskMethod, encoder_feature, encoder_maps
+from rdc_sweeps.methods.cross_task import encoder_feature
+from rdc_sweeps.methods.method import Method, encoder_outputs
 from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, prediction_input
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
@@ -34,9 +35,9 @@ GRANTED: dict[str, tuple[tuple[Task, ...], list[list[bool]]]] = {
 }
 
 
-def method(tasks: tuple[Task, ...] = TASKS, regulariser: float = 0.5, weight: float = 2.0) -> CrossTaskMethod:
+def method(tasks: tuple[Task, ...] = TASKS, regulariser: float = 0.5, weight: float = 2.0) -> Method:
     spec = CrossTask(mapping=SMALL, regulariser=regulariser, weight=weight)
-    built: CrossTaskMethod = toy_method(spec, tasks)
+    built: Method = toy_method(spec, tasks)
     return built
 
 
@@ -54,15 +55,16 @@ def test_the_loss_is_that_of_a_loop_over_images_and_pairs(
     tasks: tuple[Task, ...], granted: list[list[bool]], regulariser: float
 ) -> None:
     network, built, batch = toy_network(tasks).eval(), method(tasks, regulariser).eval(), toy_batch(granted)
+    mapping = built.terms["cross_task"].mapping  # type: ignore[index, union-attr]
     for parameter in built.film_parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
     network.heads["semantic"].weight.mul_(1e6)  # type: ignore[operator]  # no Gumbel noise changes a class
     view = batch.views[0]
-    with encoder_maps(network) as maps:
+    with encoder_outputs(network) as maps:
         predictions = network(view.image)
 
     def mapped(task: Task, map_: Tensor, pair: int) -> Tensor:
-        features: Tensor = built.mapping({task: TaskMaps(map_, torch.tensor([0]))}, torch.tensor([pair]))
+        features: Tensor = mapping({task: TaskMaps(map_, torch.tensor([0]))}, torch.tensor([pair]))
         return features[0]
 
     def distance(one: Tensor, other: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ def test_gradients_reach_predictions_of_unlabelled_tasks_and_the_mapping() -> No
 
 def test_the_encoder_feature_has_no_gradient() -> None:
     network = toy_network()
-    with encoder_maps(network) as maps:
+    with encoder_outputs(network) as maps:
         network(toy_view(1).image)
     assert [tuple(scale.shape) for scale in maps] == [(1, 6, 8, 12), (1, 4, 4, 6)]
     assert not any(scale.requires_grad for scale in maps)
@@ -168,7 +170,7 @@ def test_a_coarser_encoder_is_spread_over_a_thetas_output() -> None:
 def test_segnets_feature_is_the_end_of_its_encoder_as_it_is() -> None:
     torch.manual_seed(0)
     network = build_network(SegNetSpec(), TASKS, CLASSES, weights_root=None).eval()
-    with encoder_maps(network) as maps, torch.no_grad():
+    with encoder_outputs(network) as maps, torch.no_grad():
         network(torch.rand(1, 3, 64, 96))
     assert [tuple(scale.shape) for scale in maps] == [(1, 512, 2, 3)]
     assert torch.equal(encoder_feature(maps, 512, (2, 3)), maps[0])

@@ -22,6 +22,7 @@ from .toy import (
     toy_batch,
     toy_method,
     toy_network,
+    toy_term,
     toy_view,
 )
 
@@ -49,11 +50,12 @@ def test_parameters_of_the_module(tasks: tuple[Task, ...], classes: int, expecte
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS.keys())
 def test_the_loss_is_the_mean_squared_error_of_the_regenerated_image(spec: DejaVu) -> None:
     network, built, batch = toy_network(), toy_method(spec), toy_batch(ONE_LABEL)
+    regeneration = built.terms["dejavu"].regeneration
     image = batch.views[0].image
     with torch.no_grad():
         network.heads["depth"].bias.add_(1)  # type: ignore[operator]
     inputs: dict[str, Any] = {}
-    built.regeneration.layers.register_forward_hook(lambda _m, given, made: inputs.update(given=given[0], made=made))
+    regeneration.layers.register_forward_hook(lambda _m, given, made: inputs.update(given=given[0], made=made))
     with torch.no_grad():
         found = outcome(built, network, batch)
         predictions = network(image)
@@ -100,7 +102,7 @@ def test_the_size_of_normals_and_the_offset_of_logits_tell_the_module_nothing() 
 
 
 def test_no_prediction_is_left_out_of_the_regeneration() -> None:
-    built = toy_method(SPECS["checkerboard"]).regeneration.eval()
+    built = toy_term(SPECS["checkerboard"]).regeneration.eval()
     image = toy_view(1).image
     predictions: dict[Task, Tensor] = {
         "semantic": torch.randn(1, CLASSES, 32, 48),

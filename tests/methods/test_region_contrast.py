@@ -7,10 +7,12 @@ from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
-from rdc_sweeps.methods.region_contrast import RegionContrastMethod
+from rdc_sweeps.methods.method import Method
+from rdc_sweeps.methods.region_contrast import RegionContrastTerm
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, Supervised
+from rdc_sweeps.specs.training import TrainingSpec
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 5
@@ -36,13 +38,22 @@ class Predictions(nn.Module):
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         return dict(self.maps.items())
 
+    def stages(self, image: Tensor) -> list[dict[str, Tensor]]:
+        return [self(image)]
 
-def method(changes: dict[str, Any] | None = None) -> RegionContrastMethod:
+
+def contrast_spec(changes: dict[str, Any] | None = None) -> RegionContrast:
+    return RegionContrast.model_validate({"mapping": {"channels": [8, 8]}, "min_pixels": 2, **(changes or {})})
+
+
+def method(changes: dict[str, Any] | None = None) -> Method:
     torch.manual_seed(0)
-    spec = RegionContrast.model_validate({"mapping": {"channels": [8, 8]}, "min_pixels": 2, **(changes or {})})
-    built = build_method(spec, TASKS, CLASSES)
-    assert isinstance(built, RegionContrastMethod)
-    return built
+    return build_method(contrast_spec(changes), TASKS, CLASSES, TrainingSpec())
+
+
+def term(changes: dict[str, Any] | None = None) -> RegionContrastTerm:
+    torch.manual_seed(0)
+    return RegionContrastTerm(contrast_spec(changes), TASKS, CLASSES)
 
 
 def view(images: int, seed: int = 0) -> View:
@@ -69,7 +80,7 @@ def batch(granted: list[list[bool]], regions: Tensor | None = None) -> Batch:
     return Batch(torch.arange(images), torch.tensor(granted), (one,), step_noise(0, 0, 0, range(images)))
 
 
-def losses(network: nn.Module, built: RegionContrastMethod, of: Batch) -> dict[str, Tensor]:
+def losses(network: nn.Module, built: Method, of: Batch) -> dict[str, Tensor]:
     built.train()
     result = built(network, of, 1.0)
     return {"total": result.total, **result.reported}
@@ -86,7 +97,7 @@ def test_gradients_reach_predictions_of_unlabelled_tasks_and_the_mapping(changes
         gradient = network.maps[task].grad
         assert gradient is not None
         assert gradient[image].abs().sum() > 0, task
-    assert all(parameter.grad is not None for parameter in built.mapping.parameters())
+    assert all(parameter.grad is not None for parameter in built.parameters())
     assert sum(float(parameter.grad.abs().sum()) for parameter in built.film_parameters() if parameter.grad is not None)
 
 
@@ -157,14 +168,14 @@ def test_full_supervision_contrasts_every_ordered_pair_and_weighs_images_alike()
 
 
 def test_semantic_regions_are_the_classes_of_the_view() -> None:
-    built = method({"extraction": {"name": "region", "regions": {"source": "semantic"}}, "region_stride": 1})
+    built = term({"extraction": {"name": "region", "regions": {"source": "semantic"}}, "region_stride": 1})
     one = view(1)
     regions = built.regions(View(one.image, one.labels, None))
     assert torch.equal(regions, one.labels["semantic"].int())
 
 
 def test_patches_tile_the_region_map() -> None:
-    built = method({"extraction": {"name": "patch", "size": 4}, "region_stride": 2})
+    built = term({"extraction": {"name": "patch", "size": 4}, "region_stride": 2})
     regions = built.regions(view(2))
     assert regions.shape == (2, 16, 24)
     assert len(regions[0].unique()) == 24
@@ -186,10 +197,10 @@ def test_the_second_view_is_contrasted_and_the_first_supervised() -> None:
 
 @pytest.mark.parametrize(("epoch", "weight"), [(0.0, 0.0), (1.0, 0.5), (2.0, 1.0), (7.0, 1.0)])
 def test_the_weight_ramps_up_linearly(epoch: float, weight: float) -> None:
-    assert method({"weight": 1.0, "ramp_epochs": 2.0}).weight(epoch) == weight
+    assert term({"weight": 1.0, "ramp_epochs": 2.0}).weight(epoch) == weight
 
 
 def test_supervised_is_the_sum_of_granted_losses() -> None:
     network = Predictions(2)
-    found = build_method(Supervised(), TASKS, CLASSES)(network, batch(GRANTED), 0.0)
+    found = build_method(Supervised(), TASKS, CLASSES, TrainingSpec())(network, batch(GRANTED), 0.0)
     torch.testing.assert_close(found.total, sum(found.reported.values()))

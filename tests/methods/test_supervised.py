@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch.testing import assert_close
 from rdc_sweeps.methods.supervised import SingleTaskNetworks, depth_loss, normal_loss, semantic_loss, supervised_losses
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import SingleTask, Supervised
+from rdc_sweeps.specs.training import FixedWeights, TaskWeightsSpec, TrainingSpec, UncertaintyWeights
 
-from .toy import ONE_LABEL, TASKS, ToyNetwork, fill_withheld_labels, outcome, toy_batch, toy_method
+from .toy import ONE_LABEL, TASKS, ToyNetwork, fill_withheld_labels, outcome, toy_batch, toy_method, toy_network
 
 
 def test_semantic_loss_is_cross_entropy_over_labelled_pixels() -> None:
@@ -71,6 +73,54 @@ def test_columns_follow_the_tasks_and_not_the_order_of_predictions() -> None:
     labels: dict[Task, Tensor] = {"depth": torch.full((1, 1, 2, 2), 4.0), "normal": -torch.ones(1, 3, 2, 2)}
     found = supervised_losses(("normal", "depth"), predictions, labels, torch.tensor([[False, True]]))
     assert {task: loss.item() for task, loss in found.items()} == {"normal": 0.0, "depth": 3.0}
+
+
+def supervised(weights: TaskWeightsSpec) -> Any:
+    return toy_method(Supervised(), training=TrainingSpec(task_weights=weights))
+
+
+def test_fixed_weights_multiply_the_losses_in_the_total_alone() -> None:
+    batch = toy_batch([[True, True, False], [True, True, True]])
+    found = outcome(supervised(FixedWeights(semantic=0.5, normal=10)), toy_network(), batch)
+    expected = 0.5 * found["loss/semantic"] + found["loss/depth"] + 10 * found["loss/normal"]
+    torch.testing.assert_close(found["total"].detach(), expected)
+    plain = outcome(supervised(FixedWeights()), toy_network(), batch)
+    assert all(torch.equal(found[f"loss/{task}"], plain[f"loss/{task}"]) for task in TASKS)
+
+
+def test_learned_weights_settle_where_each_loss_counts_alike() -> None:
+    """The minimum of exp(-s) L + p s is at s = log(L / p), p the fraction of images with the label."""
+    batch, network = toy_batch([[True, True, False], [True, False, False]]), toy_network()
+    built = supervised(UncertaintyWeights())
+    assert outcome(built, network, batch)["total"] == outcome(supervised(FixedWeights()), network, batch)["total"]
+    optimizer = torch.optim.SGD(built.parameters(), 0.5)
+    for _ in range(200):
+        optimizer.zero_grad()
+        found = outcome(built, network, batch)
+        found["total"].backward()
+        optimizer.step()
+    assert found["weight/semantic"].item() == pytest.approx(1 / found["loss/semantic"].item(), rel=1e-3)
+    assert found["weight/depth"].item() == pytest.approx(0.5 / found["loss/depth"].item(), rel=1e-3)
+    assert found["weight/normal"] == 1  # no image has the label
+
+
+class _Refining(ToyNetwork):
+    """The toy network's predictions, and then twice these."""
+
+    def stages(self, image: Tensor) -> list[dict[Task, Tensor]]:
+        coarse: dict[Task, Tensor] = self(image)
+        return [coarse, {task: 2 * maps for task, maps in coarse.items()}]
+
+
+def test_all_stages_are_supervised_and_the_last_is_reported() -> None:
+    torch.manual_seed(5)
+    refining, batch = _Refining(), toy_batch(ONE_LABEL)
+    plain = outcome(supervised(FixedWeights()), toy_network(), batch)
+    found = outcome(supervised(FixedWeights()), refining, batch)
+    final = supervised_losses(TASKS, refining.stages(batch.views[0].image)[-1], batch.views[0].labels, batch.granted)
+    assert all(torch.equal(found[f"loss/{task}"], final[task].detach()) for task in TASKS)
+    torch.testing.assert_close(found["loss/earlier_stages"], plain["total"].detach())
+    torch.testing.assert_close(found["total"], plain["total"] + torch.stack(list(final.values())).sum())
 
 
 def networks(tasks: tuple[Task, ...] = TASKS) -> SingleTaskNetworks:

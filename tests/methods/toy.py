@@ -10,9 +10,10 @@ from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
-from rdc_sweeps.models.network import task_channels
-from rdc_sweeps.specs.base import Task
+from rdc_sweeps.models.network import MultiTaskNetwork, task_channels
+from rdc_sweeps.specs.base import Spec, Task
 from rdc_sweeps.specs.method import MethodSpec
+from rdc_sweeps.specs.training import TrainingSpec
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 5
@@ -31,18 +32,18 @@ class _Scales(nn.Module):
         return [fine, self.coarse(fine)]
 
 
-class ToyNetwork(nn.Module):
+class ToyNetwork(MultiTaskNetwork):
     """Two scales, of 6 channels at stride 4 and 4 channels at stride 8, and a head per task."""
 
     def __init__(self, tasks: tuple[Task, ...] = TASKS) -> None:
-        super().__init__()
-        self.backbone = _Scales()
+        super().__init__(None)
+        self.backbone = _Scales()  # type: ignore[assignment]
         self.heads = nn.ModuleDict(
             {task: nn.Conv2d(10, channels, 1) for task, channels in task_channels(tasks, CLASSES).items()}
         )
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
-        fine, coarse = self.backbone(image)
+        fine, coarse = self.backbone(image)  # type: ignore[misc]
         features = torch.cat([fine, F.interpolate(coarse, size=fine.shape[-2:])], dim=1)
         return {task: F.interpolate(head(features), size=image.shape[-2:]) for task, head in self.heads.items()}
 
@@ -52,9 +53,15 @@ def toy_network(tasks: tuple[Task, ...] = TASKS) -> ToyNetwork:
     return ToyNetwork(tasks)
 
 
-def toy_method(spec: MethodSpec, tasks: tuple[Task, ...] = TASKS) -> Any:
+def toy_method(spec: MethodSpec, tasks: tuple[Task, ...] = TASKS, training: TrainingSpec | None = None) -> Any:
     torch.manual_seed(0)
-    return build_method(spec, tasks, CLASSES)
+    return build_method(spec, tasks, CLASSES, training or TrainingSpec())
+
+
+def toy_term(spec: Spec, tasks: tuple[Task, ...] = TASKS) -> Any:
+    """The term of a method that has this one alone."""
+    (term,) = toy_method(spec, tasks).terms.values()  # type: ignore[arg-type]
+    return term
 
 
 def toy_view(images: int, seed: int = 0, size: tuple[int, int] = SIZE) -> View:

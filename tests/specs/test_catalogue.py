@@ -67,6 +67,30 @@ def test_conditions_hold_for_values_that_nobody_wrote(experiments: Path, edit: E
     assert written.extraction == default.extraction
 
 
+def test_what_a_profile_says_of_a_method_holds_for_it_as_a_term(experiments: Path) -> None:
+    text = (experiments / "table3.yaml").read_text()
+    head, rows = text.split("rows:\n", 1)
+    combination = """rows:
+  - id: both
+    method: Li et al. and RDC
+    spec:
+      labels: {setting: onelabel}
+      method:
+        name: combined
+        cross_task: {regulariser: 0.25}
+        region_contrast: {extraction: {name: region, regions: {source: sam}}, contrast: {name: vector}}
+"""
+    (experiments / "table3.yaml").write_text(head + combination + rows)
+    catalogue = Catalogue(experiments)
+    (found,) = catalogue.runs("table3", "cpu", rows=["both"], settings=["method.cross_task.weight=3"])
+    overlaid = found.spec.model_dump()["method"]
+    alone = run(experiments, "one-region-vector", "cpu").spec.model_dump()["method"]
+    assert overlaid["region_contrast"] == alone
+    assert (overlaid["cross_task"]["weight"], overlaid["cross_task"]["regulariser"]) == (3, 0.25)
+    with pytest.raises(SpecError, match=r"method\.cross_task\.weight: must be greater than or equal to 0"):
+        catalogue.runs("table3", "cpu", rows=["both"], settings=["method.cross_task.weight=-3"])
+
+
 def test_unknown_names_get_a_suggestion(experiments: Path) -> None:
     catalogue = Catalogue(experiments)
     with pytest.raises(UsageError, match=r"no table 'table33'; did you mean 'table3'\? Available: "):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from rdc_sweeps.dispatch.inputs import build_missing_regions
-from rdc_sweeps.methods.region_contrast import RegionContrastMethod
-from rdc_sweeps.methods.registry import build_method
+from rdc_sweeps.methods.region_contrast import RegionContrastTerm
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.method import RegionContrast
@@ -58,8 +57,7 @@ def test_its_contrast_leaves_the_parameters_untouched(settings: Settings, tmp_pa
 def test_its_weight_follows_whole_epochs() -> None:
     method = released().method
     assert isinstance(method, RegionContrast)
-    built = build_method(method, ("semantic", "depth", "normal"), 13)
-    assert isinstance(built, RegionContrastMethod)
+    built = RegionContrastTerm(method, ("semantic", "depth", "normal"), 13)
     for epoch in range(20):
         expected = 2.0 * min(0.075 * epoch / 20, 0.075)
         assert built.weight(epoch) == pytest.approx(expected)
