@@ -156,7 +156,7 @@ def test_an_error_in_another_rank_arrives_with_its_traceback(settings: Settings,
     second = TrainingBatches(
         data.splits.train, data.train_mask, None, spec.training.augmentation, seed=0, batch_size=4, rank=1, world=2
     )
-    row = next(iter(second.epoch(0))).images[0].item()
+    row = next(iter(second.epoch(0))).indices[0].item()
     path = tmp_path / "data" / "train" / "image" / f"{row}.npy"
     np.save(path, np.full_like(np.load(path), np.nan))
     with pytest.raises(DataError, match=rf"{row}.npy") as raised:
