@@ -24,8 +24,8 @@ class Table:
 
     Attributes:
         name: Name of the table.
-        runs: One for each row and seed; equal trainings have equal ids.
-        settings: Where data and runs are, and how the runs are executed.
+        runs: One per row and seed; equal trainings have equal ids.
+        settings: Folders of data and runs, and how the runs are executed.
     """
 
     name: str
@@ -46,15 +46,15 @@ def load_table(
 
     Args:
         name: Name of the table, such as `table3`.
-        rows: Ids of rows; none: all.
+        rows: Ids of rows; empty for all.
         seeds: Seeds; None: the profile's.
         changes: Fields that differ in every row, as `{"training.epochs": 2}` or `["training.epochs=2"]`.
-        compat: Train as other code does where it differs: `released`.
+        compat: Name of a compat overlay, such as `released`, which follows the authors' release where it differs.
         **settings: Any setting of `rdc-sweep config`, such as `profile`, `root`, `device` or `executor`; those that are
             not given come from the environment, the settings files and the defaults.
 
     Raises:
-        UsageError: A table, row, profile or setting that does not exist.
+        UsageError: A table, row, profile or setting does not exist.
         SpecError: All problems of the rows.
     """
     chosen = load_settings(**settings)
@@ -65,13 +65,13 @@ def load_table(
 
 
 def plan(table: Table, *, retry_failed: bool = False, rerun: bool = False, queue: bool = True) -> list[Planned]:
-    """What `run_table` would do about each run, and why; nothing is created.
+    """What `run_table` would do with each run, and why; nothing is created.
 
     Args:
         table: From `load_table`.
         retry_failed: Try failed runs again, from their checkpoints.
-        rerun: Train again from the start whatever no worker is training.
-        queue: Also ask the executor's scheduler, if it has one, which runs have a job.
+        rerun: Train again from the start all runs that no worker is training.
+        queue: Also query the executor's scheduler, if it has one, for runs that have a job.
 
     Raises:
         UnavailableError: The scheduler does not answer.
@@ -91,10 +91,10 @@ def run_table(
         table: From `load_table`.
         retry_failed: See `plan`.
         rerun: See `plan`; old directories are set aside.
-        listener: Receives what happens meanwhile.
+        listener: Receives the events.
 
     Returns:
-        Ids of the runs that failed or, on this machine, are not done; empty if all went well.
+        Ids of the runs that failed or, on this machine, are not done; empty if everything succeeded.
 
     Raises:
         RdcError: Data, weights or checkpoints are missing or damaged.
@@ -109,11 +109,11 @@ def report(table: Table, *, selection: Selection | None = None, baseline: str | 
 
     Args:
         table: From `load_table`.
-        selection: Which epoch counts: `last`, `best-validation` or `best-test`; None: the profile's rule.
-        baseline: Id of the row from which improvements are counted; None: each row's own.
+        selection: The selection rule: `last`, `best-validation` or `best-test`; None: the profile's rule.
+        baseline: Id of the row to which improvements are relative; None: each row's own.
 
     Raises:
-        UsageError: A rule or row that does not exist.
+        UsageError: A rule or row does not exist.
     """
     from rdc_sweeps.reporting.report import build_report
 
@@ -141,7 +141,7 @@ def tune(
 
     Args:
         study: Name of a study, or the path of its YAML file.
-        trials: How many trials it is to have in all; None: the file's number.
+        trials: Total number of trials; None: the file's.
         workers: Trials that run at once; None: as many as suit the machine or the node profile.
         storage: URL of the storage of the trials; None: a journal in the study's folder.
         table: Tune a row of this table; None: the study's.
@@ -150,14 +150,14 @@ def tune(
         seeds: Seeds of each trial; None: the file's.
         changes: Fields that differ in every trial, as for `load_table`.
         confirm: Train the best configuration with the confirmation seeds once all trials are finished.
-        listener: Receives what happens.
+        listener: Receives the events.
         **settings: See `load_table`.
 
     Returns:
-        The trials, the best of them, and its confirmation. With Slurm, what there is when the jobs are submitted.
+        The trials, the best of them, and its confirmation. With Slurm, the state at the time of submission.
 
     Raises:
-        UsageError: Something that does not exist, another study of this name, or a package that is missing.
+        UsageError: A name does not exist, another study has this name, or a package is missing.
         SpecError: All problems of the study.
         RdcError: Data, weights or region maps are missing or damaged.
         UnavailableError: The storage or Slurm does not answer.

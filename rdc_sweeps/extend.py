@@ -1,7 +1,7 @@
 """Everything that an extension imports: bases of its specs, and interfaces that its implementation fills in.
 
-What a spec needs is imported at once. What an implementation needs, which comes with PyTorch or NumPy, is imported when
-it is first asked for, so that a module of specs stays light.
+What a spec needs is imported immediately. What an implementation needs, which imports PyTorch or NumPy, is imported on
+first access, so that a module of specs stays light.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The walk of docs/extending.md, done as it is written, and what an extension may get wrong."""
+"""The guide docs/extending.md, followed step by step, and the mistakes that an extension may make."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def steps(runs: Path) -> dict[str, list[dict[str, float]]]:
     return found
 
 
-def test_the_walk_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) -> None:
+def test_the_guide_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) -> None:
     variables = {"PYTHONPATH": f"{project}:{GUIDE.parents[1]}", "RDC_SWEEP_EXPERIMENTS": str(project / "experiments")}
     [commands] = COMMANDS.findall(GUIDE.read_text(encoding="utf-8"))
     outputs = []
@@ -90,7 +90,7 @@ def test_the_walk_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) ->
     assert all(step["contrast/regions"] > 1 for row in ("ours", "ours-hellinger") for step in trained[row])
 
 
-def test_the_walk_leaves_looking_light_and_built_in_runs_as_they_are(
+def test_the_guide_keeps_imports_light_and_built_in_ids_unchanged(
     project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     code = (
@@ -118,11 +118,11 @@ def test_everything_in_the_guide_is_imported_from_one_module() -> None:
 
 
 @pytest.mark.parametrize("name", extend.__all__)
-def test_what_extensions_import_is_there(name: str) -> None:
+def test_names_for_extensions_can_be_imported(name: str) -> None:
     assert getattr(extend, name) is not None
 
 
-def test_what_extensions_cannot_import_is_an_attribute_error() -> None:
+def test_other_names_are_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Methods'"):
         extend.__getattr__("Methods")
 
@@ -136,7 +136,7 @@ def test_what_extensions_cannot_import_is_an_attribute_error() -> None:
         ("distance={name: hellinger, scale: 0}", "distance.scale: must be greater than 0, found 0"),
     ],
 )
-def test_a_distance_is_validated_like_what_is_built_in(assignment: str, message: str, cli: Cli, project: Path) -> None:
+def test_a_distance_is_validated_like_a_built_in_one(assignment: str, message: str, cli: Cli, project: Path) -> None:
     result = cli(
         "run", "more", "ours-hellinger", "--profile", "small", "-n", "--set", f"method.contrast.{assignment}",
         PYTHONPATH=f"{project}:{GUIDE.parents[1]}", RDC_SWEEP_EXPERIMENTS=str(project / "experiments"),
@@ -174,7 +174,7 @@ def test_a_broken_entry_point_is_a_usage_error(name: str, value: str, message: s
 
 
 @pytest.mark.parametrize("module", ["contrast", "method", "run"])
-def test_specs_that_import_what_loads_them_get_advice(module: str, cli: Cli, project: Path) -> None:
+def test_circular_imports_of_specs_get_advice(module: str, cli: Cli, project: Path) -> None:
     specs = project / "rdc_more" / "specs.py"
     name = {"contrast": "VectorContrast", "method": "Supervised", "run": "RunSpec"}[module]
     line = "from rdc_sweeps.extend import Extension"
@@ -213,7 +213,7 @@ def test_entry_points_name_extensions() -> None:
         ("rdc_sweeps.datasets", [POINT], "Dropping lacks size, .*, training_count"),
     ],
 )
-def test_what_is_no_extension_is_said(group: Group, points: list[EntryPoint], message: str) -> None:
+def test_an_object_that_is_not_an_extension_is_reported(group: Group, points: list[EntryPoint], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         load_extensions(group, points, frozenset())
 
@@ -240,7 +240,7 @@ def test_regions_are_named_by_their_source() -> None:
         load_extensions("rdc_sweeps.regions", [POINT], frozenset())
 
 
-def test_an_implementation_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_implementation_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rdc_sweeps.specs.extensions._installed", lambda group: (dropping,))
     with pytest.raises(UsageError, match=r"Dropping: its implementation .* cannot be loaded"):
         implementation(METHODS, Dropping(), {})
@@ -258,7 +258,7 @@ def test_folders_of_data_sets_are_settings(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("value", ["rooms", '{"rooms": 3}', "[]"])
-def test_folders_of_data_sets_that_are_none_are_said(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_folders_of_data_sets_are_reported(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RDC_SWEEP_DATASET_ROOTS", value)
     with pytest.raises(UsageError, match=r"(?i)dataset_roots.*(must be|not a valid path)"):
         load_settings()

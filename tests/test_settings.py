@@ -55,7 +55,7 @@ def test_the_user_wins_over_the_default() -> None:
     assert load_settings().profile == "from-user"
 
 
-def test_without_any_source_there_are_defaults(machine: Path) -> None:
+def test_without_any_source_defaults_apply(machine: Path) -> None:
     settings = load_settings()
     assert settings.profile == "paper"
     assert settings.root == Path("runs")
@@ -124,7 +124,7 @@ def test_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
 
 
-def test_all_bad_values_are_said_together(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_bad_values_are_reported_together(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RDC_SWEEP_THREADS", "many")
     (machine / "project/rdc-sweep.toml").write_text("workers = -1\n")
     (machine / "xdg/rdc-sweep/config.toml").write_text('profil = "cpu"\n')

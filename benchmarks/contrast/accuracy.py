@@ -1,4 +1,4 @@
-"""Error of every way to the root, values and gradients, in single against double precision."""
+"""Error of every method for the root, values and gradients, in single against double precision."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
 
 
 def _fixed_schedule(g: Gaussians) -> float:
-    """Largest relative error of the nuclear norm where the spectrum is not looked at, as on a GPU."""
+    """Largest relative error of the nuclear norm if the range of the spectrum is not read, as on a GPU."""
     factors, _ = unit_factor(g.covariance)
     left, right = torch.triu_indices(len(factors), len(factors), 1)
     products = factors[left].mT @ factors[right]

@@ -24,7 +24,7 @@ AXES: dict[str, list[int]] = {
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
-    """One row per axis. Every axis is measured in a process of its own, whose memory nothing else has used."""
+    """One row per axis. Each axis is measured in a separate process, whose memory is otherwise unused."""
     context = multiprocessing.get_context("spawn")
     rows = []
     for axis, values in AXES.items():
@@ -65,7 +65,7 @@ def _once(shape: dict[str, int]) -> None:
 
 
 def _exponents(points: list[dict[str, float]]) -> dict[str, float]:
-    """Slopes in log-log of the larger half of the points, where fixed costs matter least."""
+    """Log-log slopes of the larger half of the points, where fixed costs matter least."""
     upper = points[len(points) // 2 - 1 :]
     values = np.log([p["value"] for p in upper])
     return {

@@ -69,7 +69,7 @@ def _row(regions: int, repeats: int) -> dict[str, Any]:
 
 
 def step(prediction: Tensor, label: Tensor, maps: Tensor, spec: ContrastSpec) -> Tensor:
-    """Loss and gradients of both sides, from the region map on."""
+    """Loss and gradients of both sides, starting from the region map."""
     sides = [side.detach().requires_grad_() for side in (prediction, label)]
     loss = region_contrast(sides[0], sides[1], maps, spec, min_pixels=2).loss
     torch.autograd.backward(loss)

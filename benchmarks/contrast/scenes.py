@@ -1,4 +1,4 @@
-"""Inputs: Voronoi cells as regions, features as the mapping network makes them, Gaussians of few directions."""
+"""Inputs: Voronoi cells as regions, features like those of the mapping network, Gaussians of few directions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def features(images: int, channels: int, height: int, width: int, *, stride: int
 
 
 def gaussians(rows: int, channels: int, *, shrinkage: float = 0.1, seed: int = 0) -> Gaussians:
-    """Gaussians that vary in half of the directions only, shrunk as by default: what small regions look like."""
+    """Gaussians that vary in half of the directions only, with the default shrinkage, like those of small regions."""
     generator = torch.Generator().manual_seed(seed)
     root = torch.randn(rows, channels, channels // 2, generator=generator)
     covariance = root @ root.mT / channels

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def interleaved(candidates: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each candidate, `repeats` times in turn after an untimed call, so that drift hits all alike."""
+    """Seconds of each candidate, `repeats` times in turn after an untimed call, so that drift affects all equally."""
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for run in range(repeats + 1):
         for name, candidate in candidates.items():
@@ -26,12 +26,12 @@ def medians(seconds: Mapping[str, list[float]]) -> dict[str, float]:
 
 
 def paired_ratio(numerator: list[float], denominator: list[float]) -> float:
-    """Median of the ratios of runs that were timed next to each other."""
+    """Median of the ratios of runs timed next to each other."""
     return statistics.median(a / b for a, b in zip(numerator, denominator, strict=True))
 
 
 def reset_peak() -> None:
-    """Make the peak of resident memory the present value (Linux)."""
+    """Reset the peak of resident memory to its current value (Linux)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -41,7 +41,7 @@ def peak_bytes() -> int:
 
 
 def resident_bytes() -> int:
-    """Resident memory now."""
+    """Current resident memory."""
     return _status("VmRSS")
 
 

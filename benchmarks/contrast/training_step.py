@@ -48,7 +48,7 @@ class TrainingStep:
         self.optimiser.step()
 
     def contrast(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """L_RC of every image and pair, from the region maps on."""
+        """L_RC of every image and pair, starting from the region maps."""
         images = torch.arange(BATCH).repeat(len(prediction) // BATCH)
         index = index_regions(self.regions).select(images)
         return region_contrast(prediction, label, index, GaussianContrast(), min_pixels=2).loss

@@ -1,1 +1,1 @@
-"""Ten thousand runs: planned, and carried out by short-lived workers that die at random."""
+"""Ten thousand runs: planned, and executed by short-lived workers that die at random."""

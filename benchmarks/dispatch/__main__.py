@@ -25,7 +25,7 @@ PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
 
 
 def _sizes() -> list[dict[str, Any]]:
-    # It needs torch, with which the simulation's processes would be slow to fork: in a process of its own.
+    # In a separate process, because it imports torch, which would make the simulation's forks slow.
     command = [sys.executable, "-m", "benchmarks.dispatch.sizes"]
     rows: list[dict[str, Any]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return rows
@@ -52,7 +52,7 @@ def main() -> None:
 
 def _table(name: str, rows: list[dict[str, Any]]) -> Table:
     if len(rows) == 1:
-        # A long line is easier to read downwards.
+        # One long row is easier to read as a column.
         rows = [{"": key, "value": value} for key, value in rows[0].items()]
     table = Table(*(rows[0] if rows else ()), title=name, title_justify="left", box=None)
     for row in rows:

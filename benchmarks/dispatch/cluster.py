@@ -1,4 +1,4 @@
-"""A stand-in for a batch system: tasks of arrays on nodes that die, a process each, started again as Slurm does it."""
+"""A simulated batch system: array tasks, one process each, on nodes that die; restarted as Slurm does."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from rdc_sweeps.settings import Settings
 
 @dataclass(frozen=True)
 class Weather:
-    """What befalls the nodes.
+    """Failures of the nodes.
 
     Attributes:
         deaths: Nodes that die per second, with all their workers.
-        preemptions: Workers that are asked to stop per second.
+        preemptions: Workers that are preempted per second.
     """
 
     deaths: float = 0.0
@@ -39,12 +39,12 @@ class Cluster:
     """Nodes of some slots each; a slot has one worker process.
 
     Attributes:
-        settings: Of the workers.
-        nodes: How many.
-        slots: Workers a node has at once.
+        settings: Settings of the workers.
+        nodes: Number of nodes.
+        slots: Workers of a node at once.
         trainer: Steps, epochs and sleep of every run.
-        weather: What befalls the nodes.
-        seed: Of all that is random.
+        weather: Failures of the nodes.
+        seed: Seed of all random choices.
     """
 
     settings: Settings
@@ -56,22 +56,22 @@ class Cluster:
     codes: Counter[int] = field(default_factory=Counter)
     deaths: int = 0
     most: int = 0
-    """Most workers alive at once."""
+    """Maximum number of workers alive at once."""
     alive_seconds: float = 0.0
-    """Of all workers together."""
+    """Seconds that workers were alive, summed over all of them."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._places: dict[int, tuple[int, str]] = {}
-        """Node and run of each living process."""
+        """Node and run of each live process."""
 
     def work_through(self, arrays: Sequence[Sequence[str]]) -> None:
-        """Run all tasks of the arrays, which may name the same run, until none is to be repeated."""
+        """Run all tasks of the arrays, which may share runs, until none has to be repeated."""
         tasks = [run for array in arrays for run in array]
         self._random.shuffle(tasks)
         queue = deque(tasks)
         free = deque(node for _ in range(self.slots) for node in range(self.nodes))
-        # Otherwise collections would copy the pages that forked processes share.
+        # Garbage collection would copy the pages that forked processes share.
         gc.freeze()
         befallen = time.monotonic()
         while queue or self._places:
@@ -143,6 +143,6 @@ def own_seconds() -> float:
 
 
 def folder_size(folder: Path) -> tuple[int, int]:
-    """Files and bytes below a folder."""
+    """Number of files and bytes in a folder."""
     sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     return len(sizes), sum(sizes)

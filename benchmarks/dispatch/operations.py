@@ -1,4 +1,4 @@
-"""What one run asks of the disk, by kind of system call, as `strace` sees it."""
+"""Disk operations of one run, by kind of system call, as `strace` counts them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ KINDS = {
     "write": {"write", "pwrite64", "ftruncate"},
 }
 METADATA = ("open", "stat", "rename", "make or remove", "list", "lock")
-"""What a shared disk's metadata server is asked for; `sync` and `write` go to where data are."""
+"""Requests to a shared disk's metadata server; `sync` and `write` go to its data servers."""
 
 
 def run() -> list[dict[str, Any]]:
-    """Operations of an empty life of a run, and what each epoch and each heartbeat adds; nothing without strace."""
+    """Operations of a run without epochs, and those added by each epoch and heartbeat; empty without strace."""
     if shutil.which("strace") is None:
         return []
     entered = _count("enter", 0, 0.0)
@@ -79,7 +79,7 @@ def _count(part: str, epochs: int, seconds: float) -> Counter[str]:
         counts: Counter[str] = Counter()
         for line in trace.read_text(errors="replace").splitlines():
             call = re.match(r"\d+ +(\w+)\((.*)", line)
-            # A stat of an open file is answered without the disk.
+            # A stat of an open file does not reach the disk.
             if call and str(root) in line and not re.match(r'\d+<[^>]*>, ""', call[2]):
                 counts.update(kind for kind, names in KINDS.items() if call[1] in names)
         return counts

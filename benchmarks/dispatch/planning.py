@@ -1,4 +1,4 @@
-"""How long it takes to know what is to be done about 10,000 runs, and to make their directories ready."""
+"""Time to plan 10,000 runs and to prepare their directories."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Value = TypeVar("Value")
 
 
 def all_runs(seeds: int) -> list[Run]:
-    """Every row of every table under the profile of the paper with so many seeds."""
+    """Every row of every table under the profile `paper`, with this number of seeds."""
     catalogue = Catalogue(EXPERIMENTS)
     return [run for table in catalogue.tables for run in catalogue.runs(table, "paper", seeds=range(seeds))]
 
 
 def distinct_runs(count: int) -> list[Run]:
-    """So many different runs of the tables."""
+    """This number of different runs of the tables."""
     per_seed = len({run.id for run in all_runs(1)})
     return list({run.id: run for run in all_runs(-(-count // per_seed))}.values())[:count]
 
 
 def mix(planned: list[Planned], root: Path) -> None:
-    """Leave of every four runs one new, and one each done, failed and preempted with a checkpoint."""
+    """Of every four runs, make one done, one failed and one preempted with a checkpoint; leave one new."""
     for place, one in enumerate(planned):
         if place % 4 == 0:
             continue
@@ -58,7 +58,7 @@ def _enter(planned: list[Planned], root: Path) -> None:
 
 
 def run(seeds: int) -> list[dict[str, Any]]:
-    """Seconds of each part, and how many of them were computing."""
+    """Seconds of each part, and CPU seconds among them."""
     rows: list[dict[str, Any]] = []
 
     def timed(what: str, call: Callable[[], Value]) -> Value:

@@ -1,4 +1,4 @@
-"""Thousands of runs, two arrays that overlap, nodes that die: is every run done, once, and what does it cost?"""
+"""Thousands of runs in two overlapping arrays on nodes that die: is every run done exactly once, and at what cost?"""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
 SLOTS = 4
-"""Workers of a node."""
+"""Workers per node."""
 
 
 def run(
     runs: int = 10_000, workers: int = 256, *, step: float = 0.4, heartbeat: float = 1.0, weather: Weather | None = None
 ) -> list[dict[str, Any]]:
-    """Carry the runs out and look through all that they left.
+    """Execute the runs and check everything that they leave.
 
     Args:
-        runs: How many different ones; a fifth of them is handed out twice.
+        runs: Number of different runs; a fifth of them is submitted twice.
         workers: Processes at once.
-        step: Seconds that a training step sleeps.
+        step: Duration of a training step, seconds of sleep.
         heartbeat: Seconds between heartbeats.
-        weather: What befalls the nodes; default: a node dies every second, and ten workers are preempted.
+        weather: Failures of the nodes; default: one node dies and ten workers are preempted every second.
 
     Raises:
         RuntimeError: A run is lost, was done twice, or left a file that is not whole.
@@ -40,7 +40,7 @@ def run(
             prepare_directory(one, root, rerun=False)
         ids = [one.run.id for one in planned]
         cluster = Cluster(
-            # So many deaths at so few steps are no sign of a run that cannot work.
+            # With so few steps, many deaths in a row do not mean that a run cannot work.
             Settings(root=root, retries=1000, heartbeat=heartbeat),
             nodes=max(1, workers // SLOTS),
             slots=SLOTS,

@@ -1,4 +1,4 @@
-"""Bytes of the checkpoints that the tables' runs leave: weights and two moments of Adam, from the parameters' count."""
+"""Size of the checkpoints of the tables' runs: weights and two moments of Adam, from the number of parameters."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import build_learner
 
 BYTES = 4
-"""Of a number: checkpoints are in float32."""
+"""Bytes per number: checkpoints are in float32."""
 
 
 def run() -> list[dict[str, Any]]:
-    """For each backbone and method: runs of a seed, parameters, and megabytes of a checkpoint."""
+    """For each backbone and method: runs per seed, parameters, and megabytes per checkpoint."""
     distinct = {run.id: run for run in all_runs(1)}
     kinds: dict[tuple[str, str, int], int] = {}
     for one in distinct.values():
@@ -37,7 +37,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def _numbers(spec: RunSpec) -> tuple[int, int]:
-    """Parameters and buffers of what is trained, without drawing them."""
+    """Parameters and buffers of the learner, without initialising them."""
     backbone = spec.backbone.model_dump()
     if "pretrained" in backbone:
         backbone["pretrained"] = {"source": "none"}

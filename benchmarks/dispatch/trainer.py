@@ -1,4 +1,4 @@
-"""A stand-in for a training: it steps, saves, resumes and comes to a result that tells whether any step was amiss."""
+"""A simulated training: it steps, saves, resumes and ends with a result that shows whether any step was wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rdc_sweeps.runs.records import Result
 from rdc_sweeps.training.observers import EpochRecord
 
 VIOLATION = "violation.txt"
-"""Written beside the runs if two processes train the same run at once, or a run that is done."""
+"""Written beside the runs if two processes train the same run at once, or one trains a done run."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Trainer:
 
     Attributes:
         directory: The run.
-        epochs: As in a training.
-        steps: Per epoch.
-        seconds: Sleep of each step.
-        exclusive: Whether one process at a time may train; not so where locks end at the host.
+        epochs: Number of epochs.
+        steps: Steps per epoch.
+        seconds: Sleep per step.
+        exclusive: Whether only one process at a time may train; False where locks do not reach other hosts.
     """
 
     directory: RunDirectory
@@ -63,7 +63,7 @@ class Trainer:
         return self.result(history)
 
     def result(self, history: list[dict[str, object]]) -> Result:
-        """What the run comes to."""
+        """The result of the run."""
         return Result(
             run=self.directory.id, selected={}, epochs=self.epochs, images=1, parameters=1, seconds=0.0, device="cpu",
             history=history,
@@ -82,7 +82,7 @@ class Trainer:
 
     @contextmanager
     def _witnessed(self) -> Iterator[None]:
-        """Tell of a second process that trains meanwhile, by a lock that no code under test knows."""
+        """Detect a second process that trains the same run, by a lock that the code under test does not know."""
         descriptor = os.open(self.directory.folder / "witness", os.O_RDWR | os.O_CREAT)
         try:
             if self.exclusive:
@@ -107,12 +107,12 @@ def successor(state: str, step: int) -> str:
 
 
 def loss(state: str) -> float:
-    """A number between 0 and 1 that a state has."""
+    """A number between 0 and 1 computed from a state."""
     return int(state, 16) / 16**16
 
 
 def problems(trainer: Trainer) -> list[str]:
-    """What is wrong with a run that should be done, by its files."""
+    """Problems in the files of a run that should be done."""
     directory = trainer.directory
     state, losses = directory.id, []
     for step in range(trainer.epochs * trainer.steps):

@@ -1,1 +1,1 @@
-"""What the networks cost."""
+"""Costs of the networks."""

@@ -21,7 +21,7 @@ TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES, SIZE = 13, (288, 384)
 GIB = 2**30
 STEPS = range(2)
-"""The second has Adam's moments from the start."""
+"""Number of steps; the second has Adam's moments from its start."""
 
 
 def build(spec: TaskExpertSpec) -> MultiTaskNetwork:
@@ -37,7 +37,7 @@ def step(network: MultiTaskNetwork, optimiser: torch.optim.Optimizer, images: in
 
 
 def measured(spec: TaskExpertSpec, images: int, *, bfloat16: bool) -> float:
-    """GiB that the process's peak grows by in two steps; code and libraries are there before."""
+    """Growth of the process's peak memory in two steps, GiB; code and libraries are loaded before."""
     small = build(TaskExpertSpec(vit="tiny", width=8, pretrained=NoWeights()))
     step(small, torch.optim.Adam(small.parameters()), 1, bfloat16=bfloat16)
     before = _peak()
@@ -49,7 +49,7 @@ def measured(spec: TaskExpertSpec, images: int, *, bfloat16: bool) -> float:
 
 
 def simulated(spec: TaskExpertSpec, images: int, *, bfloat16: bool) -> float:
-    """GiB of all tensors at the worst moment of two steps."""
+    """Maximum total size of all tensors during two steps, GiB."""
     with torch.device("meta"):
         network = build(spec)
     with FakeTensorMode():

@@ -1,1 +1,1 @@
-"""What tuning saves and costs, on trainings whose outcome is known beforehand; or, on request, a real study."""
+"""Savings and costs of tuning, on simulated trainings with known outcomes or, on request, in real studies."""

@@ -1,4 +1,4 @@
-"""Learning curves that cross: what learns fast is not what ends best, so that ending trials early can err."""
+"""Learning curves that cross: the fastest start is not the best end, so pruning can be wrong."""
 
 import hashlib
 import math
@@ -12,11 +12,11 @@ from rdc_sweeps.tuning.tuned_row import TunedRow
 from tests.tuning.simulation import quality
 
 NOISE = 0.01
-"""Standard deviation of an epoch's value, as a fraction of the best there is."""
+"""Standard deviation of an epoch's value, as a fraction of the best value."""
 
 
 def crossing(spec: RunSpec, epoch: int) -> MetricValues:
-    """mIoU and the like after an epoch, with noise."""
+    """Simulated metrics after an epoch, with noise."""
     return _metrics(_grown(spec, epoch) + NOISE * _normal(spec, epoch))
 
 

@@ -27,9 +27,9 @@ def run(trials: int, workers: int, root: Path) -> list[dict[str, Any]]:
     """Tune the covariance on small real images with and without pruning, from `nyuv2_root` of the settings.
 
     Args:
-        trials: Trials of each of the two studies.
-        workers: Processes.
-        root: Runs folder; studies that are there go on.
+        trials: Number of trials of each of the two studies.
+        workers: Number of processes.
+        root: Runs folder; existing studies are continued.
     """
     pruned = _study(HyperbandPruner(), trials, workers, root)
     full = _study(NoPruner(), trials, workers, root)

@@ -1,4 +1,4 @@
-"""How near to the optimum a study gets, and for how many epochs, with and without pruning."""
+"""How close a study gets to the optimum, and in how many epochs, with and without pruning."""
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +21,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     trials, seeds = (20, 2) if quick else (50, 3)
     best = optimum(tuned("none", "tpe", 0))
     pairs = [(sampler, pruner) for sampler in ("tpe", "random") for pruner in ("none", "hyperband", "median")]
-    # No time is measured: what is found does not depend on how many studies run at once.
+    # No time is measured: results do not depend on how many studies run at once.
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         found = {
             (sampler, pruner, budget): [

@@ -29,7 +29,7 @@ def tuned(pruner: str, sampler: str, seed: int) -> TunedRow:
 
 @contextmanager
 def opened(study: TunedRow, trials: int, storage: str = "journal", *, memory: bool = False) -> Iterator[Study]:
-    """A study in a folder of its own, which is deleted afterwards; in memory where time is not what is measured."""
+    """A study in a temporary folder, in memory unless time is measured."""
     place = "/dev/shm" if memory and Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="rdc-tuning-", dir=place) as folder:
         root = Path(folder)

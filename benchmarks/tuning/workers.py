@@ -1,4 +1,4 @@
-"""How much of a second worker's time is lost, and what a trial costs besides its training."""
+"""Time lost by a second worker, and the cost of a trial besides its training."""
 
 import multiprocessing
 import time
@@ -19,7 +19,7 @@ STEP_SECONDS = 0.02
 
 
 def scaling(quick: bool) -> list[dict[str, Any]]:
-    """Trainings that only wait, so that the machine's cores do not matter: 1 worker against several."""
+    """Trainings that only sleep, so that the number of cores does not matter: 1 worker against several."""
     trials = 8 if quick else 24
     times = {(storage, workers): _timed(trials, workers, storage) for storage in STORAGES for workers in (1, 2, 4)}
     return [
@@ -48,7 +48,7 @@ def _timed(trials: int, workers: int, storage: str) -> float:
         for process in processes:
             process.join()
         found = study.optuna.get_trials(deepcopy=False)
-        # Without the start of the processes, which is the same for a short study and a long one.
+        # The start of the processes is excluded: it is the same for a short and a long study.
         began = min(trial.datetime_start for trial in found if trial.datetime_start)
         return max((trial.datetime_complete - began).total_seconds() for trial in found if trial.datetime_complete)
 
@@ -59,7 +59,7 @@ def _work(root: Path, name: str, trials: int, url: str | None) -> None:
 
 
 def overhead(quick: bool) -> list[dict[str, Any]]:
-    """Milliseconds of a trial besides its training: the same trainings, which take no time, without a study."""
+    """Overhead of a trial in milliseconds, against the same instant trainings without a study."""
     trials = 10 if quick else 40
     rows = []
     for storage in STORAGES:
@@ -82,7 +82,7 @@ def overhead(quick: bool) -> list[dict[str, Any]]:
 
 
 def _alone(study: Study, trials: int) -> float:
-    """Seconds that as many runs take without a study."""
+    """Seconds that the same number of runs takes without a study."""
     seconds = []
     for trial in study.optuna.get_trials(deepcopy=False)[: min(10, trials)]:
         spec = study.tuned.run_with(trial.params, 99)

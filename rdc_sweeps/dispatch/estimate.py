@@ -1,4 +1,4 @@
-"""Estimates of how long planned runs will take, from measured runs of the same kind; none where there are none."""
+"""Estimates of the duration of planned runs, from measured runs of the same kind if there are any."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Estimate:
         seconds: On one GPU, or with the threads that the measured runs had.
         hours: GPU-hours, or core-hours on a CPU.
         device: Name of the GPU, or `cpu`.
-        measured: How many measured runs it is based on.
+        measured: Number of measured runs behind the estimate.
     """
 
     seconds: float
@@ -53,14 +53,14 @@ class Estimate:
 
 
 def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estimate]:
-    """The remaining cost of the runs to be done, by id; without those of whose kind no run was measured.
+    """The remaining cost of the runs to do, by id; runs without a measured run of the same kind are left out.
 
     Runs are of the same kind if they differ only in weights, rates, seeds, the number of epochs and where initial
     weights come from.
 
     Args:
-        planned: Runs to be done, and others.
-        settings: Of the processes that will train (see `Executor.worker_settings`).
+        planned: All planned runs, including those to skip.
+        settings: Settings of the processes that will train (see `Executor.worker_settings`).
     """
     todo = [one for one in planned if one.action != "skip"]
     kinds = {one.run.id: _kind(one.run.spec.model_dump(mode="json")) for one in todo}
@@ -73,7 +73,7 @@ def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estim
 
 
 def _estimate(one: Planned, known: list[Measured], settings: Settings) -> Estimate:
-    # Of several devices, the most frequent.
+    # If there are several devices, the most frequent one.
     device = statistics.mode(measured.device for measured in known)
     chosen = [measured for measured in known if measured.device == device]
     seconds = (
@@ -109,7 +109,7 @@ def _measured(kinds: set[str], settings: Settings) -> dict[str, list[Measured]]:
 
 def _directories(root: Path) -> Iterator[RunDirectory]:
     try:
-        # The newest first: code and machines change.
+        # Newest first, because code and machines change.
         entries = sorted(os.scandir(root), key=lambda entry: -entry.stat().st_mtime)
     except (FileNotFoundError, NotADirectoryError):
         return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.dispatch.slurm.submitter import Submitted
 
 WORKERS_AT_ONCE = 8
-"""Slurm workers unless the user says another number: the more trials at once, the less each knows of the others."""
+"""Default number of Slurm workers; with more trials at once, the sampler knows fewer results when it draws one."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Start:
     """What an executor starts on this machine."""
 
     runs: Sequence[Run]
-    """The runs that will be trained; empty for workers, which choose theirs."""
+    """The runs that will be trained; empty for workers, which choose their runs themselves."""
     slots: Slots
     gpus: int
-    """GPUs to spread over; 0 for the CPU."""
+    """Number of GPUs to use; 0 for the CPU."""
 
 
 class Listener:
@@ -42,12 +42,12 @@ class Listener:
 
     @contextmanager
     def preparing(self) -> Iterator["ReportBuild"]:
-        """The inputs of the runs are checked and region maps built while the context is open."""
+        """While the context is open, inputs of the runs are checked and region maps are built."""
         yield lambda title, done, total: None
 
     @contextmanager
     def training(self, start: Start) -> Iterator[Callable[[], None]]:
-        """Processes of this machine train while the context is open; what it yields is called again and again."""
+        """While the context is open, processes of this machine train; the yielded function is called repeatedly."""
         yield lambda: None
 
     def ended(self, trained: Sequence[Planned], unfinished: Sequence[Planned]) -> None:
@@ -60,7 +60,7 @@ class Listener:
         """Slurm has accepted workers as an array job, and perhaps a job that builds region maps first."""
 
     def workers_found(self, running: int, waiting: int) -> None:
-        """Slurm has such workers already; none were submitted."""
+        """Slurm already has such workers; none were submitted."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ class Workers:
     """Identical processes that share work among themselves, such as the workers of a study.
 
     Attributes:
-        about: What they work on, such as `study covariance-demo`: at most one array of workers is in Slurm about it.
+        about: What they work on, such as `study covariance-demo`; Slurm has at most one array of workers for it.
         runs: Runs whose inputs the workers need.
-        useful: How many workers there is work for.
-        wanted: How many the user asks for; None: as many as suit the place.
+        useful: Number of workers that have work.
+        wanted: Number of workers that the user requests; None: as many as suit the machine or the node profile.
         work_here: Works with several processes on this machine until there is nothing left to do; returns the exit
             codes. It must call the function that it is given (a `Listener.training` context's) now and then.
         command: Words after `rdc-sweep` that start one worker elsewhere; `--settings FILE` is added.
@@ -93,7 +93,7 @@ class Executor(ABC):
     """
 
     waits: ClassVar[bool]
-    """Whether `execute` and `start_workers` return only when the work has ended."""
+    """Whether `execute` and `start_workers` return only after the work has ended."""
 
     def __init__(self, settings: Settings, listener: Listener | None = None) -> None:
         self.settings = settings
@@ -106,7 +106,7 @@ class Executor(ABC):
 
     @abstractmethod
     def inspect(self, planned: Sequence[Planned]) -> list[Planned]:
-        """The plan with what this executor knows of its runs, such as jobs that wait in a queue.
+        """The plan with what this executor knows about its runs, such as jobs that wait in a queue.
 
         Raises:
             UnavailableError: The scheduler does not answer.
@@ -194,7 +194,7 @@ class LocalExecutor(Executor):
 
 
 class SlurmExecutor(Executor):
-    """Submits runs as arrays of Slurm jobs and returns at once."""
+    """Submits runs as arrays of Slurm jobs and returns immediately."""
 
     waits = False
 
@@ -239,7 +239,7 @@ class SlurmExecutor(Executor):
         profile = self.profile
         todo = [one.run for one in self.inspect(plan()) if one.action != "skip"]
         if todo:
-            # Fails at once where there is no Slurm, ahead of the long check of the data.
+            # Fails immediately where there is no Slurm, before the long check of the data.
             largest_array()
         build = bool(todo) and self._needs_building(todo)
         submitted = submit(plan, self.settings, prepare=build, rerun=rerun)
@@ -277,7 +277,7 @@ class SlurmExecutor(Executor):
 
 
 EXECUTORS: dict[str, type[Executor]] = {"local": LocalExecutor, "slurm": SlurmExecutor}
-"""By the setting `executor`."""
+"""Executors by the value of the setting `executor`."""
 
 
 def executor_for(settings: Settings, listener: Listener | None = None) -> Executor:
@@ -289,5 +289,5 @@ def _is_done(directory: RunDirectory) -> bool:
     try:
         return directory.result() is not None
     except SpecError:
-        # A damaged result is none.
+        # A run with a damaged result is not done.
         return False

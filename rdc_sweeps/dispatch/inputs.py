@@ -26,11 +26,11 @@ Check = Callable[[], object]
 """Raises an `RdcError` if an input is missing or damaged."""
 
 ReportBuild = Callable[[str, int, int], None]
-"""Receives what is being computed, how many images are done, and how many there are."""
+"""Receives a title, the number of images done, and the number of all images."""
 
 
 class PreparationError(RdcError):
-    """Runs that cannot start: all reasons, each with the rows that it concerns."""
+    """Some runs cannot start: all reasons, each with the rows concerned."""
 
 
 def check_inputs(runs: Iterable[Run], settings: Settings) -> None:
@@ -101,7 +101,7 @@ def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) ->
 
     Args:
         runs: `runs.txt` of the submission, with a run id per line.
-        settings: Of the job.
+        settings: Settings of the job.
         report: Receives the progress.
     """
     submission = SubmissionDirectory(settings.root, runs.parent.name)

@@ -1,4 +1,4 @@
-"""A run in one process, from its acquisition to its end; whatever happens is recorded in its directory.
+"""A run in one process, from its acquisition to its end; everything that happens is recorded in its directory.
 
 Imports no torch: the training is a callable, and simulations pass another.
 """
@@ -48,7 +48,7 @@ def run_to_end(
 
     Args:
         directory: The run; its spec is there.
-        settings: Heartbeat interval, and how many deaths in a row are too many.
+        settings: Heartbeat interval, and maximum number of deaths in a row.
         body: Trains the run.
         stop: Set by a signal, a cancellation or the caller.
         device: Name of the device, for the heartbeat.
@@ -63,7 +63,7 @@ def run_to_end(
             if directory.result() is not None:
                 return WorkerExit.DONE
             if directory.failure() is not None:
-                # Of an earlier process; `forget_failure` lets it be tried again.
+                # An earlier process failed; `forget_failure` allows another attempt.
                 return WorkerExit.FAILED
             if directory.stopped() is not None:
                 return WorkerExit.STOPPED
@@ -123,7 +123,7 @@ class _Life:
                 self.lost = error
                 return
             except (OSError, RdcError) as error:
-                # The disk may be back at the next beat.
+                # The disk may be back at the next heartbeat.
                 log.warning("heartbeat: %s", error)
 
     def _asked_to_stop(self) -> bool:
@@ -135,7 +135,7 @@ class _Life:
     def _conclude(self, result: Result | None) -> WorkerExit:
         self.ended.set()
         if result is not None:
-            # Only the owner may write a result, and what is done has the whole of its log.
+            # Only the owner may write a result, and a done run has its complete log.
             self.recorder.ended("done")
             self.run.write_result(result)
             self._end("done")

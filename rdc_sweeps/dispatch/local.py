@@ -1,4 +1,4 @@
-"""Training runs in processes of this machine, several at once, on its cores or GPUs."""
+"""Trains runs in processes of this machine, several at once, on its cores or GPUs."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ from rdc_sweeps.runs.states import WorkerExit, should_restart
 from rdc_sweeps.settings import Settings
 
 MEMORY_PER_RUN = 2 * 2**30
-"""Minimum for a small run; fewer run at once where memory is short."""
+"""Minimum memory of a small run; where memory is short, fewer runs train at once."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many runs train at once, and the CPU threads of each."""
+    """The number of runs that train at once, and the CPU threads of each."""
 
     runs: int
     threads: int
@@ -52,16 +52,16 @@ def run_locally(
     watch: Callable[[], None],
     interval: float = 0.2,
 ) -> dict[str, int]:
-    """Train the runs, several at once; a run whose process was killed is started again.
+    """Train the runs, several at once; a run whose process was killed is restarted.
 
     How often, its directory decides (see `lifecycle.run_to_end`). Interrupted (KeyboardInterrupt), it asks all of them
     to stop at the next step with a checkpoint, waits for that, and raises again.
 
     Args:
         run_ids: Runs whose directories have specs.
-        settings: For the workers.
-        chosen: How many train at once, and their threads.
-        gpus: GPUs of this machine to spread over; 0 for the CPU.
+        settings: Settings of the workers.
+        chosen: Number of runs at once, and their threads.
+        gpus: Number of GPUs of this machine to use; 0 for the CPU.
         watch: Called every `interval` seconds.
         interval: Seconds between two checks of the processes.
 
@@ -84,7 +84,7 @@ def run_locally(
 
     def ended(slot: int, process: ForkServerProcess) -> None:
         codes[process.name] = code = process.exitcode or 0
-        # A stop that was requested for this process alone is not undone.
+        # A stop that was requested for this process alone stays in force.
         if code != WorkerExit.PREEMPTED and should_restart(code):
             waiting.append(process.name)
 

@@ -35,13 +35,13 @@ def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: 
     """Plan each distinct training once, in order.
 
     Args:
-        runs: Rows x seeds; several may stand for the same training.
+        runs: Rows x seeds; several may be the same training.
         root: The runs folder.
         retry_failed: Try failed runs again, from their checkpoints.
         rerun: Train again from the start whatever no worker is training.
     """
     distinct = {run.id: run for run in runs}
-    # On a shared disk each state costs a round trip to the server; ten thousand in a row would take minutes.
+    # On a shared disk each state costs a round trip; ten thousand one after another would take minutes.
     with ThreadPoolExecutor(READERS) as pool:
         return list(pool.map(partial(_plan_one, root=root, retry_failed=retry_failed, rerun=rerun), distinct.values()))
 
@@ -82,7 +82,7 @@ def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
     directory = RunDirectory(root, run.id)
     if rerun:
         set_aside(directory)
-    # Only what was known when it was planned: since then it may have failed again, or been cancelled.
+    # Only what the plan knew is removed: since then the run may have failed again or been cancelled.
     if planned.state == "failed":
         forget_failure(directory)
     if planned.state in {"cancelled", "pruned"}:

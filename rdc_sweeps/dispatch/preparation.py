@@ -1,4 +1,4 @@
-"""Preparing runs in a process of its own, so that the calling process need not import torch."""
+"""Prepares runs in a separate process, so that the calling process need not import torch."""
 
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.dispatch.inputs import ReportBuild
 
 PRELOADED = ("rdc_sweeps.dispatch.inputs", "rdc_sweeps.dispatch.worker")
-"""Modules of the fork server, which also starts the workers later on: a process has one such server."""
+"""Modules of the fork server, which later also starts the workers: a process has one such server."""
 
 
 def prepare(runs: Sequence[Run], settings: Settings, report: "ReportBuild") -> int:

@@ -62,12 +62,12 @@ def train_on(
     threads. The checkpoint does not depend on `count`.
 
     Args:
-        count: How many processes.
+        count: Number of processes.
         spec: See `train`.
         settings: See `train`; loader processes are divided among the ranks.
         checkpoint: See `train`.
-        observers: Of rank 0.
-        stop: Of rank 0; all ranks stop at the same step.
+        observers: Observers of rank 0.
+        stop: Called on rank 0; all ranks stop at the same step.
         write: See `train`.
         log_path: File to which the other ranks log; None: they inherit this process's output.
 
@@ -97,7 +97,7 @@ def _on_gpus(settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class _Error:
-    """An exception on its way to rank 0: itself, if it can be pickled, and its traceback as text."""
+    """An exception sent to rank 0: the exception itself, if it can be pickled, and its traceback as text."""
 
     error: Exception | None
     trace: str
@@ -178,12 +178,12 @@ class _Peers:
             time.sleep(0.02)
 
     def check(self) -> None:
-        """Raise the error of another rank, if one has ended."""
+        """Raise the error of another rank if one has ended."""
         if self.failed.is_set():
             raise self._cause()
 
     def explain(self, error: Exception) -> None:
-        """Raise the error of another rank, if that is why rank 0 failed with `error`."""
+        """Raise the error of another rank if it caused rank 0 to fail with `error`."""
         deadline = time.monotonic() + ERROR_SECONDS
         while time.monotonic() < deadline and not self._cause_is_known():
             time.sleep(0.05)
@@ -231,9 +231,9 @@ class _Peers:
             threading.Thread(target=self._force_end, name="end of ranks", daemon=True).start()
 
     def _force_end(self) -> None:
-        """End the process of rank 0 if it does not return from what it is waiting for."""
+        """End the process of rank 0 if it keeps waiting."""
         if self.abort and dist.is_initialized():
-            # NCCL kernels wait for their peers for ever; gloo notices that they have ended.
+            # NCCL kernels wait for their peers forever; gloo notices that they have ended.
             dist.group.WORLD.abort()  # type: ignore[union-attr]
         if not self.closed.wait(GRACE_SECONDS):
             log.error("ending this process, which still waits for another rank: %s", self._cause())
@@ -261,7 +261,7 @@ def _train_rank(
     mask: str | None,
 ) -> None:
     """Train as one of the ranks 1 and up; the main function of its process."""
-    # Rank 0 decides for all.
+    # Rank 0 decides for all ranks.
     ignore_stop_signals()
     end_with_parent()
     restrict_to(mask)
@@ -272,7 +272,7 @@ def _train_rank(
         with place.joined():
             train(spec, settings, checkpoint)
             with suppress(EOFError):
-                # Until the other ranks have all answers that they need.
+                # Wait until the other ranks have all answers that they need.
                 connection.recv()
     except InfrastructureError as error:
         log.warning("%s", error)

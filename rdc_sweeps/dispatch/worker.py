@@ -1,4 +1,4 @@
-"""One run in one process: its spec trained, recorded, tracked."""
+"""Trains, records and tracks one run in one process."""
 
 import json
 import sys
@@ -34,9 +34,9 @@ def work(
 
     Args:
         run_id: A run that has a directory.
-        settings: For the training, the tracking and the heartbeat.
+        settings: Settings of the training, the tracking and the heartbeat.
         observers: Called at every step and epoch, after the run's own records are written.
-        stop: Is watched at every step, and set by stop signals.
+        stop: Checked at every step; set by stop signals.
 
     Returns:
         The exit code (see `dispatch.lifecycle`).
@@ -59,7 +59,7 @@ class _Trainer:
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         spec = self._spec()
         if self.settings.device == "cuda" and not torch.cuda.is_available():
-            # Nobody wants to find out days later that a node trained on its CPU.
+            # Otherwise it could take days to notice that a node trains on its CPU.
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         torch.set_num_threads(self._threads())
         recorder.run.write_environment(describe_environment())
@@ -81,7 +81,7 @@ class _Trainer:
             self.tracking.kill()
             raise
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
-            # Out of memory is neither: that is the spec's fault.
+            # Out of memory is neither: it is the fault of the spec.
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
         return self._result(spec, training) if training.finished else None
 
@@ -102,7 +102,7 @@ class _Trainer:
             self.tracking.finish(ending)
 
     def _threads(self) -> int:
-        """CPU threads: a resumed run keeps the number it began with, for sums in another order round differently."""
+        """CPU threads; a resumed run keeps its number, because sums in a different order round differently."""
         if self.directory.checkpoint.exists() and self.directory.environment.exists():
             return int(json.loads(self.directory.environment.read_text(encoding="utf-8"))["threads"])
         return self.settings.threads or torch.get_num_threads()
@@ -127,6 +127,6 @@ def _selected(record: EpochRecord | None) -> Selected | None:
 
 
 def main(run_id: str, settings: Settings) -> None:
-    """Entry of a worker process: everything printed goes to the run's log; ends the process with `work`'s code."""
+    """Main function of a worker process: logs all output to the run's log and exits with the code of `work`."""
     log_to(RunDirectory(settings.root, run_id).log)
     sys.exit(work(run_id, settings))

@@ -1,4 +1,4 @@
-"""Cancelling runs: their workers save a checkpoint and end, and none starts them until the next `run`.
+"""Cancels runs: their workers save a checkpoint and end, and no worker starts them until the next `run`.
 
 The record in the run directory decides. Workers everywhere check it at each heartbeat and before they start; signals
 and Slurm only make it faster.
@@ -27,7 +27,7 @@ from rdc_sweeps.runs.states import STARTABLE_STATES, TERMINAL_STATES, ShownState
 
 @dataclass(frozen=True)
 class CancelledRun:
-    """What was done about one run."""
+    """The actions taken for one run."""
 
     subject: Subject
     before: ShownState
@@ -37,11 +37,11 @@ class CancelledRun:
 
 @dataclass
 class Cancellation:
-    """What was done about all runs.
+    """The actions taken for all runs.
 
     Attributes:
         outcomes: One per run, in the order given.
-        problem: Why Slurm could not be asked to cancel jobs, if so; their workers will end as soon as they start.
+        problem: Why Slurm could not cancel jobs, if so; their workers will end as soon as they start.
     """
 
     outcomes: list[CancelledRun] = field(default_factory=list)
@@ -66,7 +66,7 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
             request_stop(directory, stopped)
             if view.state == "running":
                 signalled = view.status is not None and _signal(view.status)
-                done.append("told to stop" if signalled else "stops at its next heartbeat")
+                done.append("signalled to stop" if signalled else "stops at its next heartbeat")
             elif job is not None:
                 done.append(f"Slurm job {job.job_id} ended")
                 waiting.append(job)

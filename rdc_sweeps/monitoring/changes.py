@@ -10,7 +10,7 @@ class RunChanges:
     """Describes a run whenever its state or epoch has changed.
 
     Args:
-        known: Runs that have been shown already, and need not be described until they change.
+        known: Runs that have been shown already; they are described again when they change.
     """
 
     def __init__(self, known: Iterable[RunView] = ()) -> None:

@@ -24,7 +24,7 @@ from rdc_sweeps.runs.states import STARTABLE_STATES
 from rdc_sweeps.specs.catalogue import Run
 
 READERS = 16
-"""Directories that are read at once: on a shared disk most of the time is spent waiting."""
+"""Number of directories read at the same time: on a shared disk, most of the time is spent waiting."""
 
 URGENCY = ("running", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
 """States from the most to the least urgent to show."""
@@ -47,7 +47,7 @@ class RunGroup:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until running and queued runs are done, if as many run at once as now; None if none runs."""
+        """Seconds until running and queued runs are done, with as many at once as now; None if none is running."""
         running = [view for view in self.views if view.seconds_left is not None and view.status is not None]
         if not running:
             return None
@@ -73,7 +73,7 @@ def shortened(groups: Sequence[RunGroup], runs: int) -> list[RunGroup]:
 
     Args:
         groups: All groups.
-        runs: How many runs to show, over all groups.
+        runs: Number of runs to show, over all groups.
     """
     ranked = sorted(
         (URGENCY.index(view.state), number, place)
@@ -115,7 +115,7 @@ class LocalSweep:
 
 
 class RunsFolder:
-    """The runs folder, for repeated reading: what cannot change is read once."""
+    """A runs folder that is read repeatedly: what cannot change is read once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -11,7 +11,7 @@ BLOCK = 2**16
 
 
 class GrowingFile:
-    """A file that other processes append to, read from where the last reading ended."""
+    """A file that other processes append to; each read continues where the last one ended."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,7 +23,7 @@ class GrowingFile:
         try:
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
-                # A newline at the very end closes the last line.
+                # A newline at the end of the file closes the last line.
                 found, start, tail = 0, size, b""
                 while start > 0 and found <= lines:
                     start = max(0, start - BLOCK)
@@ -36,7 +36,7 @@ class GrowingFile:
         self._offset = size - sum(map(len, kept))
 
     def news(self) -> bytes:
-        """The bytes added since the last reading; all of them if the file was replaced or cut."""
+        """The bytes added since the last read; all bytes if the file was replaced or truncated."""
         try:
             with self.path.open("rb") as file:
                 status = os.fstat(file.fileno())
@@ -59,7 +59,7 @@ def job_log(root: Path, run: str) -> Path | None:
         run_ids = directory.run_ids() if submission.kind == "runs" else []
         if run not in run_ids or submission.job is None:
             continue
-        # A job that was queued again adds to the same file.
+        # A requeued job appends to the same file.
         logs = sorted(directory.log.glob(f"{submission.job}_{run_ids.index(run)}_*"), key=lambda path: path.name)
         return logs[0] if logs else None
     return None
@@ -70,15 +70,15 @@ class RunOutput:
 
     Args:
         directory: The run.
-        lines: Start with this number of last lines; None: with the first line.
+        lines: Number of last lines to start with; None for all lines.
     """
 
     def __init__(self, directory: RunDirectory, lines: int | None = None) -> None:
         self.directory = directory
         self.job_log = job_log(directory.root, directory.id)
-        """Log of the run's Slurm job at the time of the last reading, if it has one."""
+        """Log of the run's Slurm job at the time of the last read, if it has one."""
         self.ended = False
-        """Whether the run had ended before the last reading: that has read all of its output."""
+        """Whether the run had ended before the last read, which therefore has all of its output."""
         path = directory.log
         self._file = GrowingFile(self.job_log if self.job_log is not None and not path.exists() else path)
         if lines is not None:
@@ -86,7 +86,7 @@ class RunOutput:
 
     @property
     def is_of_job(self) -> bool:
-        """Whether it is the Slurm job's log that is read."""
+        """Whether the log of the Slurm job is read."""
         return self._file.path == self.job_log
 
     @property
@@ -95,8 +95,8 @@ class RunOutput:
         return self._file.path.exists()
 
     def news(self) -> bytes:
-        """The bytes added since the last reading."""
-        # Asked first: what is printed until then belongs to it.
+        """The bytes added since the last read."""
+        # Checked first, so that everything printed until then is read.
         self.ended = self.directory.state() in TERMINAL_STATES
         log = self.directory.log
         if self._file.path != log and log.exists():

@@ -1,4 +1,4 @@
-"""Runs in Slurm's queue. Slurm is asked only where something was submitted, and not too often."""
+"""Runs in Slurm's queue. Slurm is queried only where something was submitted, and not too often."""
 
 import time
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from rdc_sweeps.monitoring.views import RunView, Waiting
 from rdc_sweeps.runs.states import STARTABLE_STATES
 
 RENEWAL_SECONDS = 10.0
-"""How long an answer of Slurm is used: its controller serves many users."""
+"""Seconds for which an answer of Slurm is reused, because its controller serves many users."""
 
 
 def jobs_of(root: Path) -> dict[str, Job]:
@@ -28,7 +28,7 @@ class SlurmQueue:
     """The queue, read again when the last answer is too old.
 
     Attributes:
-        problem: Why the last request to Slurm failed, if it did; the answer before is then still used.
+        problem: Why the last request to Slurm failed, if it did; the previous answer is then still used.
     """
 
     def __init__(self, root: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a user names on the command line: a run by the first digits of its id, or a table with all of its runs."""
+"""Targets on the command line: a run, by the first digits of its id, or a table with all of its runs."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from rdc_sweeps.specs.catalogue import Catalogue
 
 
 def find_run(root: Path, prefix: str) -> RunDirectory:
-    """The run whose id begins with `prefix`.
+    """The run whose id starts with `prefix`.
 
     Raises:
         UsageError: There is none, or more than one.
@@ -40,7 +40,7 @@ def named_subjects(
     Args:
         target: Name of a table, or the first digits of a run's id.
         settings: Runs folder, experiments and profile.
-        seeds: Only these seeds of the table; None: all that there are, unless something else narrows the choice.
+        seeds: Only these seeds of the table; None: all seeds, unless another argument narrows the choice.
         changes: Only runs with these changed fields.
         compat: Only runs trained as this code does.
 

@@ -30,7 +30,7 @@ Queue = Mapping[str, Waiting]
 
 @dataclass(frozen=True)
 class Subject:
-    """A run that is inspected, and its names."""
+    """A run to inspect, and its names."""
 
     run: str
     table: str = ""
@@ -44,28 +44,28 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """Its name within its group: the row, or the trial of a study."""
+        """Name of the run within its group: the row, or the trial of a study."""
         if self.study is None:
             return self.row
         return "baseline" if self.trial is None else f"trial {self.trial}"
 
     @property
     def title(self) -> str:
-        """`table/row seed N`, as messages name it."""
+        """`table/row seed N`, the name of the run in messages."""
         named = f"{self.table or 'run'}/{self.name or self.run}" if self.study is None else f"{self.study} {self.name}"
         return named if self.seed is None else f"{named} seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class RunView:
-    """What is known of a run at one moment."""
+    """A run at one moment."""
 
     subject: Subject
     state: ShownState
     status: Status | None = None
     waiting: Waiting | None = None
     cause: str | None = None
-    """Why it failed or was stopped, in one line."""
+    """Why the run failed or was stopped, in one line."""
 
     @property
     def progress(self) -> float | None:

@@ -11,7 +11,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 STOP_SECONDS = 60.0
-"""How long stopped runs may take to save their checkpoints."""
+"""Seconds that stopped runs may take to save their checkpoints."""
 
 ORPHANED = os.EX_TEMPFAIL
 """Exit code of a process whose parent has ended."""
@@ -40,7 +40,7 @@ def stop_all(processes: Sequence[ForkServerProcess]) -> None:
 
 
 def end_with_parent(worker: int = 0) -> None:
-    """End this process, started by `multiprocessing`, as soon as its parent has ended, however that happened.
+    """End this process, started by `multiprocessing`, as soon as its parent has ended for any reason.
 
     Args:
         worker: Unused; data loaders call this with the number of the worker process.

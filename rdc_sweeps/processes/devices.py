@@ -1,4 +1,4 @@
-"""GPUs of processes: how many processes train a run, and which GPUs each of them sees."""
+"""GPUs of processes: the number of processes that train a run, and the GPUs that each of them sees."""
 
 import math
 import os
@@ -10,7 +10,7 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def processes_per_run(gpus_per_run: float) -> int:
-    """How many processes train a run: one for each of its GPUs, or one if it has a part of a GPU.
+    """Number of processes that train a run: one per GPU, or one if it has a part of a GPU.
 
     Raises:
         UsageError: Neither a whole number nor a part of one.
@@ -26,11 +26,11 @@ def visible_gpus(count: int, mask: str | None) -> list[str]:
     """The names of `count` GPUs for CUDA_VISIBLE_DEVICES.
 
     Args:
-        count: How many this process sees.
-        mask: What CUDA_VISIBLE_DEVICES is to this process: indices or UUIDs, or None.
+        count: Number of GPUs that this process sees.
+        mask: CUDA_VISIBLE_DEVICES of this process: indices, UUIDs or None.
     """
     names = [name.strip() for name in (mask or "").split(",")]
-    # CUDA sees what is listed before the first name that it does not know.
+    # CUDA sees the GPUs listed before the first name that it does not know.
     return names[:count] if len(names) >= count and names[0] else [str(index) for index in range(count)]
 
 
@@ -39,7 +39,7 @@ def device_masks(gpus: Sequence[str], gpus_per_run: float) -> list[str]:
 
     Args:
         gpus: Names of the GPUs.
-        gpus_per_run: How many each run has; several runs share one if it is at most a half.
+        gpus_per_run: GPUs of each run; if it is at most a half, several runs share one GPU.
 
     Raises:
         UsageError: A run needs more than there are, or not a sensible number.
@@ -57,9 +57,9 @@ def slot_masks(gpus: int, gpus_per_run: float, slots: int) -> list[str | None]:
     """The mask of each of `slots` processes that train at once on this machine's GPUs; None for the CPU.
 
     Args:
-        gpus: How many GPUs to spread over; 0 for the CPU.
+        gpus: Number of GPUs to use; 0 for the CPU.
         gpus_per_run: See `device_masks`.
-        slots: How many processes train at once.
+        slots: Number of processes that train at once.
 
     Raises:
         UsageError: See `device_masks`.

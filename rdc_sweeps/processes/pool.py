@@ -22,9 +22,9 @@ def run_pool(
     their checkpoints, and raises again.
 
     Args:
-        slots: How many processes run at once.
+        slots: Number of processes that run at once.
         start: Starts a process for a free slot; None if there is nothing to start.
-        ended: Receives each process that has ended, and its slot; `start` is asked again after it.
+        ended: Receives each process that has ended, and its slot; `start` is called again after it.
         watch: Called every `interval` seconds, and at the end.
         interval: Seconds between two checks of the processes.
     """

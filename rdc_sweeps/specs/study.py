@@ -152,7 +152,7 @@ class StudySpec(Spec):
     def _fresh(cls, confirm: tuple[int, ...], info: Any) -> tuple[int, ...]:
         # The choice is partly the luckiest trial on these seeds; they would confirm the luck.
         if used := set(confirm) & set(info.data.get("seeds", ())):
-            raise ValueError(f"seed {min(used)} is one of the trials' own, which cannot confirm the choice")
+            raise ValueError(f"seed {min(used)} is a seed of the trials, which cannot confirm the choice")
         return confirm
 
     @model_validator(mode="after")

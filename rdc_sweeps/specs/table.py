@@ -94,6 +94,6 @@ class ProfileSpec(Spec):
     profile: Slug
     title: str
     comparable: bool = Field(False, description="Whether results are comparable with the published numbers.")
-    selection: Selection = Field(description="The epoch to report, unless a report asks for another.")
+    selection: Selection = Field(description="The selection rule of reports, unless a report names another.")
     seeds: tuple[int, ...] = Field((0,), min_length=1)
     overlays: tuple[Overlay, ...] = ()

@@ -23,7 +23,7 @@ from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.tuning.storage import retry_storage, storage_errors
 
 PRUNED = "pruned"
-"""User attribute of a trial that is to be pruned, set before Optuna's own state changes."""
+"""User attribute of a trial that should be pruned, set before Optuna's own state changes."""
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def baseline_metrics(names: Sequence[str], validations: Sequence[MetricValues | 
         values = [value for metrics in validations if (value := (metrics or {}).get(name)) is not None]
         if len(values) < len(validations) or not fmean(values):
             raise RdcError(
-                f"the baseline row {row} has no {name}, or one of 0, on the validation images, so that delta-m cannot "
+                f"the baseline row {row} has no {name}, or one of 0, on the validation images, so delta-m cannot "
                 "be computed; hold out more images (dataset.validation_images), train longer, or tune one "
                 "metric (objective: {name: metric, metric: aErr})"
             )
@@ -70,7 +70,7 @@ def baseline_metrics(names: Sequence[str], validations: Sequence[MetricValues | 
 
 
 class TrialValues:
-    """The intermediate values of a trial, whose seeds are trained one after another.
+    """The intermediate values of a trial; its seeds are trained one after another.
 
     Step k is the k-th epoch of the trial, counted from 1 over all seeds, so that at the same step all trials have
     trained the same seeds for the same number of epochs. Its value is the mean of the objective over the seeds so far:
@@ -123,7 +123,7 @@ class TrialValues:
         try:
             self._report_once(step, value)
         except storage_errors() as error:
-            # It is reported when the run ends; a training must not fail because of the storage.
+            # The epoch is reported when the run ends; training must not fail because of the storage.
             log.warning("the storage of the study cannot be reached, step %d is reported later: %s", step, error)
 
     def _report_once(self, step: int, value: float) -> None:
@@ -143,7 +143,7 @@ class PruningObserver:
         for record in records:
             self.values.epoch(record)
         if records:
-            self._prune_if_asked(records[-1])
+            self._prune_if_decided(records[-1])
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         """Steps are not reported."""
@@ -151,9 +151,9 @@ class PruningObserver:
     def evaluated(self, record: EpochRecord, step: int, panels: Sequence[Panel]) -> None:
         """Report the epoch."""
         self.values.epoch(record)
-        self._prune_if_asked(record)
+        self._prune_if_decided(record)
 
-    def _prune_if_asked(self, record: EpochRecord) -> None:
+    def _prune_if_decided(self, record: EpochRecord) -> None:
         # Pruning after the last epoch would save nothing.
         if record.epoch + 1 >= self.values.epochs or not self.values.should_prune():
             return

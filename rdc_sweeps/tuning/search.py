@@ -78,7 +78,7 @@ def build_sampler(spec: SamplerSpec, trials: int) -> samplers.BaseSampler:
         )
     if isinstance(spec, GpSampler):
         return samplers.GPSampler(n_startup_trials=spec.startup_trials, seed=seed)
-    # All combinations of a grid are enqueued, so that its sampler is never asked.
+    # All combinations of a grid are enqueued, so its sampler is never used.
     return samplers.RandomSampler(seed=seed)
 
 

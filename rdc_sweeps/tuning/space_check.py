@@ -21,13 +21,13 @@ NO_EFFECT: dict[str, tuple[str, str]] = {
     "method.contrast.diagonal": ("kl", "diagonal is of the KL divergence"),
     "method.contrast.root": ("wasserstein", "root is of the Wasserstein distance"),
 }
-"""Fields that only one distance reads: that distance, and the reason."""
+"""Fields that only one distance uses: that distance, and the reason."""
 
 MAX_COMBINATIONS = 1024
-"""Combinations checked at most: for all fields together, and for each pair of fields."""
+"""Maximum number of combinations checked: for all fields together, and for each pair of fields."""
 
 MAX_GRID_SIZE = 10_000
-"""Combinations that a grid may have: all of them are enqueued when the study begins."""
+"""Maximum number of combinations of a grid; all of them are enqueued when the study starts."""
 
 MAX_REPORTED = 5
 """Rejected values reported for each range, and rejected combinations reported for the space."""
@@ -62,9 +62,9 @@ def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Itera
     fixed = why_fixed(path)
     inside = next((other for other in spec.space if path.startswith(f"{other}.")), None)
     if fixed is not None:
-        yield f"may not be tuned: {fixed}"
+        yield f"cannot be tuned: {fixed}"
     elif keys[-1] in DISCRIMINATORS:
-        yield "may not be tuned: it chooses which other fields there are; make one study for each"
+        yield "cannot be tuned: it chooses which other fields there are; make one study for each"
     elif inside is not None:
         yield f"is inside {inside}, which is tuned as a whole"
     elif (value := at_path(data, path)) is MISSING:
@@ -74,7 +74,7 @@ def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Itera
     elif path in NO_EFFECT:
         distance, reason = NO_EFFECT[path]
         if distance not in _possible_values("method.contrast.distance", spec, data):
-            yield f"has no effect on {spec.table}/{spec.row}: {reason}, and the row's distance is another"
+            yield f"has no effect on {spec.table}/{spec.row}: {reason}, and the row uses another distance"
 
 
 def _absent(path: str, keys: list[str], data: Mapping[str, Any]) -> str:
@@ -143,7 +143,7 @@ def _combinations(spec: StudySpec, base: Mapping[str, Any]) -> Iterator[dict[str
 
 
 def _subset(values: list[Any], count: int) -> Iterable[Any]:
-    """The ends and evenly spaced values between them, about `count` in all."""
+    """The bounds and evenly spaced values between them, about `count` in total."""
     return values if len(values) <= count else [*values[:2], *values[2 :: -(-(len(values) - 2) // (count - 2))]]
 
 

@@ -1,4 +1,4 @@
-"""How far a study is while its workers train: what has changed, what the baseline is at, and the time left."""
+"""Progress of a study while its workers train: changed trials, the baseline's progress, and the time left."""
 
 import time
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from rdc_sweeps.tuning.summary import FINISHED_PHASES, StudySummary, TrialSummar
 
 @dataclass(frozen=True)
 class StudyProgress:
-    """How far a study is, beyond its trials."""
+    """Progress of a study besides its trials."""
 
     epochs: int
     """Epochs of a complete trial."""
     baseline: str | None = None
-    """How far the baseline row is, while trials wait for it."""
+    """Progress of the baseline row while trials wait for it."""
     seconds_left: float | None = None
 
 
@@ -32,7 +32,7 @@ class ProgressTracker:
         self._phases = {trial.number: trial.phase for trial in first.trials} if first else {}
 
     def summary(self) -> StudySummary | None:
-        """The study as it is; None while its storage cannot be reached, which the workers report."""
+        """The current state of the study; None while its storage cannot be reached, which the workers report."""
         try:
             return summarise(self.study)
         except storage_errors():
@@ -45,7 +45,7 @@ class ProgressTracker:
         return found
 
     def progress(self, summary: StudySummary) -> StudyProgress:
-        """How far the study is, besides its trials."""
+        """Progress of the study besides its trials."""
         return StudyProgress(self.study.epochs, self._baseline(summary), self._seconds_left(summary))
 
     def _baseline(self, summary: StudySummary) -> str | None:
@@ -61,7 +61,7 @@ class ProgressTracker:
         return None
 
     def _seconds_left(self, summary: StudySummary) -> float | None:
-        """At the speed since the start, if the trials to come take as many epochs as the finished ones on average."""
+        """Time left at the speed so far, if remaining trials take as many epochs as finished ones on average."""
         trained = summary.epochs_spent - self._epochs_before
         if not trained or not summary.finished or summary.finished >= summary.asked:
             return None

@@ -1,4 +1,4 @@
-"""What a study is asked to do, resolved before anything is trained; light to import, because the dry run needs it."""
+"""Requests of studies, resolved before anything is trained; light to import, because the dry run needs them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ EXTRA = ("optuna", "jinja2")
 
 @dataclass(frozen=True)
 class StudyRequest:
-    """A study with its row resolved, and how it is to be run."""
+    """A study with its row resolved, and how to run it."""
 
     tuned: TunedRow
     name: str
-    """Name of its folder below the runs folder."""
+    """Name of the study's folder in the runs folder."""
     trials: int
     storage: str | None
-    """URL; None: a journal in its folder."""
+    """URL of the storage; None for a journal in the study's folder."""
     settings: Settings
     catalogue: Catalogue
 
 
 @dataclass(frozen=True)
 class EnqueuedTrial:
-    """A configuration that is tried before the sampler chooses any."""
+    """A configuration that is tried before the sampler chooses one."""
 
     values: Mapping[str, Any]
     runs: Mapping[int, str]
@@ -43,7 +43,7 @@ class EnqueuedTrial:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What is known of a study before anything is trained."""
+    """What is known about a study before anything is trained."""
 
     tuned: TunedRow
     name: str
@@ -59,7 +59,7 @@ class StudyPlan:
         return max(0, self.asked - self.finished)
 
     def to_data(self) -> dict[str, Any]:
-        """As plain values."""
+        """The plan as plain values."""
         tuned, spec = self.tuned, self.tuned.spec
         return {
             "study": spec.study,
@@ -96,13 +96,13 @@ def request_study(
     """Resolve a study; nothing is created.
 
     Args:
-        study: Its name, or the path of its YAML file.
-        settings: Profile, runs folder, executor and whatever else its runs need.
-        trials: How many trials it is to have, those of earlier calls included; None: the file's number.
-        storage: URL of the storage of its trials; None: a journal in its folder.
-        table: Another table than the file's.
-        row: Another row than the file's.
-        name: Name of its folder; None: `STUDY-PROFILE`.
+        study: Name of the study, or path of its YAML file.
+        settings: Profile, runs folder, executor and whatever else the runs need.
+        trials: Total number of trials, including those of earlier calls; None: the file's.
+        storage: URL of the storage of the trials; None: a journal in the study's folder.
+        table: Replaces the file's table.
+        row: Replaces the file's row.
+        name: Name of the study's folder; None: `STUDY-PROFILE`.
         seeds: Seeds of each trial; None: the file's.
         changes: Assignments `a.b=c` for all trials.
 
@@ -152,7 +152,7 @@ def require_extra() -> None:
 
 
 def plan_study(request: StudyRequest) -> StudyPlan:
-    """What a study would try first, what it would be compared with, and how far it is; nothing is created."""
+    """What a study would try first, its baseline, and its progress; nothing is created."""
     tuned, finished = request.tuned, 0
     seeds = tuned.spec.seeds
     if (request.settings.root / "studies" / request.name / "study.yaml").exists():

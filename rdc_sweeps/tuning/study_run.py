@@ -24,7 +24,7 @@ HTML = "report.html"
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What a study has found so far, and the files in its folder that show it."""
+    """The state of a study, and the files in its folder that show it."""
 
     report: "StudyReport"
     files: tuple[str, ...]
@@ -33,7 +33,7 @@ class StudyResult:
     """False if this call should have finished trials or confirmation runs and has not."""
 
     def to_data(self) -> dict[str, Any]:
-        """As plain values."""
+        """The result as plain values."""
         return {**self.report.to_data(), "files": list(self.files)}
 
 
@@ -41,7 +41,7 @@ class StudyListener(Listener):
     """Receives what `run_study` does; `training` is for the study's workers, or for the confirmation runs it gets."""
 
     def opened(self, study: "Study", missing: int) -> None:
-        """The study is open and lacks so many trials; with none missing no workers are started."""
+        """The study is open, and this many trials are missing; if none are, no workers are started."""
 
     def workers_failed(self, errors: Mapping[str, Path]) -> None:
         """Workers have ended with errors, each with the log that has more."""
@@ -66,11 +66,11 @@ def run_study(
         request: From `request_study`.
         workers: Trials at once; None: as many as suit the machine or the node profile.
         confirm: Train the chosen configuration with the confirmation seeds once all trials are finished.
-        listener: Receives what happens meanwhile.
+        listener: Receives the events.
 
     Raises:
         RdcError: Data, weights or region maps are missing or damaged.
-        UsageError: The name is another study's, or a package is missing.
+        UsageError: Another study has this name, or a package is missing.
         UnavailableError: The storage or the scheduler does not answer.
     """
     require_extra()
@@ -91,16 +91,16 @@ def run_study(
 
 
 def show_study(study: str, settings: Settings, *, storage: str | None = None, name: str | None = None) -> StudyResult:
-    """Draw and report what a study has found so far, without its file's changes since; nothing is trained.
+    """Report the current state of a study, ignoring later changes of its file; nothing is trained.
 
     Args:
-        study: Its name, or the path of its YAML file.
+        study: Name of the study, or path of its YAML file.
         settings: Profile and runs folder.
-        storage: URL of the storage of its trials, if it needs a password.
-        name: Name of its folder; None: `STUDY-PROFILE`.
+        storage: URL of the storage of the trials, if it needs a password.
+        name: Name of the study's folder; None: `STUDY-PROFILE`.
 
     Raises:
-        UsageError: It has not been started, or a package is missing.
+        UsageError: The study has not been started, or a package is missing.
         UnavailableError: The storage cannot be reached.
     """
     folder_name = study_name(find_study(study), settings, name)
@@ -111,7 +111,7 @@ def show_study(study: str, settings: Settings, *, storage: str | None = None, na
 
 
 def report_study(study: "Study", catalogue: Catalogue) -> StudyResult:
-    """Draw the figures of a study, write its HTML report, and return what it has found; nothing is trained."""
+    """Draw the figures of a study, write its HTML report and return its result; nothing is trained."""
     from rdc_sweeps.tuning.figures import draw_figures, write_figures
     from rdc_sweeps.tuning.study_html import write_html
     from rdc_sweeps.tuning.study_report import build_study_report
@@ -151,7 +151,7 @@ def _train(
             watch=watch,
         )
 
-    begun = time.time()
+    start_time = time.time()
     codes = executor.start_workers(
         Workers(
             about=f"study {study.name}",
@@ -163,11 +163,11 @@ def _train(
         )
     )
     if any(codes):
-        listener.workers_failed(_last_errors(study.folder.workers, begun))
+        listener.workers_failed(_last_errors(study.folder.workers, start_time))
 
 
 def _last_errors(folder: Path, since: float) -> dict[str, Path]:
-    """The last error in each log that was written since a time, each different error once."""
+    """The last error in each log written since a given time; each distinct error once."""
     logs = [path for path in folder.glob("*.log") if path.stat().st_mtime >= since]
     found: dict[str, Path] = {}
     for log in sorted(logs, key=lambda path: path.stat().st_mtime):

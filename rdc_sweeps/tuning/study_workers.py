@@ -1,4 +1,4 @@
-"""Workers of a study: each claims trials and trains them until the study has as many as were asked for."""
+"""Workers of a study: each claims trials and trains them until the study has the requested number."""
 
 import logging
 import os
@@ -47,13 +47,13 @@ def work_on_study(
     storage: str | None = None,
     work: Work | None = None,
 ) -> int:
-    """Work on a study until it has `trials` trials, or a signal asks to stop; workers on all hosts do the same.
+    """Work on a study until it has `trials` trials or a stop signal arrives; workers on all hosts do the same.
 
     Args:
         root: The runs folder.
-        name: Name of a study that has been opened before.
+        name: Name of an existing study.
         settings: Settings of the runs.
-        trials: How many trials the study is to have, those of earlier calls and other workers included.
+        trials: Total number of trials, including those of earlier calls and other workers.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
         work: Trains a run; None for `dispatch.worker.work`.
 
@@ -167,11 +167,11 @@ def work_in_pool(
 
     Args:
         root: The runs folder.
-        name: Name of a study that has been opened before, and of which `Study.ask_for(trials)` was asked.
-        settings: Settings of the runs; `threads` is the number of each worker.
-        trials: How many trials the study is to have.
-        workers: How many processes.
-        gpus: GPUs of this machine to spread over; 0 for the CPU.
+        name: Name of an existing study, for which `Study.ask_for(trials)` has been called.
+        settings: Settings of the runs; `threads` is per worker.
+        trials: Total number of trials.
+        workers: Number of processes.
+        gpus: Number of GPUs of this machine to use; 0 for the CPU.
         storage: Its URL, if it needs a password that is neither in PGPASSWORD nor in ~/.pgpass.
         work: Trains a run; None for `dispatch.worker.work`.
         watch: Called every `interval` seconds.
@@ -223,7 +223,7 @@ def enter_worker(
 def enter_slurm_worker(root: Path, name: str, settings: Settings, trials: int) -> NoReturn:
     """Work on a study in this process, a Slurm job, and end it with an exit code that does not requeue failures.
 
-    A worker fails where somebody has to fix something first; Slurm would start it again and again.
+    A worker fails where something must be fixed first; Slurm would restart it forever.
     """
     try:
         enter_worker(root, name, settings, trials)

@@ -19,7 +19,7 @@ FINISHED_PHASES: tuple[TrialPhase, ...] = ("complete", "pruned", "failed")
 """Terminal phases."""
 
 MIN_IMPORTANCE_TRIALS = 8
-"""Complete trials with different values that importances need to be meaningful."""
+"""Minimum number of complete trials with different values for meaningful importances."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class TrialSummary:
     number: int
     phase: TrialPhase
     value: float | None
-    """The objective; of a pruned trial, its last value; None if the trial is not finished or has failed."""
+    """The objective (for a pruned trial, its last value); None if the trial is not finished or has failed."""
     values: Mapping[str, Any]
     """The configuration, by path."""
     runs: Mapping[str, str]
@@ -58,7 +58,7 @@ class StudySummary:
     asked: int
     trials: tuple[TrialSummary, ...]
     best: TrialSummary | None
-    """Of the complete trials."""
+    """The best complete trial."""
     default: TrialSummary | None
     """The complete trial of the row's own values."""
     importances: Mapping[str, float]
@@ -69,12 +69,12 @@ class StudySummary:
     row_yaml: str | None
     """The best configuration as a row for the table's file."""
     overruled: tuple[str, ...]
-    """Tuned fields that the profile sets for every row, so that only --set, and not a row, can change them."""
+    """Tuned fields that the profile sets for every row, so only --set, not a row, can change them."""
     command: str | None
     """Command that trains the best configuration with the confirmation seeds."""
 
     def count(self, phase: TrialPhase) -> int:
-        """How many trials are in a phase."""
+        """Number of trials in a phase."""
         return sum(trial.phase == phase for trial in self.trials)
 
     @property

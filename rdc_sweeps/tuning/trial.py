@@ -1,4 +1,4 @@
-"""One trial: one run for each seed, one after another, each resumed or skipped like any other run."""
+"""One trial: one run per seed, one after another, each resumed or skipped like any other run."""
 
 import builtins
 import logging
@@ -43,18 +43,18 @@ class Work(Protocol):
 
 
 class StudyStoppedError(RdcError):
-    """A study cannot continue until somebody fixes the cause; no trial is counted as failed."""
+    """A study cannot continue until the cause is fixed; no trial is counted as failed."""
 
 
 class RunStop(threading.Event):
-    """Asks one run to stop; also set when the whole worker is asked to stop."""
+    """Requests that one run stops; also set when the whole worker is to stop."""
 
     def __init__(self, worker: threading.Event) -> None:
         super().__init__()
         self._worker = worker
 
     def is_set(self) -> bool:
-        """Whether the run is to stop."""
+        """Whether the run should stop."""
         return super().is_set() or self._worker.is_set()
 
 
@@ -81,7 +81,7 @@ def train_run(
         request_run(directory, spec, origin)
         code = work(directory.id, settings, observers=observers, stop=stop)
         if code in {WorkerExit.DONE, WorkerExit.FAILED} and stop.is_set():
-            # The signal arrived as the run ended, and was meant for the worker.
+            # The signal arrived as the run ended; it was meant for the worker.
             stopping.set()
         if code != WorkerExit.LOCKED:
             return code
@@ -135,7 +135,7 @@ class _TrialRunner:
                 break
             directory = RunDirectory(self.settings.root, run_id(run))
             if not self.claim.resumed:
-                # The run may have been cancelled or failed for somebody else; this trial has not tried it yet.
+                # The run may have been cancelled or have failed outside this trial, which has not tried it yet.
                 withdraw_stop(directory)
                 forget_failure(directory)
             code = self._train(run, directory)
@@ -165,7 +165,7 @@ class _TrialRunner:
             stopped = directory.stopped() if code == WorkerExit.STOPPED else None
             if self.values.pruned or stopped is None or stopped.reason != "pruned":
                 return code
-            # It was pruned by another trial that has the same run, perhaps of another study.
+            # Another trial that shares this run, perhaps of another study, pruned it.
             withdraw_stop(directory)
 
     def _finish_seed(self, directory: RunDirectory) -> bool:

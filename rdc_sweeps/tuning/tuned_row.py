@@ -20,7 +20,7 @@ VALIDATION = "dataset.validation_images"
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study as it stands in its file."""
+    """A study as written in its file."""
 
     spec: StudySpec
     document: Document
@@ -62,7 +62,7 @@ class TunedRow:
         return None if self.baseline is None else self.baseline.model_copy(update={"seed": seed})
 
     def enqueued(self) -> list[dict[str, Any]]:
-        """The configurations to try first, complete and each once; only those inside the space."""
+        """The configurations to try first: complete, without duplicates, and inside the space."""
         complete = ({**self.own_values, **values} for values in self.spec.enqueue)
         found = []
         for values in complete:
@@ -80,7 +80,7 @@ class TunedRow:
         return kept + assignments(values)
 
     def chosen_row(self, values: Mapping[str, Any]) -> RowSpec:
-        """The row of a configuration, as a table file would have it."""
+        """The row of a configuration, as written in a table file."""
         document = Document(self.row.spec)
         for text in self.chosen_settings(values):
             document = overlay(document, assignment(text))
@@ -104,7 +104,7 @@ def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str
     """
     spec = tuned.spec
     if not spec.confirm:
-        raise UsageError(f"study {spec.study} has no seeds to confirm with: give it `confirm: [1, 2, 3]`")
+        raise UsageError(f"study {spec.study} has no seeds to confirm with; add `confirm: [1, 2, 3]`")
     rows = [spec.row] if tuned.baseline_row is None else [tuned.baseline_row, spec.row]
     plain = catalogue.runs(spec.table, tuned.profile, rows=rows, seeds=spec.confirm)
     changed = catalogue.runs(
@@ -115,7 +115,7 @@ def confirmation_runs(tuned: TunedRow, catalogue: Catalogue, values: Mapping[str
 
 
 def needed_runs(tuned: TunedRow, catalogue: Catalogue) -> list[Run]:
-    """The row and its baseline with the study's seeds: what they need (data, weights, regions) every trial needs.
+    """The row and its baseline with the study's seeds; every trial needs the same data, weights and regions.
 
     No field that a study may tune changes these inputs.
     """
@@ -133,7 +133,7 @@ def read_study(path: Path) -> StudyFile:
     """Read a study file.
 
     Raises:
-        SpecError: All of its problems that the file alone shows.
+        SpecError: All problems that the file alone shows.
     """
     document = read_document(path)
     spec = build(StudySpec, document)
@@ -180,9 +180,9 @@ def resolve_study(
         file: The study.
         catalogue: The tables.
         profile: Name of the profile.
-        table: Another table than the file's.
-        row: Another row than the file's.
-        settings: Assignments `a.b=c` besides those of the file.
+        table: Replaces the file's table.
+        row: Replaces the file's row.
+        settings: Assignments `a.b=c` in addition to those of the file.
 
     Raises:
         UsageError: A table, row or profile that does not exist.

@@ -40,7 +40,7 @@ def test_no_line_is_wider_than_the_terminal_and_no_run_is_lost(width: int) -> No
         assert shown.count("one-patch-pixel") == 2
 
 
-def test_where_there_is_no_room_the_urgent_stay_and_the_others_are_counted() -> None:
+def test_without_enough_room_urgent_runs_are_shown_and_others_counted() -> None:
     shown = text(Board(table(), lines=8), 120)
     assert len(shown.splitlines()) <= 8
     assert "1 done" in shown

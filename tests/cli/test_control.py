@@ -27,9 +27,7 @@ def states(cli: Cli, *arguments: str) -> dict[str, str]:
     return {run["row"]: run["state"] for run in group["runs"]}
 
 
-def test_a_sweep_is_cancelled_and_goes_on_from_its_checkpoints(
-    cli: Cli, environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_cancelled_sweep_resumes_from_its_checkpoints(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:
     longer = ["--set", "training.epochs=400"]
     sweep = subprocess.Popen(
         [*RUN, "run", "tiny", "--max-parallel", "1", *longer],
@@ -47,7 +45,7 @@ def test_a_sweep_is_cancelled_and_goes_on_from_its_checkpoints(
         sweep.kill()
     entries = {entry["title"]: entry for entry in json.loads(cancelled.stdout)}
     assert {entry["before"] for entry in entries.values()} == {"running", "planned"}
-    assert entries["tiny/mtl seed 0"]["done"] == ["told to stop"]
+    assert entries["tiny/mtl seed 0"]["done"] == ["signalled to stop"]
     assert entries["tiny/ours seed 0"]["done"] == ["will not start"]
     assert sweep.returncode == 1
     assert "cancelled: by " in told

@@ -56,7 +56,7 @@ def test_runs_with_a_job_are_queued_and_cancelled_with_it(
     assert "2 runs: 1 queued, 1 cancelled" in cli("status", "tiny", PATH=scheduler.path).stdout
 
 
-def test_a_job_that_ended_without_its_run_is_said(
+def test_a_job_that_ended_before_its_run_is_reported(
     cli: Cli, scheduler: Scheduler, submitted: dict[str, RunDirectory]
 ) -> None:
     scheduler.set_state("1000", 0, "NODE_FAIL")
@@ -84,7 +84,7 @@ def test_slurm_is_not_asked_where_nothing_was_submitted(cli: Cli, scheduler: Sch
     assert scheduler.calls("squeue") == []
 
 
-def test_what_a_job_printed_is_shown_while_no_worker_has_begun(
+def test_the_job_log_is_shown_until_a_worker_starts(
     cli: Cli, tmp_path: Path, scheduler: Scheduler, submitted: dict[str, RunDirectory]
 ) -> None:
     folder = tmp_path / "runs" / "submissions" / "20260101-000000-abcdef" / "log"

@@ -143,7 +143,7 @@ def test_a_failing_run_is_recorded_and_waits_for_retry_failed(cli: Cli, tmp_path
     assert "DivergenceError" in json.loads((folder / "failure.json").read_text())["traceback"]
 
 
-def test_missing_data_and_weights_are_said_before_anything_trains(cli: Cli, tmp_path: Path) -> None:
+def test_missing_data_and_weights_are_reported_before_anything_trains(cli: Cli, tmp_path: Path) -> None:
     result = cli(
         "run", "tiny",
         "--set", "dataset.name=nyuv2",

@@ -45,7 +45,7 @@ def test_a_table_is_shown_with_states_places_and_causes(cli: Cli, tmp_path: Path
     assert "tiny under profile small" in everything.stdout
 
 
-def test_nothing_is_said_where_there_is_nothing(cli: Cli, tmp_path: Path) -> None:
+def test_status_of_a_missing_folder_prints_only_a_message(cli: Cli, tmp_path: Path) -> None:
     shown = cli("status")
     assert (shown.returncode, shown.stdout) == (0, "")
     assert "no runs in" in shown.stderr

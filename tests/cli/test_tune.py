@@ -95,7 +95,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
 
 
 @pytest.mark.slow
-def test_an_interrupted_study_goes_on_and_has_as_many_trials_as_were_asked_for(
+def test_an_interrupted_study_resumes_and_gets_the_requested_number_of_trials(
     cli: Cli, sweeps: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     longer = ("--set", "training.epochs=30", "--no-confirm")
@@ -162,7 +162,7 @@ def fails(cli: Cli, *arguments: str, code: int) -> str:
     return failed.stderr
 
 
-def test_problems_of_a_study_are_said_together_and_before_anything_is_made(
+def test_problems_of_a_study_are_reported_together_before_anything_is_created(
     cli: Cli, sweeps: Path, tmp_path: Path
 ) -> None:
     write(sweeps, trials=0, pruner={"name": "medain"}, confirm=[0])
@@ -178,7 +178,7 @@ def test_problems_of_a_study_are_said_together_and_before_anything_is_made(
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_could_not_be_confirmed_is_not_begun(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
+def test_a_study_that_cannot_be_confirmed_is_not_started(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
     # Nothing names the contrast, of which --set would change a field.
     write(sweeps, set={})
     assert "method.contrast.name" in fails(cli, "small", code=3)
@@ -189,10 +189,10 @@ def test_names_that_do_not_exist(cli: Cli, sweeps: Path, tmp_path: Path) -> None
     assert "did you mean 'small'?" in fails(cli, "smal", code=2)
     assert "nowhere.yaml" in fails(cli, "nowhere.yaml", code=3)
     assert "no row of tiny 'theirs'" in fails(cli, "small", "--row", "theirs", code=2)
-    assert "no study 'small-small' here" in fails(cli, "small", "--report", code=2)
+    assert "no study 'small-small'" in fails(cli, "small", "--report", code=2)
     assert "plain name" in fails(cli, "small", "--study", "../other", code=2)
     assert "--trials" in fails(cli, "small", "--trials", "0", code=2)
-    assert "0 is one of the trials' own" in fails(cli, "small", "--seeds", "0,1", code=3).replace("seed 1", "0")
+    assert "0 is a seed of the trials" in fails(cli, "small", "--seeds", "0,1", code=3).replace("seed 1", "0")
     assert not (tmp_path / "runs").exists()
 
 

@@ -367,7 +367,7 @@ def test_unequal_features_are_refused() -> None:
 
 
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
-def test_no_items_at_all_have_a_loss_and_a_gradient_of_zero(spec: ContrastSpec) -> None:
+def test_a_batch_without_items_has_zero_loss_and_gradient(spec: ContrastSpec) -> None:
     """What a process has that shares a batch with others and got images without pairs."""
     prediction, label, regions = scene(13)
     nothing = torch.tensor([], dtype=torch.int64)

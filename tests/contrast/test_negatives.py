@@ -22,7 +22,7 @@ def items() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("spec", [GaussianContrast, VectorContrast])
-def test_as_many_negatives_as_there_are_is_all_of_them(spec: type[GaussianContrast | VectorContrast]) -> None:
+def test_a_negative_count_of_all_negatives_uses_all_of_them(spec: type[GaussianContrast | VectorContrast]) -> None:
     one, other, regions = items()
     everything = contrast(one, other, regions, spec()).losses
     torch.testing.assert_close(contrast(one, other, regions, spec(negative_count=10)).losses, everything)

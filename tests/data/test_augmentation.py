@@ -115,7 +115,7 @@ def test_the_crop_has_the_size_of_its_zoom() -> None:
     assert np.ptp(regions % WIDTH) in (WIDTH // 2 - 1, WIDTH // 2)
 
 
-def test_scale_1_leaves_the_scene_as_it_is() -> None:
+def test_scale_1_does_not_change_the_scene() -> None:
     scene, number = numbered_scene()
     for view, regions in augment(scene, number, AugmentationSpec(scales=(1.0,)), np.random.default_rng(0)):
         np.testing.assert_array_equal(view.image, scene.image)

@@ -148,7 +148,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
     assert indices_of(training(30), 2) != indices_of(training(30, seed=4), 2)
 
 
-def test_a_resumed_epoch_goes_on_where_it_stopped() -> None:
+def test_a_resumed_epoch_continues_where_it_stopped() -> None:
     whole = list(training(20).epoch(1))
     rest = list(training(20).epoch(1, start_step=3))
     assert len(rest) == 2

@@ -103,7 +103,7 @@ def test_a_run_in_progress_tells_too_and_a_resumed_one_has_only_its_rest_before_
     assert estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path)) == {}
 
 
-def test_only_devices_count_that_the_runs_may_come_to(tmp_path: Path) -> None:
+def test_only_devices_that_the_runs_can_use_count(tmp_path: Path) -> None:
     laptop, node = planned(tmp_path, seeds=(0, 1))
     finish(laptop, tmp_path, seconds=360, device="cpu")
     todo = planned(tmp_path, seeds=(2,))

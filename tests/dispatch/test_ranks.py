@@ -96,7 +96,7 @@ def test_two_processes_measure_what_one_measures(changes: dict[str, Any], settin
         assert picture.shape == other_picture.shape
 
 
-def test_a_run_goes_on_with_any_number_of_processes(settings: Settings, tmp_path: Path) -> None:
+def test_a_run_resumes_with_any_number_of_processes(settings: Settings, tmp_path: Path) -> None:
     spec = small_run(GENTLE)
     _, noted, whole = run(2, spec, settings, tmp_path / "whole")
     for folder, counts in (("same", (2, 2)), ("fewer", (2, 1)), ("more", (1, 3))):

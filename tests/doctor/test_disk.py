@@ -14,7 +14,7 @@ def test_a_good_disk_is_all_right_and_left_as_it_was(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_locks_that_keep_nobody_out_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locks_without_effect_are_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "HOLD", "print('held', flush=True); import time; time.sleep(60)")
     assert not locks_work(tmp_path)
     monkeypatch.setattr(disk, "HOLD", "raise OSError('no locks available')")

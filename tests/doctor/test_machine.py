@@ -74,7 +74,7 @@ def test_no_slurm_is_a_problem_only_where_it_is_wanted(fake: Fake) -> None:
     assert [one.level for one in examine_slurm(Settings(executor="slurm"))] == ["problem"]
 
 
-def test_a_slurm_that_does_not_answer_is_said(fake: Fake) -> None:
+def test_a_slurm_that_does_not_answer_is_reported(fake: Fake) -> None:
     fake("sinfo", "exit 1")
     assert [one.level for one in examine_slurm(Settings())] == ["warning"]
 
@@ -105,7 +105,7 @@ def test_partitions_limits_and_the_node_profile(fake: Fake) -> None:
         ({"cpus": 0}, "cpus"),
     ],
 )
-def test_a_profile_that_the_cluster_cannot_give_is_said(fake: Fake, profile: dict[str, object], words: str) -> None:
+def test_a_profile_that_the_cluster_lacks_is_reported(fake: Fake, profile: dict[str, object], words: str) -> None:
     fake("sinfo", SINFO)
     found = told(examine_slurm(Settings(executor="slurm", node="mine", nodes={"mine": profile})))
     assert found["node mine"][0] == "problem"

@@ -47,5 +47,5 @@ def test_published_label_settings_are_checked_without_the_data(tmp_path: Path, m
     assert found["labels nyuv2 randomlabels"][0] == "problem"
 
 
-def test_a_profile_that_does_not_exist_is_said() -> None:
+def test_an_unknown_profile_is_reported() -> None:
     assert told(profile="none")["tables"][0] == "problem"

@@ -39,7 +39,7 @@ def test_online_without_key_or_server_is_a_warning_with_a_remedy(monkeypatch: py
     assert SECRET not in str(findings)
 
 
-def test_disabled_asks_nobody() -> None:
+def test_disabled_mode_contacts_no_server() -> None:
     assert [one.text for one in examine_wandb(Settings(wandb="disabled"))] == ["disabled, no key"]
 
 

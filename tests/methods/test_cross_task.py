@@ -144,7 +144,7 @@ def test_an_image_without_labels_has_no_consistency() -> None:
     assert found["loss/consistency"] == 0
 
 
-def test_a_feature_of_a_thetas_width_stays_as_it_is_pooled() -> None:
+def test_a_pooled_feature_of_a_thetas_width_is_not_projected() -> None:
     scale = torch.randn(2, 8, 8, 12)
     assert torch.equal(encoder_feature([scale], 8, (4, 6)), F.avg_pool2d(scale, 2))
 
@@ -167,7 +167,7 @@ def test_a_coarser_encoder_is_spread_over_a_thetas_output() -> None:
     assert torch.equal(encoder_feature([scale], 3, (4, 6)), expected)
 
 
-def test_segnets_feature_is_the_end_of_its_encoder_as_it_is() -> None:
+def test_segnets_feature_is_the_unchanged_output_of_its_encoder() -> None:
     torch.manual_seed(0)
     network = build_network(SegNetSpec(), TASKS, CLASSES, weights_root=None).eval()
     with encoder_outputs(network) as maps, torch.no_grad():

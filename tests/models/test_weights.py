@@ -298,6 +298,6 @@ def test_a_hub_that_never_answers_is_given_up(hub: type[Hub], monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("hub")
-def test_offline_mode_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_contacts_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "source: none" in failure(EfficientNetLite0Spec(pretrained=TimmWeights(tag="in1k")), None)

@@ -41,7 +41,7 @@ def holder(directory: RunDirectory) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled", "pruned"])
-def test_what_has_ended_is_left_as_it_is(bench: Bench, state: str) -> None:
+def test_ended_runs_are_not_changed(bench: Bench, state: str) -> None:
     directory = bench.run(0, state)
     before = directory.stopped()
     (outcome,) = cancel([Subject(directory.id)], bench.root).outcomes
@@ -64,12 +64,12 @@ def test_a_run_without_a_directory_gets_none(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_worker_of_this_host_is_told_at_once(bench: Bench) -> None:
+def test_a_worker_on_this_host_is_signalled_immediately(bench: Bench) -> None:
     directory = bench.run(0, "planned")
     process = holder(directory)
     try:
         (outcome,) = cancel([Subject(directory.id)], bench.root).outcomes
-        assert (outcome.before, outcome.done) == ("running", ["told to stop"])
+        assert (outcome.before, outcome.done) == ("running", ["signalled to stop"])
         assert process.wait(30) == -signal.SIGTERM
         assert directory.state() == "cancelled"
     finally:

@@ -79,7 +79,7 @@ def test_runs_in_the_queue_are_queued(bench: Bench) -> None:
     assert group.counts == {"queued": 1}
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_is_empty(tmp_path: Path) -> None:
     assert RunsFolder(tmp_path / "none").groups({}) == []
 
 

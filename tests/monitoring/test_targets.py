@@ -27,7 +27,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(bench: Bench) -> None:
             find_run(bench.root / "nowhere", nothing)
 
 
-def test_a_table_stands_for_all_of_its_runs_that_there_are(bench: Bench) -> None:
+def test_a_table_names_all_of_its_existing_runs(bench: Bench) -> None:
     seeds = [7, 9]
     found = {bench.run(seed, "planned", table="table3").id: seed for seed in seeds}
     bench.run(8, "planned", table="table2")

@@ -40,7 +40,7 @@ def test_a_run_without_a_directory_is_planned_and_stays_without(tmp_path: Path) 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_record_is_said_and_hides_nothing_else(bench: Bench) -> None:
+def test_a_damaged_record_is_reported_and_hides_nothing_else(bench: Bench) -> None:
     directory = bench.run(3, "preempted")
     (directory.folder / "status.json").write_text("{")
     view = inspect(Subject(directory.id), bench.root, {})

@@ -46,7 +46,7 @@ def test_all_ranks_hear_the_same() -> None:
         assert torch.equal(answer["weight"], torch.ones_like(answer["weight"]))
 
 
-def test_one_process_talks_to_nobody() -> None:
+def test_one_process_needs_no_communication() -> None:
     assert world() is ALONE
     assert ALONE.broadcast_flag(True)
     assert ALONE.any_rank([True, False]) == [True, False]

@@ -26,7 +26,7 @@ def test_runs_get_whole_gpus_or_share_them(gpus_per_run: float, expected: list[s
 
 
 @given(NAMES, st.integers(1, 9))
-def test_whole_gpus_are_nobody_elses_and_as_many_runs_as_fit_have_theirs(gpus: list[str], each: int) -> None:
+def test_whole_gpus_are_not_shared_and_as_many_runs_as_fit_get_theirs(gpus: list[str], each: int) -> None:
     if each > len(gpus):
         with pytest.raises(UsageError, match=f"gpus_per_run: {each} GPUs, but this machine shows {len(gpus)}"):
             device_masks(gpus, each)

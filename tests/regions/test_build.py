@@ -131,7 +131,7 @@ def test_images_without_any_region_are_counted_and_warned_of(tmp_path: Path, cap
         assert "2 of 2 images have no region" in caplog.text
 
 
-def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_build_resumes_where_it_stopped(tmp_path: Path) -> None:
     class Interrupted(Brightness):
         def __call__(self, image: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
             if self.calls == 2:
@@ -145,7 +145,7 @@ def test_an_interrupted_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert_complete(tmp_path, 5)
 
 
-def test_a_killed_build_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_killed_build_resumes_where_it_stopped(tmp_path: Path) -> None:
     process = start(tmp_path, 40, seconds=0.02)
     assert process.stdout is not None
     for _ in range(5):

@@ -83,7 +83,7 @@ def test_observers_do_not_take_each_other_for_an_owner(run: RunDirectory, poller
     assert states["preempted"] > 1000
 
 
-def test_observers_keep_nobody_from_a_run(run: RunDirectory, pollers: Pollers) -> None:
+def test_observers_do_not_prevent_ownership(run: RunDirectory, pollers: Pollers) -> None:
     for _ in range(200):
         with acquire(run):
             assert run.state() == "running"

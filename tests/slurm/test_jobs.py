@@ -149,7 +149,7 @@ def test_a_run_whose_worker_is_killed_again_and_again_fails(sweeps: Sweeps) -> N
     assert len(starts(run)) == 2
 
 
-def test_what_is_ended_by_scancel_goes_on_with_the_next_run(sweeps: Sweeps) -> None:
+def test_runs_ended_by_scancel_resume_with_the_next_command(sweeps: Sweeps) -> None:
     sweeps.call("run", "tiny", "ours", *LONG)
     run = sweeps.run("ours")
     first = wait_for_step(run, 3)

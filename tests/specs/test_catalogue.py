@@ -58,7 +58,7 @@ def test_seeds_come_from_the_command_line_else_the_spec_else_the_profile(experim
     assert seeds("seed=7", given=[1]) == [1]
 
 
-def test_conditions_hold_for_values_that_nobody_wrote(experiments: Path, edit: Edit) -> None:
+def test_conditions_apply_to_default_values(experiments: Path, edit: Edit) -> None:
     # Regions are then SAM's by default, which the profile replaces.
     edit("table3.yaml", "extraction: {name: region, regions: {source: sam}}", "extraction: {name: region}")
     written = run(experiments, "rand-region-vector", "cpu").spec.method
@@ -143,14 +143,14 @@ def test_unknown_field_of_a_variant_lists_that_variants_fields(edit: Edit, probl
     ]
 
 
-def test_a_fault_in_the_defaults_is_said_once(edit: Edit, problems: Problems) -> None:
+def test_a_problem_in_the_defaults_is_reported_once(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", "backbone: {name: hrnet18}", "backbone: {name: hrnet18, depth: 3}")
     assert problems(profile="paper") == [
         "table3.yaml:9: backbone.depth: there is no such field. Available: name, pretrained, input, fuse, norm_momentum"
     ]
 
 
-def test_faults_of_both_files_and_the_settings_are_said_together(edit: Edit, problems: Problems) -> None:
+def test_problems_of_both_files_and_the_settings_are_reported_together(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", "title: Local", "titel: Local")
     edit("table3.yaml", "setting: onelabel", "setting: onelable")
     edit("profiles/cpu.yaml", "selection: best-validation", "selection: best-validaton")
@@ -233,7 +233,7 @@ def test_items_of_lists(problems: Problems) -> None:
     ]
 
 
-def test_what_no_field_is_to_blame_for_is_said_of_the_row(problems: Problems) -> None:
+def test_problems_of_no_single_field_are_reported_for_the_row(problems: Problems) -> None:
     found = problems("method.extraction={name: region, regions: {source: semantic}}")
     assert len(found) == 12
     assert found[0].startswith("table3.yaml:12: one-patch-vector: method.extraction.regions: semantic regions need")

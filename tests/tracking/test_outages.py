@@ -31,7 +31,7 @@ def test_out_of_reach_all_the_time(fault: Fault, backend: Backend, tmp_path: Pat
     assert_complete(backend, 25)
 
 
-def test_no_server_at_all(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     warnings: list[str] = []
     node = Node(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
@@ -59,7 +59,7 @@ def test_lost_in_the_middle(fault: Fault, backend: Backend, tmp_path: Path) -> N
     assert_complete(backend, 30)
 
 
-def test_a_short_outage_mends_itself(backend: Backend, tmp_path: Path) -> None:
+def test_a_short_outage_does_no_harm(backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
     node = Node(tmp_path, "online", warn=warnings.append)
     node.start()

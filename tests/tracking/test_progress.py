@@ -73,7 +73,7 @@ def test_a_run_that_ended_since_somebody_looked_is_closed(backend: Backend, tmp_
     assert backend.runs[RUN].exit_code == 0
 
 
-def test_a_preempted_run_that_was_sent_goes_on_offline_and_is_sent_again(backend: Backend, tmp_path: Path) -> None:
+def test_a_preempted_run_that_was_sent_resumes_offline_and_is_sent_again(backend: Backend, tmp_path: Path) -> None:
     node = Node(tmp_path, "offline")
     node.start()
     node.train(0, 25)
@@ -158,7 +158,7 @@ def test_a_lease_of_another_host_counts_while_it_is_renewed(tmp_path: Path) -> N
     assert not stamp.exists()
 
 
-def test_half_a_stamp_is_nobody(tmp_path: Path) -> None:
+def test_an_incomplete_stamp_has_no_owner(tmp_path: Path) -> None:
     (tmp_path / STAMP).write_text('{"host')
     with lease(tmp_path):
         pass

@@ -7,7 +7,7 @@ from rdc_sweeps.errors import CheckpointError
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 
 
-def test_nothing_is_there_at_first(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_none(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "last.pt", "a") is None
 
 

@@ -134,7 +134,7 @@ def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings)
 
 
 @pytest.mark.slow
-def test_nobody_may_have_anything_to_contrast(settings: Settings) -> None:
+def test_no_process_may_have_anything_to_contrast(settings: Settings) -> None:
     spec = small_run(TINY)
     check(spec, settings, 2, unlabelled=np.arange(8).tolist())
 

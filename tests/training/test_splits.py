@@ -36,7 +36,7 @@ def test_fewer_images_are_spread_evenly(write_mtan: WriteMtan, tmp_path: Path) -
     np.testing.assert_array_equal(splits.test.image(1), np.load(root / "val/image/2.npy"))
 
 
-def test_without_validation_images_there_are_none(write_mtan: WriteMtan, tmp_path: Path) -> None:
+def test_there_are_no_validation_images_by_default(write_mtan: WriteMtan, tmp_path: Path) -> None:
     splits = open_splits(NyuV2Spec(size=SIZE), root=write_mtan(), cache=tmp_path)
     assert len(splits.validation) == 0
     assert splits.train_indices.tolist() == list(range(6))

@@ -70,7 +70,7 @@ def test_two_workers_share_a_study(where: Where, opened: Open) -> None:
     assert_exact(study, 8)
 
 
-def test_a_killed_worker_s_trial_goes_on(everywhere: Where, opened: Open) -> None:
+def test_the_trial_of_a_killed_worker_is_resumed(everywhere: Where, opened: Open) -> None:
     study = opened(everywhere, 6, epochs=EPOCHS)
     doomed, other = begin(everywhere, 6, Simulation(seconds=0.02)), begin(everywhere, 6, Simulation(seconds=0.02))
     await_trials(study, 3)
@@ -158,7 +158,7 @@ def deadly(*arguments: object, **others: object) -> int:
     return WorkerExit.DONE
 
 
-def test_an_interrupted_pool_leaves_a_study_that_goes_on(journal: Where, opened: Open) -> None:
+def test_a_study_resumes_after_its_pool_was_interrupted(journal: Where, opened: Open) -> None:
     study = opened(journal, 4, "pruner: {name: none}", epochs=EPOCHS)
 
     def watch() -> None:

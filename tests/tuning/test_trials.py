@@ -162,9 +162,7 @@ def test_wilcoxon_ends_a_trial_between_seeds(journal: Where, opened: Open, run: 
 @pytest.mark.parametrize(
     "sampler", ["{name: random}", "{name: gp, startup_trials: 3}", "{name: tpe, startup_trials: 3}"]
 )
-def test_an_interrupted_study_goes_on_as_one_that_was_not(
-    sampler: str, tmp_path: Path, opened: Open, run: Work
-) -> None:
+def test_an_interrupted_study_ends_like_one_that_was_not(sampler: str, tmp_path: Path, opened: Open, run: Work) -> None:
     found = []
     for name, steps in (("whole", [6]), ("parts", [2, 3, 6])):
         where = Where(tmp_path / name, "example", None)
@@ -207,7 +205,7 @@ def test_what_another_study_gave_up_is_trained_on(tmp_path: Path, opened: Open) 
     assert all(list(trial.curve) == list(range(1, EPOCHS + 1)) for trial in summary.trials)
 
 
-def test_a_diverging_configuration_fails_and_the_study_goes_on(journal: Where, opened: Open, run: Work) -> None:
+def test_a_diverging_configuration_fails_and_the_study_continues(journal: Where, opened: Open, run: Work) -> None:
     study = opened(journal, 10, "pruner: {name: none}\nsampler: {name: random}", epochs=2)
     assert run(10, Simulation(error=DivergenceError("loss = nan"))) == WorkerExit.DONE
     summary = summarise(study)

@@ -62,7 +62,7 @@ def test_shipped_studies_are_right_under_every_profile(path: Path, profile: str)
     [
         ("", "mine.yaml:1: space: is missing"),
         (SPACE + "sampler: {name: cma}", "mine.yaml:7: sampler.name: there is no 'cma'"),
-        (SPACE + "confirm: [0, 1]", "mine.yaml:7: confirm: seed 0 is one of the trials' own"),
+        (SPACE + "confirm: [0, 1]", "mine.yaml:7: confirm: seed 0 is a seed of the trials"),
         (SPACE + "seeds: [2, 2]", "mine.yaml:7: seeds: a seed is listed more than once"),
         (SPACE + "pruner: {name: wilcoxon}", "over 1 seeds a Wilcoxon test at 0.1 can end no trial"),
         (SPACE + "pruner: {name: hyperband, min_epochs: 4}", "mine.yaml:7: pruner.min_epochs: must be less than the 4"),
@@ -88,7 +88,7 @@ def test_shipped_studies_are_right_under_every_profile(path: Path, profile: str)
         ("space:\n  a.b: {uniform: [0, 1]}", "mine.yaml:6: space.a.b: no run has such a field. Available: dataset"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_said_with_its_line(text: str, expected: str, problems: Problems) -> None:
+def test_problems_are_reported_with_their_lines(text: str, expected: str, problems: Problems) -> None:
     if "no row" in expected:
         with pytest.raises(UsageError, match=expected):
             problems(text)
@@ -99,12 +99,12 @@ def test_what_is_wrong_is_said_with_its_line(text: str, expected: str, problems:
 @pytest.mark.parametrize(
     ("path", "drawn", "expected"),
     [
-        ("seed", "{integer: [0, 3]}", "may not be tuned"),
-        ("dataset.test_images", "{integer: [1, 3]}", "may not be tuned"),
-        ("labels.setting", "{choice: [onelabel, full]}", "may not be tuned"),
-        ("training.epochs", "{integer: [1, 3]}", "may not be tuned: the study's `epochs`"),
-        ("method.extraction.regions.segments", "{integer: [10, 30]}", "may not be tuned: region maps"),
-        ("method.contrast.name", "{choice: [vector, pixel]}", "may not be tuned: it chooses which other fields"),
+        ("seed", "{integer: [0, 3]}", "cannot be tuned"),
+        ("dataset.test_images", "{integer: [1, 3]}", "cannot be tuned"),
+        ("labels.setting", "{choice: [onelabel, full]}", "cannot be tuned"),
+        ("training.epochs", "{integer: [1, 3]}", "cannot be tuned: the study's `epochs`"),
+        ("method.extraction.regions.segments", "{integer: [10, 30]}", "cannot be tuned: region maps"),
+        ("method.contrast.name", "{choice: [vector, pixel]}", "cannot be tuned: it chooses which other fields"),
         ("method.contrast", "{choice: [1, 2]}", "is a group of fields"),
         ("method.contrast.temprature", "{log: [1, 2]}", "no run has such a field (its name is 'gaussian'); did you"),
         ("method.regulariser", "{uniform: [0, 1]}", "the row has no such field (its name is 'region_contrast')"),
@@ -145,7 +145,7 @@ def test_combinations_that_no_run_takes(resolve: Resolve, problems: Problems) ->
     assert problem.startswith("mine.yaml:5: space: a combination that cannot be trained: method.redaction: upper 0.5")
 
 
-def test_all_problems_are_said_at_once(problems: Problems) -> None:
+def test_all_problems_are_reported_together(problems: Problems) -> None:
     text = (
         "space:\n  seed: {integer: [0, 1]}\n  method.weigt: {uniform: [0, 1]}\n  labels.seed: {integer: [0, 1]}\n"
         "set: {dataset: {validation_images: 0}}\n"
@@ -222,11 +222,11 @@ def test_the_chosen_row_in_a_table_is_the_confirmed_one(resolve: Resolve, tmp_pa
     assert tuned.overruled == ()
 
 
-def test_fields_that_the_profile_sets_are_said(resolve: Resolve) -> None:
+def test_fields_that_the_profile_sets_are_reported(resolve: Resolve) -> None:
     assert resolve("space:\n  method.weight: {uniform: [0, 1]}\n").overruled == ("method.weight",)
 
 
-def test_what_must_be_there_before_a_study(resolve: Resolve) -> None:
+def test_requirements_of_a_study(resolve: Resolve) -> None:
     runs = needed_runs(resolve(SPACE + "seeds: [0, 7]\nconfirm: []"), CATALOGUE)
     assert [(run.row.id, run.spec.seed) for run in runs] == [
         (row, seed) for seed in (0, 7) for row in ("one-region-gaussian", "one-patch-vector")

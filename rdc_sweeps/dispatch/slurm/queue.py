@@ -1,4 +1,4 @@
-"""Slurm's view of the runs of a folder: which have a job, and how the jobs of the others ended."""
+"""Slurm's view of the runs in a folder: which have a job, and how the jobs of the others ended."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ class Job:
 
 @dataclass(frozen=True)
 class LostJob:
-    """The last job of a run that is not done and has no job in Slurm any more."""
+    """The last job of a run that is not done and no longer has a job in Slurm."""
 
     job_id: str | None
-    """None if it never reached Slurm."""
+    """Slurm's job id; None if the job never reached Slurm."""
     state: str | None
-    """How it ended, such as TIMEOUT; None where Slurm has no accounting."""
+    """How the job ended, such as TIMEOUT; None if Slurm has no accounting."""
     submission: str
 
 
@@ -79,7 +79,7 @@ def jobs_by_submission(submission_ids: Iterable[str]) -> dict[str, dict[int | No
 
 
 def cancel(jobs: Iterable[Job]) -> None:
-    """Cancel jobs, whether they are pending or running; of an array only the given tasks.
+    """Cancel pending and running jobs; of an array, only the given tasks.
 
     Raises:
         UnavailableError: Slurm does not answer.
@@ -89,7 +89,7 @@ def cancel(jobs: Iterable[Job]) -> None:
 
 
 def lost_jobs(root: Path, run_ids: Iterable[str]) -> dict[str, LostJob]:
-    """The last job of each of these runs that was ever submitted.
+    """The last job that was ever submitted for each of these runs.
 
     Args:
         root: The runs folder.

@@ -1,4 +1,4 @@
-"""Job files: the text that `sbatch` gets."""
+"""Job files: the input of `sbatch`."""
 
 import shlex
 import sys
@@ -26,14 +26,14 @@ MODULE = ("-m", "rdc_sweeps")
 
 @dataclass(frozen=True)
 class JobFile:
-    """All that a job file is made from."""
+    """Everything that a job file is made from."""
 
     submission: Submission
     profile: NodeProfile
     settings: Settings
-    """Of the workers: all folders absolute."""
+    """Settings of the workers; all folders are absolute."""
     after: str | None = None
-    """Job that must have succeeded before."""
+    """Job that must succeed first."""
     command: tuple[str, ...] = ()
     """Words after `rdc-sweep` in every task of a submission of kind `command`."""
 
@@ -78,7 +78,7 @@ class JobFiles(SlurmExecutor):
 
 
 def job_file_text(batch: JobFile) -> str:
-    """The job file: Slurm options, the user's setup, the worker under `srun`, and what follows its end.
+    """The job file: Slurm options, the user's setup, the worker under `srun`, and the handling of its exit code.
 
     Raises:
         UsageError: A folder whose name cannot be written in a job file, or GPUs that the profile cannot provide.

@@ -41,11 +41,11 @@ class Submission(Record):
     runs: int
     """Number of runs: the tasks of the array."""
     after: str | None = None
-    """Id of the submission that prepares what this one needs."""
+    """Id of the submission that prepares the inputs of this one."""
     job: str | None = None
     """Slurm's job id; None while it is unknown."""
     ended: bool = False
-    """Whether Slurm has no job of it any more."""
+    """Whether Slurm no longer has a job of this submission."""
 
     @property
     def name(self) -> str:
@@ -94,7 +94,7 @@ class SubmissionDirectory:
 
 
 def submissions(root: Path) -> list[SubmissionDirectory]:
-    """All submissions of a runs folder, the oldest first; a folder without a record is none."""
+    """All submissions of a runs folder, oldest first; folders without a record are ignored."""
     return [
         SubmissionDirectory(root, record.parent.name)
         for record in sorted((root / "submissions").glob("*/submission.json"))
@@ -103,7 +103,7 @@ def submissions(root: Path) -> list[SubmissionDirectory]:
 
 @contextmanager
 def submission_lock(root: Path, patience: float = LOCK_SECONDS) -> Iterator[int]:
-    """Hold the lock of a runs folder that is needed to submit.
+    """Hold the lock for submitting runs of a runs folder.
 
     The kernel releases it when all processes with the yielded descriptor have ended: an `sbatch` that inherits it
     keeps the lock even if the process that called it is killed meanwhile.

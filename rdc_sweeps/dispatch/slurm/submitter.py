@@ -1,4 +1,4 @@
-"""Submitting the missing runs: none twice, even with concurrent submitters or if one is killed meanwhile."""
+"""Submits the missing runs, none of them twice, even if several processes submit or one is killed."""
 
 import getpass
 import re
@@ -76,7 +76,7 @@ def worker_settings(settings: Settings, profile: NodeProfile) -> Settings:
             "threads": profile.threads or settings.threads or profile.cpus,
             "heartbeat": profile.heartbeat,
             "wandb": "offline" if profile.offline and settings.wandb != "disabled" else settings.wandb,
-            # A worker has no use for them: what it needs of them is in the job file.
+            # Workers do not need them: the job file has what they need.
             "nodes": {},
         }
     )
@@ -111,11 +111,11 @@ def _draft(kind: str, runs: int, table: str, settings: Settings, after: Submissi
 
 
 def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare: bool, rerun: bool) -> Submitted:
-    """Submit the runs of a plan that have no Slurm job; returns at once.
+    """Submit the runs of a plan that have no Slurm job; returns immediately.
 
     Args:
         plan: Inspects the run directories; called while no other process can submit.
-        settings: Of this command.
+        settings: Settings of this command.
         prepare: First submit a job that computes missing region maps; the runs wait for it.
         rerun: Set old directories aside.
 
@@ -132,7 +132,7 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
             return Submitted(planned, None, [])
         table = todo[0].run.table.table
         on_node = worker_settings(settings, profile)
-        # Containers mount it, so it must exist.
+        # It must exist, because containers mount it.
         on_node.cache_root.mkdir(parents=True, exist_ok=True)
         preparation = None
         if prepare:
@@ -156,13 +156,13 @@ def submit(plan: Callable[[], Sequence[Planned]], settings: Settings, *, prepare
 def submit_command(
     command: Sequence[str], times: int, settings: Settings, *, about: str, needs: Sequence[RunSpec] = ()
 ) -> tuple[Submission | None, Submission]:
-    """Submit an array of identical tasks that run a command; returns at once.
+    """Submit an array of identical tasks that run a command; returns immediately.
 
     Args:
         command: The words after `rdc-sweep`; `--settings FILE` is added.
         times: Number of tasks.
-        settings: Of this command.
-        about: Stands in the submission's record in place of a table.
+        settings: Settings of this command.
+        about: What the tasks work on; recorded in place of a table.
         needs: Runs whose missing region maps another job computes first; none if nothing is missing.
 
     Returns:
@@ -247,7 +247,7 @@ def _send(batch: JobFile, run_ids: Sequence[str], lock: int) -> Submission:
     except UnavailableError:
         jobs = jobs_by_submission([submission.id]).get(submission.id)
         if not jobs:
-            # It was refused; otherwise only the answer was lost.
+            # The submission was refused; otherwise, only the answer was lost.
             shutil.rmtree(directory.folder)
             raise
         return _complete(directory, submission, jobs)
@@ -257,7 +257,7 @@ def _send(batch: JobFile, run_ids: Sequence[str], lock: int) -> Submission:
 
 
 def _complete(directory: SubmissionDirectory, submission: Submission, jobs: Mapping[int | None, Job]) -> Submission:
-    """Record the job id of a submission that was killed before it could."""
+    """Record the job id of a submission whose process was killed before it could do so."""
     job = next(iter(jobs.values())).job_id.partition("_")[0]
     submission = submission.model_copy(update={"job": job})
     directory.write(submission)

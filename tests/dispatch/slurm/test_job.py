@@ -91,7 +91,7 @@ def test_a_node_without_the_shared_disk_is_left_for_another(scheduler: Scheduler
     assert requeued(scheduler) == [f"{job}_0"]
 
 
-def test_a_preparation_that_is_killed_goes_on(scheduler: Scheduler, settings: Settings, look: Look) -> None:
+def test_a_killed_preparation_resumes(scheduler: Scheduler, settings: Settings, look: Look) -> None:
     preparation = submit(look, settings, prepare=True, rerun=False).preparation
     assert preparation is not None
     assert preparation.job is not None

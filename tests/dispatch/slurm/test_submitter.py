@@ -250,7 +250,7 @@ def test_killed_between_sbatch_and_record_the_job_is_found_by_its_name(
     assert len(scheduler.calls("sbatch")) == 1
 
 
-def test_killed_before_sbatch_answers_nobody_submits_meanwhile(
+def test_if_killed_before_sbatch_answers_no_other_process_submits(
     scheduler: Scheduler, settings: Settings, look: Look
 ) -> None:
     scheduler.behave("slow-sbatch", "orphaned 2.5", times=1)
