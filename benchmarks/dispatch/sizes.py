@@ -29,7 +29,13 @@ def run() -> list[dict[str, Any]]:
         key = one.spec.backbone.name, one.spec.method.name, size
         kinds[key] = kinds.get(key, 0) + 1
     rows = [
-        {"backbone": backbone, "method": method, "runs per seed": count, "MB per run": size / 1e6, "MB": count * size / 1e6}
+        {
+            "backbone": backbone,
+            "method": method,
+            "runs per seed": count,
+            "MB per run": size / 1e6,
+            "MB": count * size / 1e6,
+        }
         for (backbone, method, size), count in sorted(kinds.items())
     ]
     total = sum(count * size / 1e6 for (*_, size), count in kinds.items())
