@@ -67,6 +67,17 @@ class Batch:
         return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 
+def valid_pixels(task: Task, label: Tensor) -> Tensor:
+    """Bool Tensor (B, 1, H, W), False where a label is void; labels as in `View.labels`."""
+    match task:
+        case "semantic":
+            return label.unsqueeze(1) != VOID
+        case "depth":
+            return label > 0
+        case "normal":
+            return (label != 0).any(dim=1, keepdim=True)
+
+
 def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], index: int) -> Scene:
     """Scene `index` with only the labels that the mask grants it; the others are not read."""
     return dataset.scene(index, [task for task, granted in zip(dataset.tasks, mask[index], strict=True) if granted])

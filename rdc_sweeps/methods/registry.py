@@ -6,19 +6,23 @@ from typing import Any
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.methods.cross_task import CrossTaskTerm
 from rdc_sweeps.methods.dejavu import DejaVuTerm
+from rdc_sweeps.methods.joint_task import JointTaskTerm
 from rdc_sweeps.methods.method import Method, Term
 from rdc_sweeps.methods.region_contrast import RegionContrastTerm
 from rdc_sweeps.methods.supervised import SupervisedMethod, Supervision
+from rdc_sweeps.methods.teacher import TeacherMethod
 from rdc_sweeps.specs.base import Spec, Task
 from rdc_sweeps.specs.extensions import implementation
 from rdc_sweeps.specs.method import (
     Combined,
     CrossTask,
     DejaVu,
+    JointTask,
     MethodSpec,
     RegionContrast,
     SingleTask,
     Supervised,
+    Teacher,
     terms_of,
 )
 from rdc_sweeps.specs.training import TrainingSpec
@@ -27,6 +31,7 @@ TERMS: dict[type[Spec], Callable[[Any, tuple[Task, ...], int], Term | Method]] =
     RegionContrast: RegionContrastTerm,
     CrossTask: CrossTaskTerm,
     DejaVu: DejaVuTerm,
+    JointTask: JointTaskTerm,
 }
 """Builders: (spec, tasks, number of classes) -> term, or, of an extension, a whole method."""
 
@@ -43,6 +48,9 @@ def build_method(spec: MethodSpec, tasks: tuple[Task, ...], classes: int, traini
     Raises:
         UsageError: An extension cannot be imported, or cannot be combined with other terms.
     """
+    supervision = Supervision(tasks, training.task_weights)
+    if isinstance(spec, Teacher):
+        return TeacherMethod(spec, supervision)
     terms: dict[str, Term] = {}
     if not isinstance(spec, Supervised | SingleTask):
         for term in terms_of(spec).values():
@@ -56,4 +64,4 @@ def build_method(spec: MethodSpec, tasks: tuple[Task, ...], classes: int, traini
                 )
             else:
                 return built
-    return SupervisedMethod(Supervision(tasks, training.task_weights), terms, training.augmentation.view_norm)
+    return SupervisedMethod(supervision, terms, training.augmentation.view_norm)

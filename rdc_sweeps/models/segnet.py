@@ -1,6 +1,6 @@
 """SegNet (Badrinarayanan et al., TPAMI 2017) for several tasks, as in MTAN (Liu et al. 2019) and Li et al. (2022)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -36,57 +36,80 @@ class SegNet(MultiTaskNetwork):
     def __init__(self, out_channels: Mapping[Task, int], width: int, values: InputValues) -> None:
         super().__init__(None)
         self.normalise = Normalise(values)
-        widths = [width * multiple for multiple in MULTIPLES]
-        self.encoder = _Encoder(widths)
-        # Reversed: from the coarsest to full resolution, where the width stays.
-        self.decoder = nn.ModuleList(
-            _stage(widths[stage], widths[max(stage - 1, 0)], CONVOLUTIONS[stage])
-            for stage in reversed(range(len(widths)))
-        )
-        self.heads = nn.ModuleDict(
-            {
-                task: nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, channels, 1))
-                for task, channels in out_channels.items()
-            }
-        )
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_normal_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        self.encoder, self.decoder = Encoder(3, width), Decoder(width)
+        self.heads = nn.ModuleDict({task: head(width, channels) for task, channels in out_channels.items()})
+        initialise(self)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Predictions of all tasks, normals of length 1; see `MultiTaskNetwork.forward`."""
         maxima: list[Tensor] = []
         features = self.encoder(self.normalise(image.contiguous(memory_format=torch.channels_last)), maxima)
-        for stage in self.decoder:
-            features = stage(F.max_unpool2d(features, maxima.pop(), [2, 2]))
-        predictions = {task: head(features) for task, head in self.heads.items()}
+        features = self.decoder(features, maxima)
+        predictions = {task: predict(features) for task, predict in self.heads.items()}
         if "normal" in predictions:
             # In float32: the squares of a half-precision normal lose the angle's second digit.
             predictions["normal"] = F.normalize(predictions["normal"].float(), dim=1)
         return predictions
 
 
-class _Encoder(nn.Module):
-    """Five stages, each followed by a 2x2 max-pool."""
+class Encoder(nn.Module):
+    """Five stages, each followed by a 2x2 max-pool.
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    Args:
+        in_channels: Channels of the input.
+        width: Channels of the first stage.
+    """
+
+    def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
-        inputs = (3, *widths)
+        widths = [width * multiple for multiple in MULTIPLES]
+        inputs = (in_channels, *widths)
         self.stages = nn.ModuleList(
             _stage(inputs[stage], width, CONVOLUTIONS[stage]) for stage, width in enumerate(widths)
         )
 
     def forward(self, image: Tensor, maxima: list[Tensor]) -> Tensor:
-        """Tensor (B, 3, H, W) to (B, 8 width, H / 32, W / 32); appends to `maxima` where each pool found its maxima.
+        """Tensor (B, in_channels, H, W) to (B, 8 width, H / 32, W / 32).
 
-        They are no part of the output, so that it is the encoder's feature and nothing else.
+        The positions of each pool's maxima are appended to `maxima`. They are not part of the output, so that the
+        output is the encoder's feature alone.
         """
         features = image
         for stage in self.stages:
             features, indices = F.max_pool2d(stage(features), 2, return_indices=True)
             maxima.append(indices)
         return features
+
+
+class Decoder(nn.ModuleList):
+    """The encoder mirrored: unpooling and five stages, to `width` channels at full resolution."""
+
+    def __init__(self, width: int) -> None:
+        widths = [width * multiple for multiple in MULTIPLES]
+        # Reversed: from the coarsest to full resolution, where the width stays.
+        super().__init__(
+            _stage(widths[stage], widths[max(stage - 1, 0)], CONVOLUTIONS[stage])
+            for stage in reversed(range(len(widths)))
+        )
+
+    def forward(self, features: Tensor, maxima: list[Tensor]) -> Tensor:
+        """Tensor (B, 8 width, H / 32, W / 32) to (B, width, H, W), with the encoder's `maxima`, which it empties."""
+        for stage in self:
+            features = stage(F.max_unpool2d(features, maxima.pop(), [2, 2]))
+        return features
+
+
+def head(width: int, channels: int) -> nn.Sequential:
+    """A 3x3 and a 1x1 convolution with nothing in between."""
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, channels, 1))
+
+
+def initialise(network: nn.Module) -> None:
+    """Xavier-normal weights and zero biases for all convolutions."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.xavier_normal_(module.weight)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
 
 
 def _stage(in_channels: int, out_channels: int, convolutions: int) -> nn.Sequential:

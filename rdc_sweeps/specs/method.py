@@ -115,6 +115,34 @@ class DejaVu(Spec):
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
+class JointTask(Spec):
+    """Joint-task regularisation by an autoencoder of all tasks together (Nishi et al., CVPR 2024, "JTR")."""
+
+    name: Literal["joint_task"] = "joint_task"
+    width: int = Field(64, ge=1, description="Channels of the first stage of the autoencoder, a SegNet.")
+    distance_weight: float = Field(
+        4.0, ge=0, description="Weight of the distance between the predictions and the labels completed by predictions."
+    )
+    reconstruction_weight: float = Field(
+        2.0, ge=0, description="Weight of the reconstruction, and of the autoencoder's own part in the distance."
+    )
+    depth_mean: float = Field(
+        2.3618, description="Mean of the normal distribution whose distribution function maps depth to [0, 1]."
+    )
+    depth_deviation: float = Field(1.5876, gt=0, description="Its standard deviation, in the data set's unit.")
+    ramp_epochs: float = Field(0.0, ge=0, description="Both weights grow linearly from 0 over this many epochs.")
+
+
+class Teacher(Spec):
+    """A teacher trained on the available labels, and a student trained on these and the teacher's predictions."""
+
+    name: Literal["teacher"] = "teacher"
+    teacher_epochs: int = Field(
+        20, ge=1, description="The teacher is trained for this many epochs, the student for the rest of them."
+    )
+    weight: float = Field(1.0, ge=0, description="Weight of the losses against predicted labels.")
+
+
 class Combined(Spec):
     """Supervised losses and two or more terms, each with the fields that it has as a method of its own.
 
@@ -149,9 +177,9 @@ def terms_of(method: Spec) -> dict[str, Spec]:
     return {"method": method}
 
 
-BuiltinTerm = RegionContrast | CrossTask | DejaVu
+BuiltinTerm = RegionContrast | CrossTask | DejaVu | JointTask
 
-BuiltinMethod = Supervised | SingleTask | BuiltinTerm
+BuiltinMethod = Supervised | SingleTask | Teacher | BuiltinTerm
 
 if TYPE_CHECKING:
     MethodSpec = Annotated[BuiltinMethod | Combined, Field(discriminator="name")]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
-from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, terms_of
+from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, Teacher, terms_of
 from rdc_sweeps.specs.training import TrainingSpec
 
 SCHEMA_VERSION = 3
@@ -30,6 +30,11 @@ class RunSpec(Spec):
     def _fits_together(self) -> Self:
         for path, term in terms_of(self.method).items():
             self._check_term(path, term)
+        epochs = self.training.epochs
+        if isinstance(self.method, Teacher) and epochs is not None and self.method.teacher_epochs >= epochs:
+            raise ValueError(
+                f"method.teacher_epochs: {self.method.teacher_epochs} of {epochs} epochs leave none for the student"
+            )
         return self
 
     def _check_term(self, path: str, term: Spec) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from rdc_sweeps.data.label_settings import label_mask
 from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.methods.supervised import SingleTaskNetworks
+from rdc_sweeps.methods.teacher import TeacherAndStudent
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sources import is_stored, region_generator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, terms_of
+from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, Teacher, terms_of
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.sources import RegionSource
 from rdc_sweeps.training.splits import Splits, open_splits
@@ -83,7 +85,14 @@ def build_learner(spec: RunSpec, settings: Settings) -> "Learner":
     def network(of: tuple[Task, ...]) -> torch.nn.Module:
         return build_network(spec.backbone, of, classes, weights_root=settings.weights_root)
 
-    networks = SingleTaskNetworks(network, tasks) if isinstance(spec.method, SingleTask) else network(tasks)
+    networks: torch.nn.Module
+    match spec.method:
+        case SingleTask():
+            networks = SingleTaskNetworks(network, tasks)
+        case Teacher():
+            networks = TeacherAndStudent(partial(network, tasks))
+        case _:
+            networks = network(tasks)
     return Learner(networks, build_method(spec.method, tasks, classes, spec.training))
 
 
