@@ -1,4 +1,4 @@
-"""The Python API, and the example of docs/python.md as it is written."""
+"""The Python API, and the unchanged example of docs/python.md."""
 
 import re
 import subprocess

@@ -65,7 +65,7 @@ def imports(path: Path) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] == "rdc_sweeps")
 
 
-# All may import the package for its version; its own file imports the API, but only when somebody asks for that.
+# All may import the package for its version; its own file imports the API, but only on access.
 GRAPH = {name: set(imports(path)) - {name, "rdc_sweeps"} for name, path in MODULES.items()}
 
 

@@ -23,7 +23,7 @@ def print_json(value: Any) -> None:
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Print a message as it is, without markup or highlighting."""
+    """Print a message literally, without markup or highlighting."""
     messages.print(text, style=style, markup=False, highlight=False)
 
 

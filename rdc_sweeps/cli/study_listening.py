@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.tuning.study import Study
 
 BOARD_LINES = 6
-"""Lines of a board besides those of running trials, including wrapped ones."""
+"""Lines of a board that do not list running trials, including wrapped lines."""
 
 
 class StudyConsoleListener(ConsoleListener, StudyListener):
@@ -72,7 +72,7 @@ class StudyConsoleListener(ConsoleListener, StudyListener):
     def confirming(self, study: "Study", trial: int) -> None:
         """Print the trial and the confirmation seeds."""
         seeds = ", ".join(map(str, study.tuned.spec.confirm))
-        say(f"confirming trial {trial} with seeds {seeds}, beside the row as it is")
+        say(f"confirming trial {trial} with seeds {seeds}, beside the untuned row")
 
 
 @contextmanager

@@ -153,7 +153,7 @@ class LocalExecutor(Executor):
         return self.settings
 
     def inspect(self, planned: Sequence[Planned]) -> list[Planned]:
-        """The plan as it is: there is no queue."""
+        """The unchanged plan: there is no queue."""
         return list(planned)
 
     def job_files(self, planned: Sequence[Planned]) -> list[str]:

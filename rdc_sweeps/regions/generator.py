@@ -17,7 +17,7 @@ class RegionGenerator(Protocol):
 
     @property
     def key(self) -> str:
-        """Identity of everything besides the image that the map depends on; see `generator_key`."""
+        """Identity of everything that the map depends on except the image; see `generator_key`."""
 
     def __call__(self, image: NDArray[np.floating[Any]]) -> IdMap:
         """Id map (H, W) of an image (H, W, 3) in [0, 1]; images of the same `image_digest` get the same map."""

@@ -89,7 +89,7 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
     ):
-        raise WeightsError(f"{path}: not a state dict (names to tensors); use the published checkpoint as it is")
+        raise WeightsError(f"{path}: not a state dict (names to tensors); use the unmodified published checkpoint")
     return state
 
 

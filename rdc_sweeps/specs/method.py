@@ -1,4 +1,4 @@
-"""Methods: what is trained besides the supervised losses."""
+"""Methods: what is trained in addition to the supervised losses."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args

@@ -117,7 +117,7 @@ def _history(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
     if complete:
         plot.step(*best_so_far(summary), where="post", color=COLOURS["best"], label="best so far")
     if summary.default is not None and summary.default.value is not None:
-        plot.axhline(summary.default.value, color=COLOURS["default"], linestyle="--", label="the row as it is")
+        plot.axhline(summary.default.value, color=COLOURS["default"], linestyle="--", label="the untuned row")
     plot.set_xlim(-0.5, max(trial.number for trial in summary.trials) + 0.5)
     plot.set_xlabel("trial")
     plot.set_ylabel(objective_title(summary.objective))
@@ -149,7 +149,7 @@ def _intermediate(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | 
         for phase, style in labels
         if any(trial.phase == phase for trial in trials)
     ]
-    for special, name, text in ((summary.default, "default", "the row as it is"), (summary.best, "best", "best")):
+    for special, name, text in ((summary.default, "default", "the untuned row"), (summary.best, "best", "best")):
         if special is not None and special.curve:
             style = "--" if name == "default" else "-"
             handles += curve(special, style, color=COLOURS[name], linewidth=2, label=text)
@@ -206,7 +206,7 @@ def _contour(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | None:
         edgecolors="black", linewidths=0.7, label="complete", zorder=3, urls=[_link(trial) for trial in complete],
     )  # fmt: skip
     for trial, name, marker, text in (
-        (summary.default, "default", "D", "the row as it is"),
+        (summary.default, "default", "D", "the untuned row"),
         (summary.best, "best", "*", "best"),
     ):
         if trial is not None:

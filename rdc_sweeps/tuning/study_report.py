@@ -28,14 +28,14 @@ class StudyReport:
 
     @property
     def compared(self) -> list[tuple[str, TrialSummary]]:
-        """The trials to compare, by name: the best one, the row as it is, and the others that were tried first."""
+        """The trials to compare, by name: the best one, the untuned row, and the others that were tried first."""
         wanted, own = self.tuned.enqueued(), self.tuned.own_values
         named = {trial.number: "tried first" for trial in self.summary.trials if dict(trial.values) in wanted}
-        named |= {trial.number: "the row as it is" for trial in self.summary.trials if dict(trial.values) == own}
+        named |= {trial.number: "the untuned row" for trial in self.summary.trials if dict(trial.values) == own}
         best = self.summary.best
         if best is not None:
             found = named.pop(best.number, None)
-            named = {best.number: "best, and the row as it is" if found == "the row as it is" else "best", **named}
+            named = {best.number: "best, and the untuned row" if found == "the untuned row" else "best", **named}
         trials = {trial.number: trial for trial in self.summary.trials}
         return [(name, trials[number]) for number, name in named.items()]
 

@@ -47,7 +47,7 @@ class StudyListener(Listener):
         """Workers have ended with errors, each with the log that has more."""
 
     def confirming(self, study: "Study", trial: int) -> None:
-        """The configuration of this trial, the row as it is and the baseline are trained with confirmation seeds."""
+        """The configuration of this trial, the untuned row and the baseline are trained with confirmation seeds."""
 
 
 def run_study(
@@ -179,7 +179,7 @@ def _last_errors(folder: Path, since: float) -> dict[str, Path]:
 
 
 def _confirm(study: "Study", request: StudyRequest, executor: Executor, listener: StudyListener) -> list[str]:
-    """Train the choice, the row as it is and their baseline with the confirmation seeds; returns runs not done."""
+    """Train the choice, the untuned row and their baseline with the confirmation seeds; returns runs not done."""
     from rdc_sweeps.tuning.study_report import chosen_runs
     from rdc_sweeps.tuning.summary import summarise
 

@@ -89,7 +89,7 @@ def _best_line(summary: StudySummary) -> Text:
         f" (trial {best.number}): {values_text(best.values)}",
     )
     if default is not None:
-        line.append(f"; the row as it is {objective_text(default.value, summary.objective)}", style="dim")
+        line.append(f"; the untuned row {objective_text(default.value, summary.objective)}", style="dim")
     return line
 
 

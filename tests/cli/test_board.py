@@ -1,4 +1,4 @@
-"""The board as text; `RDC_WRITE_GOLDENS=1 pytest tests/cli/test_board.py` writes the goldens anew, to be looked at."""
+"""The board as text; `RDC_WRITE_GOLDENS=1` rewrites the goldens; review the difference."""
 
 import io
 import os

@@ -19,7 +19,7 @@ def wait_for_training(root: Path) -> dict[str, Any]:
             if status["state"] == "training" and status["step"] > 0:
                 return {**status, "run": path.parent.name}
         time.sleep(0.05)
-    raise TimeoutError("no run has begun")
+    raise TimeoutError("no run has started")
 
 
 def states(cli: Cli, *arguments: str) -> dict[str, str]:

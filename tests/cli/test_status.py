@@ -15,13 +15,13 @@ from tests.runs.writing import write_failure, write_origin, write_status
 
 
 def begin(root: Path, experiments: Path, row: str) -> RunDirectory:
-    """A run of the table that somebody has begun."""
+    """A run of the table that a worker is training."""
     (run,) = Catalogue(experiments).runs("tiny", "small", rows=[row])
     directory = RunDirectory(root, run.id)
     request_run(directory, run.spec)
     write_origin(directory, Origin(table="tiny", row=row, profile="small"))
-    begun = Status.of_this_process("training")
-    write_status(directory, begun.model_copy(update={"epoch": 1, "epochs": 2, "step": 2, "steps": 4, "rate": 0.1}))
+    heartbeat = Status.of_this_process("training")
+    write_status(directory, heartbeat.model_copy(update={"epoch": 1, "epochs": 2, "step": 2, "steps": 4, "rate": 0.1}))
     return directory
 
 

@@ -77,7 +77,7 @@ def test_a_run_on_a_node_without_network_is_sent_while_it_trains_and_after_it_wa
 
 
 def wait_for_log(root: Path, lines: int) -> Path:
-    """The event log of a run once it holds so many steps."""
+    """The event log of a run, once it has this number of steps."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for path in root.glob("*/events.jsonl"):

@@ -65,7 +65,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
     folder = tmp_path / "runs" / "studies" / "small-small"
     assert set(found["files"]) >= {"history.png", "slices.png", "contour.png", "intermediate.png", "report.html"}
     assert all((folder / name).stat().st_size > 1000 for name in found["files"])
-    # The choice is confirmed by ordinary runs with other seeds, beside the row as it is.
+    # The choice is confirmed by ordinary runs with other seeds, beside the untuned row.
     assert found["confirmed"]
     rows = {row["id"]: row for row in found["confirmation"]["rows"]}
     assert set(rows) == {"ours", "ours-tuned"}
@@ -81,7 +81,7 @@ def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path
     assert "ours-tuned" in again.stdout
     assert f"  {found['command']}" in again.stdout.splitlines()
     assert "3 trials requested, 3 finished, 0 to do" in cli("tune", "small", "-n").stderr
-    # The row, as it is to be pasted into the table, is the choice.
+    # The row to paste into the table is the choice.
     table = experiments / "tiny.yaml"
     data = yaml.safe_load(table.read_text())
     table.write_text(table.read_text().replace("rows:\n", f"rows:\n{found['row_yaml']}", 1))
@@ -108,9 +108,9 @@ def test_an_interrupted_study_resumes_and_gets_the_requested_number_of_trials(
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    begun = wait_for_training(tmp_path / "runs", 2)
-    os.kill(begun[0]["process"], signal.SIGKILL)  # is replaced
-    wait_for_training(tmp_path / "runs", 2, but=begun[0]["process"])
+    workers = wait_for_training(tmp_path / "runs", 2)
+    os.kill(workers[0]["process"], signal.SIGKILL)  # is replaced
+    wait_for_training(tmp_path / "runs", 2, but=workers[0]["process"])
     os.killpg(first.pid, signal.SIGINT)
     _, messages = first.communicate(timeout=120)
     assert first.returncode == 130, messages
@@ -253,7 +253,7 @@ def test_a_study_on_slurm(cli: Cli, sweeps: Path, tmp_path: Path) -> None:
     carry_out(array, 0, 1)
     confirming = tune()
     assert "all 3 trials are finished" in confirming.stderr
-    # The choice may be the row as it is.
+    # The choice may be the untuned row.
     found = re.search("submitted ([24]) runs as Slurm job", confirming.stderr)
     assert found
     carry_out(list(scheduler.jobs())[-1], *range(int(found.group(1))))

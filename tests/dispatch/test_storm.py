@@ -235,7 +235,7 @@ class Sweeps:
                 command.terminate()
         for command in self.commands:
             command.wait(120)
-        # Workers of a sweep that was killed go on without it.
+        # Workers of a killed sweep continue without it.
         deadline = time.monotonic() + 60
         while self.workers() and time.monotonic() < deadline:
             for process in self.workers():

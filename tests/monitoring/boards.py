@@ -35,7 +35,7 @@ LOST = "DivergenceError: the loss is nan at step 812 of the training; lower trai
 
 
 def table() -> list[RunGroup]:
-    """Every state; long names; a run that has just begun."""
+    """Every state; long names; a run that has just started."""
     views = [
         view("one-patch-vector", "done", status(1580, metrics=METRICS)),
         view("one-patch-pixel", "running", status(790, metrics=METRICS, values={"loss": 1.2345}, job="123_4")),

@@ -1,4 +1,4 @@
-"""Rendered texts against goldens; `RDC_WRITE_GOLDENS=1 pytest tests/reporting` writes them anew, to be looked at."""
+"""Rendered texts against goldens; `RDC_WRITE_GOLDENS=1 pytest tests/reporting` rewrites them; review the difference."""
 
 import csv
 import io

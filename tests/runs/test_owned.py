@@ -41,7 +41,7 @@ def test_a_heart_that_beats_on_another_host_is_respected_although_the_lock_is_fr
     ended = threading.Event()
     thread = beating(directory, ended)
     try:
-        assert directory.state() == "preempted"  # until the lock file exists nobody was here
+        assert directory.state() == "preempted"  # there is no owner until the lock file exists
         (directory.folder / "lock").touch()
         assert directory.state() == "running"
         with pytest.raises(RunLockedError, match="process 7 on another"), acquire(directory):

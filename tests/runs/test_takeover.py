@@ -1,4 +1,4 @@
-"""An owner that is frozen, loses its run to a worker on another host, and goes on: it must not write anything."""
+"""A frozen owner loses its run to a worker on another host and continues: it must not write anything."""
 
 import hashlib
 import multiprocessing

@@ -76,7 +76,7 @@ class Cluster:
         wait_for(lambda: self.show(job)["JobState"] == state, f"job {job} {state}", seconds)
 
     def kill_node(self, name: str) -> None:
-        """End a node's daemon as a crash would; what runs there goes on, but Slurm takes it for dead."""
+        """End a node's daemon like a crash; its processes continue, but Slurm considers the node dead."""
         os.kill(int((self.folder / f"slurmd.{name}.pid").read_text()), signal.SIGKILL)
         self.call("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
 

@@ -115,7 +115,7 @@ def _preempt(cluster: Cluster, disturber: Disturber) -> RunDirectory:
 
 
 def _check_tracking(backend: Backend, run: RunDirectory) -> None:
-    """One W&B run that was told of every step once."""
+    """One W&B run that received every step once."""
     stored, result = backend.runs[run.id], run.result()
     assert result is not None
     assert [row["_step"] for row in stored.history] == list(range(STEPS))

@@ -76,7 +76,7 @@ def test_a_node_that_fails_passes_its_run_on_and_never_two_train_it(sweeps: Swee
     first = wait_for_step(run, 3)
     assert first.job is not None
     node = sweeps.cluster.show(first.job)["NodeList"]
-    # Slurm thinks that the node is dead, but it only does not answer: the worker there goes on.
+    # Slurm considers the node dead, but it only does not answer: its worker continues.
     sweeps.cluster.kill_node(node)
     wait_for(lambda: sweeps.cluster.show(str(first.job))["Restarts"] == "1", "the requeue")
     sweeps.cluster.wait_for_state(first.job, "RUNNING")

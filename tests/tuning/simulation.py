@@ -125,7 +125,7 @@ class _Body:
 
 
 def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], MetricValues]) -> EpochRecord:
-    # Test metrics are far better than validation metrics: whoever looks at them is seen.
+    # Test metrics are far better than validation metrics: code that uses them is noticed.
     return EpochRecord(
         epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=curve(spec, epoch)
     )

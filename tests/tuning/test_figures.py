@@ -102,7 +102,7 @@ def test_equal_values_have_no_surface(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
     plot = plot_of(draw_figures(constant(tuned), tuned.spec.space)["contour"])
     assert [type(one) for one in plot.collections] == [PathCollection]
-    assert {one.get_label() for one in plot.lines} == {"the row as it is", "best"}
+    assert {one.get_label() for one in plot.lines} == {"the untuned row", "best"}
 
 
 def test_a_metric_that_is_better_when_lower(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class JobFile:
 
 
 class JobFiles(SlurmExecutor):
-    """Submitit's writer of job files, with a command of ours in place of its pickles."""
+    """Submitit's writer of job files, with our own command in place of its pickles."""
 
     @classmethod
     def affinity(cls) -> int:

@@ -33,5 +33,5 @@ def table() -> list[Run]:
 
 @pytest.fixture
 def look(table: list[Run], settings: Settings) -> Callable[[], list[Planned]]:
-    """Plans them anew."""
+    """Plan them again."""
     return partial(plan, table, settings.root)

@@ -114,7 +114,7 @@ class Scheduler:
             program = self.commands / name
             program.write_text(PROGRAM.format(python=sys.executable, state=str(self.state)))
             program.chmod(0o755)
-        # Many a time, and nobody wants to wait.
+        # Called often, so the wait must be short.
         (self.commands / "sleep").write_text(f'#!/bin/sh\necho "[\\"sleep\\", \\"$1\\"]" >> {self.state}/calls\n')
 
     @property

@@ -1,4 +1,4 @@
-"""Job files against goldens; `RDC_WRITE_GOLDENS=1 pytest tests/dispatch/slurm` writes them anew, to be looked at."""
+"""Job files against goldens; `RDC_WRITE_GOLDENS=1 pytest tests/dispatch/slurm` rewrites them; review the difference."""
 
 import os
 import shlex

@@ -53,7 +53,7 @@ def submitted(scheduler: Scheduler) -> list[str]:
 
 
 def refuse_after(scheduler: Scheduler, jobs: int) -> None:
-    """The cluster takes so many jobs of this user."""
+    """The number of jobs that the cluster accepts from this user."""
     scheduler.behave("job-limit", str(jobs))
 
 
@@ -257,7 +257,7 @@ def test_if_killed_before_sbatch_answers_no_other_process_submits(
     process = start(settings.root)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    # The orphaned sbatch goes on and keeps the lock.
+    # The orphaned sbatch continues and keeps the lock.
     assert scheduler.jobs() == {}
     assert submit(look, settings, prepare=False, rerun=False).arrays == []
     assert len(scheduler.calls("sbatch")) == 1
