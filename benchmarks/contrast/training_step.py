@@ -18,6 +18,7 @@ from rdc_sweeps.models.registry import new_network
 from rdc_sweeps.specs.backbone import Hrnet18Spec
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import GaussianContrast
+from rdc_sweeps.specs.method import MappingSpec
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 13
@@ -31,7 +32,7 @@ class TrainingStep:
         torch.manual_seed(0)
         channels = task_channels(TASKS, CLASSES)
         self.network = new_network(Hrnet18Spec(), channels).to(memory_format=torch.channels_last)
-        self.mapping = MappingNetwork(channels)
+        self.mapping = MappingNetwork(channels, MappingSpec())
         self.optimiser = torch.optim.Adam([*self.network.parameters(), *self.mapping.parameters()], 1e-4)
         self.views = torch.rand(2, BATCH, 3, *SIZE)
         self.label = torch.randint(0, CLASSES, (BATCH, *SIZE))
@@ -63,7 +64,7 @@ class TrainingStep:
         labelled = label_input("semantic", self.label, CLASSES)
         items = torch.arange(BATCH)
         pair = pair_index(torch.tensor(TASKS.index(task)), torch.tensor(0), len(TASKS)).expand(2 * BATCH)
-        maps = {task: TaskMaps(predicted, items), "semantic": TaskMaps(labelled, items + BATCH)}
+        maps = {task: TaskMaps([predicted], items), "semantic": TaskMaps([labelled], items + BATCH)}
         prediction, label = self.mapping(maps, pair).chunk(2)
         return prediction, label
 

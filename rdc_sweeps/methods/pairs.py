@@ -68,9 +68,9 @@ def map_pairs(
 ) -> tuple[Tensor, Tensor] | None:
     """Features of the items' predictions and of their labels, in one pass through a_theta.
 
-    If several processes share the batch, a_theta's batch norms use the items of all of them. A process without items
-    for a layer therefore passes an empty tensor through it, so that it takes part in the exchange of statistics and
-    gradients.
+    If several processes share the batch, a_theta's batch norms use the items of all of them. Each process therefore
+    passes every group of maps that occurs in any of them, an empty tensor where it has none, so that it takes part in
+    the exchange of statistics and gradients.
 
     Args:
         mapping: a_theta.
@@ -103,7 +103,7 @@ def map_pairs(
             maps.append(label_input(task, labels[task][pairs.image[as_label[position]].to(device)], classes))
         if maps:
             items = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
-            inputs[task] = TaskMaps(torch.cat(maps), items.to(device))
+            inputs[task] = TaskMaps(maps, items.to(device))
     kinds = pair_index(pairs.predicted, pairs.labelled, len(tasks)).to(device)
     features = mapping(inputs, kinds.repeat(2))
     return features[:count], features[count:]

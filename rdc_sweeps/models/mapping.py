@@ -30,71 +30,118 @@ class TaskMaps(NamedTuple):
     """All maps of one task in a batch of items.
 
     Attributes:
-        maps: Tensor (M, C, H, W), see `prediction_input` and `label_input`.
-        items: LongTensor (M,), the item of each map.
+        maps: Tensors (M_i, C, H, W): the predictions, see `prediction_input`, and the labels, see `label_input`. Each
+            is a group of its own for `MappingSpec.norm: apart`; a side that does not occur is left out.
+        items: LongTensor (sum of M_i,), the item of each map.
     """
 
-    maps: Tensor
+    maps: Sequence[Tensor]
     items: Tensor
+
+    @property
+    def groups(self) -> list[int]:
+        """Number of maps in each group."""
+        return [len(maps) for maps in self.maps]
 
 
 class MappingNetwork(nn.Module):
     """a_theta: a convolution per task, then a shared encoder conditioned on the ordered task pair by FiLM.
 
     Level 0 and 1 have two FiLM convolutions, later ones three; each level ends in a 2x2 max-pool. With the defaults and
-    NYU-V2's three tasks it has 72,912 parameters and maps 288x384 to 32 x 18 x 24.
+    NYU-V2's three tasks it has 72,912 parameters and maps 288x384 to 32 x 18 x 24. It normalises with the statistics of
+    what it is given, in evaluation mode too, and keeps no running ones: it serves training only.
 
     Args:
         input_channels: Channels of each task's maps, in task order, see `task_channels`.
-        channels: Channels of the levels.
+        spec: Channels of the levels, padding, and which maps are normalised together.
     """
 
-    def __init__(self, input_channels: Mapping[Task, int], channels: Sequence[int] = (16, 24, 32, 32)) -> None:
+    def __init__(self, input_channels: Mapping[Task, int], spec: MappingSpec) -> None:
         super().__init__()
-        self.inputs = nn.ModuleDict({task: _input_layer(count, channels[0]) for task, count in input_channels.items()})
-        pairs = len(input_channels) * (len(input_channels) - 1)
-        widths = (channels[0], *channels)
-        self.levels = nn.ModuleList(
-            _Level(widths[level], width, 2 if level < 2 else 3, pairs) for level, width in enumerate(channels)
+        widths = (spec.channels[0], *spec.channels)
+        self.inputs = nn.ModuleDict(
+            {task: _Convolution(count, widths[0], spec) for task, count in input_channels.items()}
         )
-        self.out_channels = channels[-1]
-        self.stride = 2 ** len(channels)
+        pairs = len(input_channels) * (len(input_channels) - 1)
+        self.levels = nn.ModuleList(
+            _Level(widths[level], width, 2 if level < 2 else 3, pairs, spec)
+            for level, width in enumerate(spec.channels)
+        )
+        self.out_channels = spec.channels[-1]
+        self.stride = 2 ** len(spec.channels)
 
     def forward(self, inputs: Mapping[Task, TaskMaps], pairs: Tensor) -> Tensor:
         """Features of a whole batch of items at once; an item is one map and the pair it is mapped for.
 
         Args:
-            inputs: The maps of each task that occurs; their items together are a permutation of 0..N-1.
+            inputs: The maps of each task that occurs; their items together are a permutation of 0..N-1. If several
+                processes share the batch, all of them give the same groups, some perhaps without maps.
             pairs: LongTensor (N,), each item's `pair_index`.
 
         Returns:
             Tensor (N, out_channels, H / stride, W / stride).
         """
+        entered = [self.inputs[name](torch.cat(list(task.maps)), task.groups) for name, task in inputs.items()]
+        features = torch.cat(entered).relu_()
+        # Items stay in the order of the groups up to the end, where they are smallest.
         items = torch.cat([task.items for task in inputs.values()])
-        entered = torch.cat([self.inputs[name](task.maps) for name, task in inputs.items()])
-        features = entered[items.argsort()]
+        pairs = pairs[items]
+        groups = [size for task in inputs.values() for size in task.groups]
         for level in self.levels:
-            features = level(features, pairs)
-        return features
+            features = level(features, pairs, groups)
+        return features[items.argsort()]
 
     def film_parameters(self) -> list[nn.Parameter]:
         """The FiLM scales and shifts, which have an optimiser group of their own."""
         return [parameter for name, parameter in self.named_parameters() if name.endswith((".gamma", ".beta"))]
 
 
-class FilmConv(nn.Module):
-    """3x3 convolution, BN, a scale and shift per channel chosen by the task pair (FiLM, Perez et al. 2018), ReLU."""
+class _MapNorm(nn.InstanceNorm2d):
+    """Normalises each map by itself, as a batch norm does that sees one map at a time; no maps stay none."""
 
-    def __init__(self, in_channels: int, out_channels: int, pairs: int) -> None:
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features) if len(features) else features
+
+
+class _Convolution(nn.Module):
+    """3x3 convolution and normalisation."""
+
+    def __init__(self, in_channels: int, out_channels: int, spec: MappingSpec) -> None:
         super().__init__()
-        self.conv = _conv(in_channels, out_channels)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, padding_mode=spec.padding)
+        nn.init.xavier_normal_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
+        self.apart = spec.norm == "apart"
+        self.norm = (
+            _MapNorm(out_channels, affine=True)
+            if spec.norm == "single"
+            else nn.BatchNorm2d(out_channels, track_running_stats=False)
+        )
+
+    def forward(self, features: Tensor, groups: list[int]) -> Tensor:
+        """Tensor (N, in_channels, H, W) to Tensor (N, out_channels, H, W).
+
+        Args:
+            features: Of all items, group by group.
+            groups: Number of items in each group.
+        """
+        features = self.conv(features)
+        parts = features.split(groups) if self.apart else [features]
+        return torch.cat([self.norm(part) for part in parts])
+
+
+class FilmConv(nn.Module):
+    """3x3 convolution, normalisation, FiLM (a scale and shift per channel and task pair, Perez et al. 2018), ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int, pairs: int, spec: MappingSpec) -> None:
+        super().__init__()
+        self.convolution = _Convolution(in_channels, out_channels, spec)
         self.gamma = nn.Parameter(torch.ones(pairs, out_channels))
         self.beta = nn.Parameter(torch.zeros(pairs, out_channels))
 
-    def forward(self, features: Tensor, pairs: Tensor) -> Tensor:
-        """Tensor (N, in_channels, H, W) and pair indices (N,) to Tensor (N, out_channels, H, W)."""
-        features = self.norm(self.conv(features))
+    def forward(self, features: Tensor, pairs: Tensor, groups: list[int]) -> Tensor:
+        """Tensor (N, in_channels, H, W) and pair indices (N,), group by group, to Tensor (N, out_channels, H, W)."""
+        features = self.convolution(features, groups)
         gamma, beta = (film[pairs, :, None, None].to(features.dtype) for film in (self.gamma, self.beta))
         return torch.addcmul(beta, gamma, features).relu_()
 
@@ -102,33 +149,22 @@ class FilmConv(nn.Module):
 class _Level(nn.Module):
     """FiLM convolutions at one resolution, the first of which changes the width, and a 2x2 max-pool."""
 
-    def __init__(self, in_channels: int, out_channels: int, layers: int, pairs: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, layers: int, pairs: int, spec: MappingSpec) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            FilmConv(out_channels if layer else in_channels, out_channels, pairs) for layer in range(layers)
+            FilmConv(out_channels if layer else in_channels, out_channels, pairs, spec) for layer in range(layers)
         )
 
-    def forward(self, features: Tensor, pairs: Tensor) -> Tensor:
+    def forward(self, features: Tensor, pairs: Tensor, groups: list[int]) -> Tensor:
         for layer in self.layers:
-            features = layer(features, pairs)
+            features = layer(features, pairs, groups)
         return F.max_pool2d(features, 2)
 
 
 def build_mapping(spec: MappingSpec, tasks: Sequence[Task], classes: int) -> MappingNetwork:
     """The mapping network of a spec, initialised from torch's global generator."""
     # A quarter to a third faster on CPUs, and the layout that tensor cores need.
-    return MappingNetwork(task_channels(tasks, classes), spec.channels).to(memory_format=torch.channels_last)
-
-
-def _input_layer(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(_conv(in_channels, out_channels), nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True))
-
-
-def _conv(in_channels: int, out_channels: int) -> nn.Conv2d:
-    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-    nn.init.xavier_normal_(conv.weight)
-    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
-    return conv
+    return MappingNetwork(task_channels(tasks, classes), spec).to(memory_format=torch.channels_last)
 
 
 def prediction_input(task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor]) -> Tensor:

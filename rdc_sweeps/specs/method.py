@@ -17,12 +17,35 @@ class Supervised(Spec):
     name: Literal["supervised"] = "supervised"
 
 
+MappingChannels = Annotated[
+    tuple[int, ...], Field(min_length=1, description="Channels of its levels; each level ends in a 2x2 max-pool.")
+]
+MappingPadding = Annotated[
+    Literal["reflect", "zeros"],
+    Field(
+        description="Padding of its convolutions. Zeros, as in the authors' code, mark the border, so that features "
+        "tell where in the image a region lies."
+    ),
+]
+
+
 class MappingSpec(Spec):
     """The mapping network a_theta."""
 
-    channels: tuple[int, ...] = Field(
-        (16, 24, 32, 32), min_length=1, description="Channels of its levels; each level ends in a 2x2 max-pool."
+    channels: MappingChannels = (16, 24, 32, 32)
+    norm: Literal["apart", "single", "pooled"] = Field(
+        "apart",
+        description="Which maps are normalised together. apart: the predictions of one task, or its labels; single: "
+        "each map by itself, as in the authors' code; pooled: predictions and labels of all tasks.",
     )
+    padding: MappingPadding = "reflect"
+
+
+class JointSpaceMapping(MappingSpec):
+    """The mapping network of Li et al.: a_theta with the channels and the padding of their code."""
+
+    channels: MappingChannels = (64, 128, 256, 512, 512)
+    padding: MappingPadding = "zeros"
 
 
 class PatchExtraction(Spec):
@@ -71,7 +94,7 @@ class CrossTask(Spec):
     """Cross-task consistency in joint pairwise spaces (Li et al., CVPR 2022)."""
 
     name: Literal["cross_task"] = "cross_task"
-    mapping: MappingSpec = MappingSpec(channels=(64, 128, 256, 512, 512))
+    mapping: JointSpaceMapping = JointSpaceMapping()
     regulariser: float = Field(0.5, ge=0, description="Weight of the distances to the encoder feature.")
     weight: float = Field(
         2.0, ge=0, description="Weight of the consistency loss; the authors' code uses 2 on NYU-V2, 1 on Cityscapes."

@@ -39,8 +39,11 @@ class RunSpec(Spec):
 
     def _check_term(self, path: str, term: Spec) -> None:
         height, width = self.dataset.size
-        if isinstance(term, RegionContrast | CrossTask) and min(height, width) < 2 ** len(term.mapping.channels):
-            raise ValueError(f"{path}.mapping.channels: too many levels for {height}x{width}")
+        if isinstance(term, RegionContrast | CrossTask):
+            # The last level then sees 2 pixels or more a side, which its max-pool and reflection both need.
+            most = min(height, width).bit_length() - 1
+            if len(term.mapping.channels) > most:
+                raise ValueError(f"{path}.mapping.channels: too many levels for {height}x{width}; use at most {most}")
         if (
             isinstance(term, DejaVu)
             and term.redaction.name == "checkerboard"
