@@ -8,14 +8,14 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from rdc_sweeps.methods.method import Method, network_outputs
-from rdc_sweeps.specs.method import Combined, CrossTask, DejaVu, MappingSpec, RegionContrast
+from rdc_sweeps.specs.method import Combined, CrossTask, DejaVu, JointSpaceMapping, RegionContrast
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.training import AugmentationSpec, TrainingSpec
 
 from .toy import ONE_LABEL, TASKS, ToyNetwork, outcome, toy_batch, toy_method, toy_network
 
 TERMS: dict[str, dict[str, Any]] = {
-    "cross_task": CrossTask(mapping=MappingSpec(channels=(8, 16)), weight=0.5).model_dump(),
+    "cross_task": CrossTask(mapping=JointSpaceMapping(channels=(8, 16)), weight=0.5).model_dump(),
     "dejavu": DejaVu(channels=8, weight=2.0, ramp_epochs=2).model_dump(),
     "region_contrast": RegionContrast.model_validate(
         {"extraction": {"name": "patch", "size": 4}, "mapping": {"channels": [8, 8]}, "weight": 0.25}

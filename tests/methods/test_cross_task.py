@@ -11,7 +11,7 @@ from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, pred
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import CrossTask, MappingSpec
+from rdc_sweeps.specs.method import CrossTask, JointSpaceMapping
 
 from .toy import (
     CLASSES,
@@ -25,7 +25,7 @@ from .toy import (
     toy_view,
 )
 
-SMALL = MappingSpec(channels=(8, 16))
+SMALL = JointSpaceMapping(channels=(8, 16))
 GRANTED: dict[str, tuple[tuple[Task, ...], list[list[bool]]]] = {
     "one label of three": (TASKS, ONE_LABEL),
     "one or two labels": (TASKS, [[True, True, False], [False, False, True]]),
@@ -35,8 +35,8 @@ GRANTED: dict[str, tuple[tuple[Task, ...], list[list[bool]]]] = {
 }
 
 
-def method(tasks: tuple[Task, ...] = TASKS, regulariser: float = 0.5, weight: float = 2.0) -> Method:
-    spec = CrossTask(mapping=SMALL, regulariser=regulariser, weight=weight)
+def method(tasks: tuple[Task, ...] = TASKS, regulariser: float = 0.5, mapping: JointSpaceMapping = SMALL) -> Method:
+    spec = CrossTask(mapping=mapping, regulariser=regulariser)
     built: Method = toy_method(spec, tasks)
     return built
 
@@ -54,7 +54,8 @@ def test_a_theta_of_nyuv2_has_the_published_size() -> None:
 def test_the_loss_is_that_of_a_loop_over_images_and_pairs(
     tasks: tuple[Task, ...], granted: list[list[bool]], regulariser: float
 ) -> None:
-    network, built, batch = toy_network(tasks).eval(), method(tasks, regulariser).eval(), toy_batch(granted)
+    single = SMALL.model_copy(update={"norm": "single"})
+    network, built, batch = toy_network(tasks).eval(), method(tasks, regulariser, single), toy_batch(granted)
     mapping = built.terms["cross_task"].mapping  # type: ignore[index, union-attr]
     for parameter in built.film_parameters():
         parameter.add_(0.3 * torch.randn_like(parameter))
@@ -64,7 +65,7 @@ def test_the_loss_is_that_of_a_loop_over_images_and_pairs(
         predictions = network(view.image)
 
     def mapped(task: Task, map_: Tensor, pair: int) -> Tensor:
-        features: Tensor = mapping({task: TaskMaps(map_, torch.tensor([0]))}, torch.tensor([pair]))
+        features: Tensor = mapping({task: TaskMaps([map_], torch.tensor([0]))}, torch.tensor([pair]))
         return features[0]
 
     def distance(one: Tensor, other: Tensor) -> Tensor:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,11 +10,12 @@ from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
+NORMS = ("apart", "single", "pooled")
 
 
-def build(channels: tuple[int, ...] = (16, 24, 32, 32), tasks: tuple[Task, ...] = TASKS) -> MappingNetwork:
+def build(channels: tuple[int, ...] = (16, 24, 32, 32), **fields: Any) -> MappingNetwork:
     torch.manual_seed(0)
-    return build_mapping(MappingSpec(channels=channels), tasks, 13)
+    return build_mapping(MappingSpec(channels=channels, **fields), TASKS, 13)
 
 
 def unasked(shape: torch.Size) -> Tensor:
@@ -20,12 +23,12 @@ def unasked(shape: torch.Size) -> Tensor:
 
 
 def batch(size: tuple[int, int] = (32, 48)) -> tuple[dict[Task, TaskMaps], Tensor]:
-    """Seven items: two semantic, three depth, two normal maps in mixed order, and their pairs."""
+    """Seven items: two semantic, three depth, two normal maps in mixed order, each its own group, and their pairs."""
     torch.manual_seed(1)
     slots: dict[Task, list[int]] = {"semantic": [4, 1], "depth": [0, 6, 2], "normal": [5, 3]}
     channels = task_channels(TASKS, 13)
     inputs = {
-        task: TaskMaps(torch.rand(len(where), channels[task], *size), torch.tensor(where))
+        task: TaskMaps(torch.rand(len(where), channels[task], *size).split(1), torch.tensor(where))
         for task, where in slots.items()
     }
     return inputs, torch.tensor([0, 0, 3, 5, 1, 2, 4])
@@ -34,7 +37,7 @@ def batch(size: tuple[int, int] = (32, 48)) -> tuple[dict[Task, TaskMaps], Tenso
 def test_has_the_published_size_and_output() -> None:
     network = build()
     assert sum(parameter.numel() for parameter in network.parameters()) == 72_912
-    maps = TaskMaps(torch.rand(1, 1, 288, 384), torch.tensor([0]))
+    maps = TaskMaps([torch.rand(1, 1, 288, 384)], torch.tensor([0]))
     assert network({"depth": maps}, torch.tensor([0])).shape == (1, 32, 18, 24)
     assert (network.out_channels, network.stride) == (32, 16)
 
@@ -57,14 +60,15 @@ def test_the_film_parameters_are_the_scales_and_shifts_of_all_pairs() -> None:
 
 
 def test_film_starts_as_the_identity() -> None:
-    network = build().eval()
+    network = build()
     inputs, pairs = batch()
     assert torch.equal(network(inputs, pairs), network(inputs, pairs.flip(0)))
 
 
-def test_items_keep_their_slots_and_their_pairs() -> None:
-    # In evaluation mode items are independent, so each one alone must give the same features.
-    network = build().eval()
+@pytest.mark.parametrize("norm", ["single", "apart"])
+def test_items_keep_their_slots_and_their_pairs(norm: str) -> None:
+    # With groups of one map, items are independent either way, so each one alone must give the same features.
+    network = build(norm=norm)
     with torch.no_grad():
         for parameter in network.film_parameters():
             parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -72,12 +76,12 @@ def test_items_keep_their_slots_and_their_pairs() -> None:
     together = network(inputs, pairs)
     for task, (maps, slots) in inputs.items():
         for one, slot in zip(maps, slots, strict=True):
-            alone = network({task: TaskMaps(one[None], torch.tensor([0]))}, pairs[slot, None])
-            torch.testing.assert_close(together[slot], alone[0])
+            alone = network({task: TaskMaps([one], torch.tensor([0]))}, pairs[slot, None])
+            torch.testing.assert_close(together[slot], alone[0], rtol=1e-4, atol=1e-5)
 
 
 def test_a_pair_changes_only_its_own_items() -> None:
-    network = build().eval()
+    network = build(norm="single")
     inputs, pairs = batch()
     before = network(inputs, pairs)
     with torch.no_grad():
@@ -85,6 +89,86 @@ def test_a_pair_changes_only_its_own_items() -> None:
             parameter[0] += 0.5
     changed = (network(inputs, pairs) != before).flatten(1).any(1)
     assert torch.equal(changed, pairs == 0)
+
+
+def sides(network: MappingNetwork, maps: dict[tuple[Task, str], Tensor]) -> dict[tuple[Task, str], Tensor]:
+    """Features of the predictions and of the labels of each task, all mapped at once."""
+    first, inputs = 0, {}
+    where: dict[tuple[Task, str], slice] = {}
+    for task in TASKS:
+        groups = {key: value for key, value in maps.items() if key[0] == task}
+        start = first
+        for key, value in groups.items():
+            where[key] = slice(first, first + len(value))
+            first += len(value)
+        if groups:
+            inputs[task] = TaskMaps(list(groups.values()), torch.arange(start, first))
+    features = network(inputs, torch.arange(first) % 6)
+    return {key: features[slots] for key, slots in where.items()}
+
+
+def two_maps_of_each_side() -> dict[tuple[Task, str], Tensor]:
+    torch.manual_seed(3)
+    channels = task_channels(TASKS, 13)
+    return {(task, side): torch.rand(2, channels[task], 16, 24) for task in TASKS for side in ("prediction", "label")}
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_features_of_labels_depend_on_predictions_only_if_pooled(norm: str) -> None:
+    network = build((8, 16), norm=norm)
+    maps = two_maps_of_each_side()
+    predictions = [value.requires_grad_() for (_, side), value in maps.items() if side == "prediction"]
+    labels = {key: value for key, value in sides(network, maps).items() if key[1] == "label"}
+    sum(value.square().sum() for value in labels.values()).backward()  # type: ignore[union-attr]
+    gradients = [prediction.grad for prediction in predictions]
+    changed = sides(network, {key: value + 1 if key[1] == "prediction" else value for key, value in maps.items()})
+    if norm == "pooled":
+        assert all(gradient is not None and gradient.abs().sum() > 0 for gradient in gradients)
+        assert not any(torch.equal(changed[key], value) for key, value in labels.items())
+    else:
+        assert all(gradient is None or gradient.eq(0).all() for gradient in gradients)
+        assert all(torch.equal(changed[key], value) for key, value in labels.items())
+
+
+def test_a_group_apart_is_mapped_as_if_it_were_alone() -> None:
+    network = build((8, 16)).double()
+    maps = {key: value.double() for key, value in two_maps_of_each_side().items()}
+    together = sides(network, maps)
+    for (task, side), value in maps.items():
+        slots = torch.arange(len(value))
+        pairs = (slots + 2 * list(maps).index((task, side))) % 6
+        alone = network({task: TaskMaps([value], slots)}, pairs)
+        torch.testing.assert_close(together[task, side], alone, rtol=1e-12, atol=1e-12)
+        # Its maps share their statistics.
+        first = network({task: TaskMaps([value[:1]], slots[:1])}, pairs[:1])
+        assert not torch.allclose(first, alone[:1], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_position_can_be_read_off_with_zeros_only(norm: str) -> None:
+    torch.manual_seed(4)
+    constants: dict[Task, TaskMaps] = {
+        "depth": TaskMaps([torch.rand(3, 1, 1, 1).expand(-1, -1, 32, 48).double()], torch.arange(3))
+    }
+    spread = {}
+    for padding in ("reflect", "zeros"):
+        network = build(norm=norm, padding=padding).double()
+        with torch.no_grad():
+            for parameter in network.film_parameters():
+                parameter.add_(torch.rand_like(parameter))
+        features = network(constants, torch.arange(3))
+        assert (features.flatten(1) > 0.1).any(1).all()
+        spread[padding] = (features - features.mean((2, 3), keepdim=True)).abs().amax((1, 2, 3))
+    assert (spread["reflect"] < 1e-9).all()
+    assert (spread["zeros"] > 0.1).all()
+
+
+@pytest.mark.parametrize("padding", ["reflect", "zeros"])
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_smallest_image_has_two_pixels_a_side_in_the_last_level(norm: str, padding: str) -> None:
+    network = build((4, 4, 4), norm=norm, padding=padding)
+    maps = TaskMaps([torch.rand(1, 1, 8, 8)], torch.tensor([0]))
+    assert network({"depth": maps}, torch.tensor([0])).shape == (1, 4, 1, 1)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
@@ -99,7 +183,7 @@ def test_gradients_reach_predictions_and_parameters() -> None:
     channels = task_channels(TASKS, 13)
     predictions = {task: torch.randn(2, channels[task], 16, 16, requires_grad=True) for task in TASKS}
     inputs: dict[Task, TaskMaps] = {
-        task: TaskMaps(prediction_input(task, predictions[task], torch.rand), torch.tensor([position, position + 3]))
+        task: TaskMaps([prediction_input(task, predictions[task], torch.rand)], torch.tensor([position, position + 3]))
         for position, task in enumerate(TASKS)
     }
     network(inputs, torch.arange(6)).square().mean().backward()
@@ -109,14 +193,15 @@ def test_gradients_reach_predictions_and_parameters() -> None:
         assert prediction.grad.abs().sum() > 0
     assert [name for name, parameter in network.named_parameters() if parameter.grad is None] == []
     for name, parameter in network.named_parameters():
-        # BatchNorm follows: a convolution's bias cannot matter.
+        # Normalisation follows: a convolution's bias cannot matter.
         assert parameter.grad is not None
-        assert name.endswith("conv.bias") or name.endswith("0.bias") or parameter.grad.abs().sum() > 0, name
+        assert name.endswith("conv.bias") or parameter.grad.abs().sum() > 0, name
 
 
-def test_works_under_bfloat16_autocast() -> None:
+@pytest.mark.parametrize("norm", NORMS)
+def test_works_under_bfloat16_autocast(norm: str) -> None:
     inputs, pairs = batch()
-    network = build()
+    network = build(norm=norm)
     with torch.autocast("cpu", torch.bfloat16):
         features = network(inputs, pairs)
     assert features.dtype == torch.bfloat16

@@ -15,7 +15,7 @@ def run(method: dict[str, Any], size: tuple[int, int] = (64, 96)) -> RunSpec:
     [
         (
             {"name": "cross_task", "mapping": {"channels": [8] * 7}},
-            "method.mapping.channels: too many levels for 64x96",
+            "method.mapping.channels: too many levels for 64x96; use at most 6",
         ),
         ({"name": "dejavu", "redaction": {"name": "checkerboard", "block": 96}}, "method.redaction.block"),
         ({"name": "dejavu", "redaction": {"name": "spectral", "lower": 0.5, "upper": 0.5}}, "upper 0.5 must be larger"),
@@ -33,6 +33,21 @@ def test_the_defaults_are_those_of_nyuv2() -> None:
     assert method.name == "cross_task"
     assert method.mapping.channels == (64, 128, 256, 512, 512)
     assert (method.weight, method.regulariser) == (2.0, 0.5)
+
+
+def test_a_field_of_a_theta_leaves_the_others_as_they_are_in_its_method() -> None:
+    contrast = run({"name": "region_contrast", "mapping": {"channels": [8]}}).method.model_dump()["mapping"]
+    joint = run({"name": "cross_task", "mapping": {"norm": "single"}}).method.model_dump()["mapping"]
+    assert contrast == {"channels": (8,), "norm": "apart", "padding": "reflect"}
+    assert joint == {"channels": (64, 128, 256, 512, 512), "norm": "single", "padding": "zeros"}
+
+
+@pytest.mark.parametrize("size", [(32, 96), (64, 96)])
+def test_a_theta_may_halve_the_image_until_a_pixel_is_left(size: tuple[int, int]) -> None:
+    levels = {32: 5, 64: 6}[size[0]]
+    run({"name": "region_contrast", "mapping": {"channels": [8] * levels}}, size)
+    with pytest.raises(ValidationError, match=f"use at most {levels}"):
+        run({"name": "region_contrast", "mapping": {"channels": [8] * (levels + 1)}}, size)
 
 
 @pytest.mark.parametrize("redaction", [{"name": "checkerboard", "block": 32}, {"name": "spectral", "upper": 0.4}])

@@ -30,6 +30,8 @@ METHODS: dict[str, dict[str, Any]] = {
     "gaussian": TINY,
     "drawn negatives": {**TINY, "method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
     "sampled pixels": {**TINY, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "maps normalised singly": {**TINY, "method": {"mapping": {"norm": "single"}}},
+    "maps normalised in one pool": {**TINY, "method": {"mapping": {"norm": "pooled"}}},
     "without gradient": {**TINY, "method": {"gradient": False}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
@@ -105,7 +107,7 @@ def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | 
             torch.testing.assert_close(share["state"][name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
-SLOW = ("drawn negatives", "without gradient", "single task")
+SLOW = ("drawn negatives", "maps normalised in one pool", "without gradient", "single task")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,9 @@ def test_shares_may_be_unequal(settings: Settings) -> None:
     check(small_run({**TINY, "labels": {"setting": "randomlabels"}}), settings, 3)
 
 
-@pytest.mark.parametrize("method", ["gaussian", pytest.param("cross-task", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["gaussian", "maps normalised singly", pytest.param("cross-task", marks=pytest.mark.slow)]
+)
 def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings) -> None:
     spec = small_run(METHODS[method])
     data = open_data(spec, settings)
