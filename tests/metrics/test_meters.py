@@ -148,6 +148,7 @@ def test_the_released_depth_meter_raises_negative_predictions_and_the_honest_one
             published.append(abs(depth - max(predicted, 1e-9)))
     assert metrics["aErr_released"] == pytest.approx(math.fsum(published) / len(published), rel=1e-8, abs=0)
     assert metrics["aErr"] is not None
+    assert metrics["aErr_released"] is not None
     # The one negative prediction alone costs its full length more.
     assert metrics["aErr"] > metrics["aErr_released"] + 0.9 * scale / len(published)
 

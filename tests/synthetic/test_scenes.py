@@ -3,9 +3,11 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.synthetic.engine.rendered import RenderedScenes, Renderer
@@ -54,7 +56,8 @@ def test_types_shapes_and_ranges(renderer: Renderer, scenes: list[Scene]) -> Non
         assert scene.semantic is not None
         assert scene.depth is not None
         assert (scene.normal is not None) == ("normal" in renderer.layout.labels)
-        arrays = [scene.image, scene.semantic, scene.depth, *([] if scene.normal is None else [scene.normal])]
+        arrays: list[NDArray[Any]] = [scene.image, scene.semantic, scene.depth]
+        arrays += [] if scene.normal is None else [scene.normal]
         assert [array.dtype.name for array in arrays] == ["float32", "int16", "float32", "float32"][: len(arrays)]
         assert {array.shape[:2] for array in arrays} == {size}
         assert scene.image.shape == (*size, 3)
