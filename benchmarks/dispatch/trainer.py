@@ -16,6 +16,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord
 
 VIOLATION = "violation.txt"
@@ -44,7 +45,7 @@ class Trainer:
         """The body for `lifecycle.run_to_end`."""
         with self._witnessed():
             step, state, history = self._resume()
-            recorder.started(step, self.epochs, self.steps)
+            recorder.started(step, TrainingLength(self.epochs * self.steps, self.steps))
             while step < self.epochs * self.steps:
                 if stop():
                     self._save(recorder, step, state, history)

@@ -29,7 +29,7 @@ def optimum(tuned: TunedRow) -> float:
 def true_value(tuned: TunedRow, values: dict[str, Any]) -> float:
     """The noiseless mIoU of a configuration after its last epoch."""
     spec = tuned.run_with(values, 0)
-    return float(_metrics(_grown(spec, spec.training.epochs - 1))["mIoU"] or 0.0)
+    return float(_metrics(_grown(spec, spec.length.epochs - 1))["mIoU"] or 0.0)
 
 
 def _metrics(grown: float) -> MetricValues:

@@ -123,7 +123,7 @@ def _print_plan(plan: StudyPlan, root: Path, *, as_json: bool) -> None:
 
     lines = [
         f"tuned: {spec.table}/{spec.row} under profile {tuned.profile}",
-        f"trials: {tuned.run.training.epochs} epochs with seed {', '.join(map(str, spec.seeds))}, {spec.sampler.name} "
+        f"trials: {tuned.run.length.epochs} epochs with seed {', '.join(map(str, spec.seeds))}, {spec.sampler.name} "
         f"sampler, {spec.pruner.name} pruner",
         f"measured on: {tuned.run.dataset.validation_images} images held out of the training split",
     ]

@@ -4,7 +4,7 @@ The order of the images depends only on (seed, epoch), an image's augmentation o
 (seed, epoch, step, index). None of them depends on the number of workers or processes, or changes after a resume.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.dataset import ByZoom
-from rdc_sweeps.specs.training import AugmentationSpec
+from rdc_sweeps.specs.training import TrainingSpec
 
 _ORDER, _AUGMENTATION = 0x0DE2, 0xA06
 """Keys that separate the random streams of order and augmentation."""
@@ -31,10 +31,9 @@ class TrainingBatches:
         dataset: Dataset,
         mask: NDArray[np.bool_],
         regions: RegionsOf | None,
-        augmentation: AugmentationSpec,
+        spec: TrainingSpec,
         *,
         seed: int,
-        batch_size: int,
         depth_by_zoom: ByZoom = "divided",
         workers: int = 0,
         rank: int = 0,
@@ -46,9 +45,8 @@ class TrainingBatches:
             dataset: The training images.
             mask: (n, K) which labels each of its n images has.
             regions: Returns the region ids of an image, given its index; None to load no regions.
-            augmentation: How views are drawn.
+            spec: Images per step over all processes, what happens to an incomplete last batch, how views are drawn.
             seed: Seed of order, augmentation and noise.
-            batch_size: Images per step over all processes.
             depth_by_zoom: How the zoom of a crop changes depth.
             workers: Loading processes; 0 to load in a thread.
             rank: Rank of this training process.
@@ -59,29 +57,25 @@ class TrainingBatches:
         """
         _same_length(dataset, mask)
         self._dataset, self._mask, self._regions = dataset, mask, regions
-        self._augmentation, self._depth_by_zoom, self._seed = augmentation, depth_by_zoom, seed
-        self._batch_size = min(batch_size, len(dataset))
-        check_shares(self._batch_size, world)
+        self._augmentation, self._depth_by_zoom, self._seed = spec.augmentation, depth_by_zoom, seed
+        self._sizes = spec.batch_sizes(len(dataset))
+        check_shares(self._sizes, world)
         self._workers, self._rank, self._world = workers, rank, world
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Number of full batches; a data set smaller than a batch makes one batch of all images."""
-        return len(self._dataset) // self._batch_size
-
-    def epoch(self, epoch: int, start_step: int = 0) -> Generator[Batch, None, None]:
-        """The batches of one epoch, starting at `start_step`; closing the iterator early is safe."""
+    def epoch(self, epoch: int, start_step: int = 0, end_step: int | None = None) -> Generator[Batch, None, None]:
+        """The batches of one epoch, from `start_step` to before `end_step`; closing the iterator early is safe."""
         load = partial(self._batch, epoch, self._order(epoch))
-        return prefetched(load, range(start_step, self.steps_per_epoch), self._workers)
+        return prefetched(load, range(len(self._sizes))[start_step:end_step], self._workers)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((_ORDER, self._seed, epoch))))
         return generator.permutation(len(self._dataset))
 
     def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> Batch:
-        together = order[step * self._batch_size : (step + 1) * self._batch_size]
+        # Only the last batch may have another size.
+        together = order[step * self._sizes[0] :][: self._sizes[step]]
         # The processes' shares differ by at most one image.
-        first, end = (self._batch_size * rank // self._world for rank in (self._rank, self._rank + 1))
+        first, end = (len(together) * rank // self._world for rank in (self._rank, self._rank + 1))
         indices = together[first:end]
         samples = []
         for index in indices.tolist():
@@ -143,16 +137,21 @@ class EvaluationBatches:
         return collated(self._dataset, self._mask, indices, samples, step_noise(0, 0, 0, indices.tolist()))
 
 
-def check_shares(images: int, world: int) -> None:
+def check_shares(sizes: Sequence[int], world: int) -> None:
     """Check that each process gets at least one image of every batch.
+
+    Args:
+        sizes: Images of each batch of an epoch.
+        world: Number of processes.
 
     Raises:
         UsageError: A batch has fewer images than there are processes.
     """
-    if images < world:
+    if (images := min(sizes)) < world:
+        remedy = "larger batches" if images == sizes[0] else "training.last_batch=dropped"
         raise UsageError(
-            f"training.batch_size: {images} images per step (a batch, or all training images if there are fewer) "
-            f"cannot be shared by {world} processes; use at most {images} GPUs per run, or larger batches"
+            f"training.batch_size: {images} images per step (a batch, an epoch's last one, or all training images if "
+            f"there are fewer) cannot be shared by {world} processes; use at most {images} GPUs per run, or {remedy}"
         )
 
 

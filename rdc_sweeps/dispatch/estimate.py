@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.run import RunSpec
 
 # Many specs may have to be read. The C loader is far faster, but not installed everywhere.
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -76,11 +78,14 @@ def _estimate(one: Planned, known: list[Measured], settings: Settings) -> Estima
     # If there are several devices, the most frequent one.
     device = statistics.mode(measured.device for measured in known)
     chosen = [measured for measured in known if measured.device == device]
-    seconds = (
-        statistics.median(measured.seconds for measured in chosen) * one.run.spec.training.epochs * _left(one, settings)
-    )
+    seconds = statistics.median(measured.seconds for measured in chosen) * _epochs(one.run.spec) * _left(one, settings)
     threads = statistics.median(measured.threads for measured in chosen)
     return Estimate(seconds, seconds * (threads if device == "cpu" else 1) / 3600, device, len(chosen))
+
+
+def _epochs(spec: RunSpec) -> float:
+    """Length of a training in epochs, with the fraction of an incomplete last one."""
+    return spec.length.steps / spec.length.steps_per_epoch
 
 
 def _left(one: Planned, settings: Settings) -> float:
@@ -99,7 +104,7 @@ def _measured(kinds: set[str], settings: Settings) -> dict[str, list[Measured]]:
         kind = _kind(spec) if isinstance(spec, dict) else ""
         if kind not in kinds or len(found.get(kind, ())) >= ENOUGH:
             continue
-        measured = _measure(directory)
+        measured = _measure(directory, spec)
         if measured is not None and _may_be_used(measured.device, settings):
             found.setdefault(kind, []).append(measured)
             if sum(len(some) >= ENOUGH for some in found.values()) == len(kinds):
@@ -123,17 +128,20 @@ def _may_be_used(device: str, settings: Settings) -> bool:
     return device != "cpu" or settings.device == "auto"
 
 
-def _measure(directory: RunDirectory) -> Measured | None:
+def _measure(directory: RunDirectory, written: Mapping[str, Any]) -> Measured | None:
     try:
+        spec = RunSpec.model_validate(written)
         result, status = directory.result(), directory.status()
-    except SpecError:
+    except (SpecError, ValidationError):
         return None
+    if _epochs(spec) < 1:
+        return None  # The evaluation would weigh more than in a whole epoch.
     if result is not None:
-        return Measured(result.seconds / result.epochs, result.device, _threads(directory))
+        return Measured(result.seconds / _epochs(spec), result.device, _threads(directory))
     # Of an unfinished run only whole epochs include the cost of an evaluation.
     if status is None or not status.rate or not status.epoch or not status.device:
         return None
-    return Measured(status.steps / status.epochs / status.rate, status.device, _threads(directory))
+    return Measured(spec.length.steps_per_epoch / status.rate, status.device, _threads(directory))
 
 
 def _threads(directory: RunDirectory) -> int:
@@ -151,7 +159,7 @@ def _kind(spec: Mapping[str, Any]) -> str:
             "labels": spec["labels"]["setting"],
             "backbone": {**spec["backbone"], "pretrained": None},
             "method": spec["method"],
-            "training": [spec["training"][name] for name in ("batch_size", "augmentation", "precision")],
+            "training": [spec["training"][name] for name in ("batch_size", "last_batch", "augmentation", "precision")],
         }
     except (KeyError, TypeError):
         return ""

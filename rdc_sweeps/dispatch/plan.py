@@ -12,7 +12,6 @@ from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.runs.requests import forget_failure, request_run, set_aside, withdraw_stop
 from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
-from rdc_sweeps.specs.run import RunSpec
 
 READERS = 32
 
@@ -67,13 +66,7 @@ def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Plann
         action, reason = "train", "failed before" if state == "failed" else "new"
     if action == "resume" and state in {"cancelled", "pruned"}:
         reason = f"was {state}, has a checkpoint"
-    return Planned(run, state, action, reason, training_steps(run.spec))
-
-
-def training_steps(spec: RunSpec) -> int:
-    """Optimiser steps of a training; an incomplete last batch is dropped."""
-    per_epoch = max(1, spec.dataset.training_count // spec.training.batch_size)
-    return spec.training.epochs * per_epoch
+    return Planned(run, state, action, reason, run.spec.length.steps)
 
 
 def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:

@@ -88,7 +88,7 @@ def train_on(
 
 def check_batch(spec: RunSpec, count: int) -> None:
     """Raise UsageError unless `count` processes can share the batches of a run."""
-    check_shares(min(spec.training.batch_size, spec.dataset.training_count), count)
+    check_shares(spec.training.batch_sizes(spec.dataset.training_count), count)
 
 
 def _on_gpus(settings: Settings) -> bool:

@@ -83,7 +83,7 @@ class _Trainer:
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
             # Out of memory is neither: it is the fault of the spec.
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
-        return self._result(spec, training) if training.finished else None
+        return self._result(training) if training.finished else None
 
     def _spec(self) -> RunSpec:
         spec = self.directory.read_spec()
@@ -107,11 +107,11 @@ class _Trainer:
             return int(json.loads(self.directory.environment.read_text(encoding="utf-8"))["threads"])
         return self.settings.threads or torch.get_num_threads()
 
-    def _result(self, spec: RunSpec, training: Training) -> Result:
+    def _result(self, training: Training) -> Result:
         return Result(
             run=self.directory.id,
             selected={rule: _selected(select(training.history, rule)) for rule in SELECTIONS},
-            epochs=spec.training.epochs,
+            epochs=len(training.history),
             images=training.images,
             parameters=training.parameters,
             seconds=training.seconds,

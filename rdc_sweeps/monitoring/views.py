@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdc_sweeps.dispatch.plan import training_steps
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status
@@ -120,7 +119,7 @@ class RunView:
 
 def subject_of(run: Run) -> Subject:
     """The names of a resolved run."""
-    profile, steps = run.profile.profile, training_steps(run.spec)
+    profile, steps = run.profile.profile, run.spec.length.steps
     return Subject(run.id, run.table.table, run.row.id, profile, run.spec.seed, steps=steps)
 
 

@@ -149,7 +149,7 @@ def _unnumbered(line: bytes) -> Event | None:
         return None
 
 
-def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
+def verified_lines(path: Path, step: int, epoch: int) -> list[bytes]:
     """The lines to keep when a run resumes at `step`: those of all earlier steps and epochs, verified.
 
     Later lines are ignored, even if a killed worker left an incomplete one.
@@ -157,7 +157,7 @@ def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
     Args:
         path: The log; it may be missing if `step` is 0.
         step: Number of steps completed at the checkpoint.
-        steps_per_epoch: Number of steps per epoch.
+        epoch: Number of epochs completed at the checkpoint.
 
     Raises:
         EventLogError: A line of an earlier step or epoch is damaged, missing or out of order.
@@ -188,7 +188,7 @@ def verified_lines(path: Path, step: int, steps_per_epoch: int) -> list[bytes]:
         steps += event["kind"] == "step"
         epochs += event["kind"] == "epoch"
         kept.append(line)
-    if steps < step or epochs < step // steps_per_epoch:
+    if steps < step or epochs < epoch:
         raise EventLogError(
             f"{path}: {problem}, but the checkpoint is at step {step}, so the log must contain all events before it; "
             f"{_REMEDY}"

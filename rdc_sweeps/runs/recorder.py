@@ -14,6 +14,7 @@ from rdc_sweeps.runs.events import encode, verified_lines
 from rdc_sweeps.runs.owned import OwnedRun
 from rdc_sweeps.runs.records import Status
 from rdc_sweeps.runs.states import WorkerEnd
+from rdc_sweeps.specs.training import TrainingLength
 
 if TYPE_CHECKING:
     # Only annotations need these, and importing NumPy would slow down the command line.
@@ -64,18 +65,18 @@ class Recorder:
             self.status = self.status.model_copy(update=now)
             self.run.write_status(self.status)
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, step: int, length: TrainingLength) -> None:
         """Truncate the log to the events before `step`, dropping those of a killed worker since its last checkpoint.
 
         Raises:
             EventLogError: An event before `step` is damaged or missing.
         """
         self._first_step, self._began = step, time.monotonic()
-        kept = verified_lines(self.directory.events, step, steps_per_epoch)
+        kept = verified_lines(self.directory.events, step, length.epochs_after(step))
         self._sequence = len(kept)
         # Always a new file: an earlier owner that was suspended may still have the old one open.
         self.run.write(self.directory.events, lambda file: self._continue_in(file, b"".join(kept)))
-        self.beat(state="training", epochs=epochs, step=step, steps=epochs * steps_per_epoch)
+        self.beat(state="training", epochs=length.epochs, step=step, steps=length.steps)
 
     def _continue_in(self, file: IO[bytes], content: bytes) -> None:
         file.write(content)

@@ -10,7 +10,7 @@ from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, Teacher, terms_of
-from rdc_sweeps.specs.training import TrainingSpec
+from rdc_sweeps.specs.training import TrainingLength, TrainingSpec
 
 SCHEMA_VERSION = 3
 """Increased whenever the same spec would train differently than before."""
@@ -63,6 +63,11 @@ class RunSpec(Spec):
                 )
             if height % term.region_stride or width % term.region_stride:
                 raise ValueError(f"{path}.region_stride: {term.region_stride} does not divide {height}x{width}")
+
+    @property
+    def length(self) -> TrainingLength:
+        """The length of the training, assuming that the data set has as many images as the published one."""
+        return self.training.length(self.dataset.training_count)
 
 
 def run_id(spec: RunSpec) -> str:

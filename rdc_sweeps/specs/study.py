@@ -16,6 +16,7 @@ FIXED_FIELDS = {
     "dataset": "what is trained on and measured must be the same for all trials",
     "labels": "what is trained on must be the same for all trials",
     "training.epochs": "the study's `epochs` says how long a trial is trained",
+    "training.iterations": "the study's `epochs` says how long a trial is trained",
     "training.precision": "a worker trains all of its trials in one; make one study for each",
     "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
     "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
@@ -136,7 +137,7 @@ class StudySpec(Spec):
     sampler: SamplerSpec = TpeSampler()
     pruner: PrunerSpec = HyperbandPruner()
     seeds: tuple[Seed, ...] = Field((0,), min_length=1, description="Each trial trains once with each seed.")
-    epochs: int | None = Field(None, ge=1, description="training.epochs of a trial; null for the row's own.")
+    epochs: int | None = Field(None, ge=1, description="training.epochs of a trial; null for the row's own length.")
     trials: int = Field(50, ge=1, description="Number of trials, unless the command line gives another.")
     confirm: tuple[Seed, ...] = Field((1, 2, 3), description="Other seeds, for training the chosen configuration.")
 

@@ -1,8 +1,10 @@
-"""Optimisation: epochs, learning rates, schedules and augmentation."""
+"""Optimisation: length, learning rates, schedules and augmentation."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rdc_sweeps.specs.base import Spec
 
@@ -86,12 +88,51 @@ class UncertaintyWeights(Spec):
 TaskWeightsSpec = Annotated[FixedWeights | UncertaintyWeights, Field(discriminator="name")]
 
 
-class TrainingSpec(Spec):
-    """Epochs, batches and the two parameter groups: the networks, and the FiLM parameters of a_theta."""
+@dataclass(frozen=True)
+class TrainingLength:
+    """The steps of a whole training, and how they divide into epochs.
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(
-        10, ge=1, description="Images per step over all processes; an incomplete last batch is dropped."
+    Steps and epochs are counted from 0. Every epoch ends with an evaluation; the last one may have fewer steps.
+    """
+
+    steps: int
+    steps_per_epoch: int
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs; an incomplete last one counts."""
+        return -(-self.steps // self.steps_per_epoch)
+
+    def end_of(self, epoch: int) -> int:
+        """Number of steps from the beginning of the training to the end of an epoch."""
+        return min((epoch + 1) * self.steps_per_epoch, self.steps)
+
+    def steps_of(self, epoch: int) -> int:
+        """Number of steps in an epoch."""
+        return self.end_of(epoch) - epoch * self.steps_per_epoch
+
+    def epochs_after(self, steps: int) -> int:
+        """Number of epochs that have ended after this many steps."""
+        return self.epochs if steps >= self.steps else steps // self.steps_per_epoch
+
+
+class TrainingSpec(Spec):
+    """Length, batches and the two parameter groups: the networks, and the FiLM parameters of a_theta."""
+
+    epochs: int | None = Field(
+        20, ge=1, description="Passes over the training images; null if `iterations` is given instead."
+    )
+    iterations: int | None = Field(
+        None,
+        ge=1,
+        description="Number of optimiser steps, in place of `epochs`; the last epoch may be incomplete and ends with "
+        "an evaluation.",
+    )
+    batch_size: int = Field(10, ge=1, description="Images per step over all processes.")
+    last_batch: Literal["dropped", "kept"] = Field(
+        "dropped",
+        description="What happens at the end of an epoch to images that do not fill a batch: dropped, as in the "
+        "released code and in Li et al.'s on NYU-V2; kept as a smaller batch, as in Li et al.'s on Cityscapes.",
     )
     network: NetworkGroup = NetworkGroup()
     film: FilmGroup = FilmGroup()
@@ -100,3 +141,31 @@ class TrainingSpec(Spec):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast, with float32 master weights."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _iterations_replace_the_default(cls, data: Any) -> Any:
+        written = isinstance(data, Mapping) and data.get("iterations") is not None
+        return {"epochs": None, **data} if written else data
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.epochs is not None and self.iterations is not None:
+            raise ValueError(
+                f"epochs is {self.epochs} and iterations {self.iterations}, but a training has one length; set the "
+                "other to null (training.epochs=null or training.iterations=null)"
+            )
+        if self.epochs is None and self.iterations is None:
+            raise ValueError("epochs and iterations are both null; set training.epochs or training.iterations")
+        return self
+
+    def batch_sizes(self, images: int) -> list[int]:
+        """Sizes of the batches of an epoch over so many images; fewer images than a batch make one batch."""
+        size = max(1, min(self.batch_size, images))
+        left = images % size
+        return [size] * (images // size) + ([left] if left and self.last_batch == "kept" else [])
+
+    def length(self, images: int) -> TrainingLength:
+        """The length of a training on so many images."""
+        per_epoch = max(1, len(self.batch_sizes(images)))
+        return TrainingLength(self.iterations or (self.epochs or 0) * per_epoch, per_epoch)

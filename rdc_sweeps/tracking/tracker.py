@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.states import WorkerEnd
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import Mode
 from rdc_sweeps.tracking.supervisor import Supervisor
@@ -52,7 +53,7 @@ class Tracker:
         self._warn = warn
         self._uploader: Supervisor | None = None
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, step: int, length: TrainingLength) -> None:
         """Start the uploader."""
         if self._mode != "disabled":
             self._guarded(self._start)

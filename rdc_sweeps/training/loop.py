@@ -1,7 +1,7 @@
 """The training loop: one run from its spec to its history of epochs, resumable at any step.
 
 The order of images, augmentation and noise are functions of the seed, epoch, step and image, and learning rates are
-functions of the epoch; everything else that a step depends on is in the checkpoint. On the same CPU, a run that was
+functions of the step; everything else that a step depends on is in the checkpoint. On the same CPU, a run that was
 stopped and resumed therefore ends bit-identical to one that was not.
 """
 
@@ -92,15 +92,15 @@ class _Loop:
             data.splits.train,
             data.train_mask,
             regions=region_reader(spec, data, settings),
-            augmentation=spec.training.augmentation,
+            spec=spec.training,
             seed=spec.seed,
-            batch_size=spec.training.batch_size,
             depth_by_zoom=spec.dataset.depth_by_zoom,
             workers=settings.workers,
             rank=self.world.rank,
             world=self.world.size,
         )
         self.images = len(data.splits.train)
+        self.length = spec.training.length(self.images)
         evaluation_batches = partial(
             EvaluationBatches,
             batch_size=EVALUATION_BATCH,
@@ -128,10 +128,9 @@ class _Loop:
     def run(self, stop: Callable[[], bool]) -> Training:
         self._resume()
         self.world.broadcast_parameters(self.learner)
-        per_epoch, epochs = self.batches.steps_per_epoch, self.spec.training.epochs
         for observer in self.observers:
-            observer.started(self.epoch * per_epoch + self.step, epochs, per_epoch)
-        while self.epoch < epochs:
+            observer.started(self._steps_taken(), self.length)
+        while self.epoch < self.length.epochs:
             if not self._train_epoch(stop):
                 self._save()
                 return self._training(finished=False)
@@ -140,6 +139,10 @@ class _Loop:
             self._save()
         return self._training(finished=True)
 
+    def _steps_taken(self) -> int:
+        """Steps since the beginning of the training; after an incomplete last epoch, fewer than those of whole ones."""
+        return min(self.epoch * self.length.steps_per_epoch + self.step, self.length.steps)
+
     def _training(self, *, finished: bool) -> Training:
         parameters = sum(parameter.numel() for parameter in self.learner.network.parameters())
         return Training(self.history, finished, self.seconds, parameters, self.images)
@@ -147,10 +150,8 @@ class _Loop:
     def _train_epoch(self, stop: Callable[[], bool]) -> bool:
         """Train the rest of the epoch; returns False if it was stopped before the end."""
         self.learner.train()
-        rates = set_learning_rates(self.optimizer, self.spec.training, self.epoch)
-        per_epoch = self.batches.steps_per_epoch
         half = self.spec.training.precision == "bfloat16"
-        with closing(self.batches.epoch(self.epoch, start_step=self.step)) as batches:
+        with closing(self.batches.epoch(self.epoch, self.step, self.length.steps_of(self.epoch))) as batches:
             for batch in batches:
                 if self.world.broadcast_flag(stop()):
                     return False
@@ -158,7 +159,7 @@ class _Loop:
                 # the batch.
                 torch.manual_seed(_dropout_seed(self.spec.seed, self.epoch, self.step, self.world.rank))
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-                    losses = self.learner(batch.to(self.device), self.epoch + self.step / per_epoch)
+                    losses = self.learner(batch.to(self.device), self.epoch + self.step / self.length.steps_per_epoch)
                 self.optimizer.zero_grad(set_to_none=True)
                 (losses.total * batch.fraction).backward()
                 parameters = list(self.learner.parameters())
@@ -172,12 +173,13 @@ class _Loop:
                 self._check_finite(values)
                 # In a step without regions, the diagnostics of the contrast are NaN.
                 values = {name: value for name, value in values.items() if math.isfinite(value)}
+                rates = set_learning_rates(self.optimizer, self.spec.training, self._steps_taken(), self.length)
                 self.optimizer.step()
                 for name, value in values.items():
                     if name.startswith("loss"):
                         self.sums[name] = self.sums.get(name, 0.0) + value
                 for observer in self.observers:
-                    observer.stepped(self.epoch, self.epoch * per_epoch + self.step, {**values, **rates})
+                    observer.stepped(self.epoch, self._steps_taken(), {**values, **rates})
                 self.step += 1
         return True
 
@@ -198,12 +200,11 @@ class _Loop:
     def _evaluate(self) -> None:
         test, panels = self._metrics(self.test, PANELS)
         validation = self._metrics(self.validation)[0] if len(self.validation) else None
-        losses = {name: value / self.batches.steps_per_epoch for name, value in self.sums.items()}
+        losses = {name: value / self.length.steps_of(self.epoch) for name, value in self.sums.items()}
         record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation)
         self.history.append(record)
-        last_step = (self.epoch + 1) * self.batches.steps_per_epoch - 1
         for observer in self.observers:
-            observer.evaluated(record, last_step, panels)
+            observer.evaluated(record, self.length.end_of(self.epoch) - 1, panels)
 
     def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[MetricValues, list[Panel]]:
         return evaluate(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from rdc_sweeps.metrics.metric import MetricValues
+from rdc_sweeps.specs.training import TrainingLength
 
 Panel = tuple[str, NDArray[np.uint8]]
 """A title and an RGB picture (H, W, 3)."""
@@ -27,7 +28,7 @@ class EpochRecord(BaseModel):
 class Observer(Protocol):
     """Called by the training loop; steps are counted from 0 over the whole training."""
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, step: int, length: TrainingLength) -> None:
         """Training starts or resumes at `step`; discard earlier reports of this and later steps."""
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:

@@ -1,10 +1,10 @@
-"""Adam's two parameter groups, and their learning rates as pure functions of the epoch: no schedule state to resume."""
+"""Adam's two parameter groups, and their learning rates as pure functions of the step: no schedule state to resume."""
 
 import math
 
 import torch
 
-from rdc_sweeps.specs.training import FilmGroup, NetworkGroup, ScheduleSpec, TrainingSpec
+from rdc_sweeps.specs.training import FilmGroup, NetworkGroup, ScheduleSpec, TrainingLength, TrainingSpec
 from rdc_sweeps.training.setup import Learner
 
 
@@ -15,18 +15,21 @@ def build_optimizer(learner: Learner, spec: TrainingSpec) -> torch.optim.Adam:
     return torch.optim.Adam(groups, lr=spec.network.learning_rate)
 
 
-def set_learning_rates(optimizer: torch.optim.Optimizer, spec: TrainingSpec, epoch: int) -> dict[str, float]:
-    """Set the learning rate of every group for `epoch`, and return the rates under the names that are reported."""
+def set_learning_rates(
+    optimizer: torch.optim.Optimizer, spec: TrainingSpec, step: int, length: TrainingLength
+) -> dict[str, float]:
+    """Set the learning rate of every group for a step, and return the rates under the names that are reported."""
     rates = {}
     for group in optimizer.param_groups:
         chosen: NetworkGroup | FilmGroup = getattr(spec, group["name"])
-        group["lr"] = learning_rate(chosen.learning_rate, chosen.schedule, epoch, spec.epochs)
+        group["lr"] = learning_rate(chosen.learning_rate, chosen.schedule, step, length)
         rates[f"learning_rate/{group['name']}"] = group["lr"]
     return rates
 
 
-def learning_rate(base: float, schedule: ScheduleSpec, epoch: int, epochs: int) -> float:
-    """Learning rate during `epoch` (counted from 0) of `epochs`."""
+def learning_rate(base: float, schedule: ScheduleSpec, step: int, length: TrainingLength) -> float:
+    """Learning rate of a step, counted from 0 over the whole training."""
+    epoch = step // length.steps_per_epoch
     match schedule.name:
         case "constant":
             return base
@@ -35,7 +38,7 @@ def learning_rate(base: float, schedule: ScheduleSpec, epoch: int, epochs: int) 
         case "cosine_restarts":
             return _cosine(base, schedule.minimum, epoch % schedule.period / schedule.period)
         case "cosine":
-            return _cosine(base, schedule.minimum, epoch / epochs)
+            return _cosine(base, schedule.minimum, epoch / length.epochs)
 
 
 def _cosine(base: float, minimum: float, progress: float) -> float:

@@ -19,6 +19,7 @@ from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Stopped
 from rdc_sweeps.runs.requests import request_stop
 from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.tuning.storage import retry_storage, storage_errors
 
@@ -137,9 +138,9 @@ class PruningObserver:
     def __init__(self, values: TrialValues, directory: RunDirectory, stop: threading.Event, study: str) -> None:
         self.values, self.directory, self.stop, self.study = values, directory, stop, study
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, step: int, length: TrainingLength) -> None:
         """Report the epochs of earlier processes, which may not have been able to report them."""
-        records = [record for record in trained_epochs(self.directory) if (record.epoch + 1) * steps_per_epoch <= step]
+        records = [record for record in trained_epochs(self.directory) if record.epoch < length.epochs_after(step)]
         for record in records:
             self.values.epoch(record)
         if records:

@@ -23,6 +23,9 @@ NO_EFFECT: dict[str, tuple[str, str]] = {
 }
 """Fields that only one distance uses: that distance, and the reason."""
 
+EPOCH_FIELDS = ("training.batch_size", "training.last_batch")
+"""Fields that decide how many steps an epoch has."""
+
 MAX_COMBINATIONS = 1024
 """Maximum number of combinations checked: for all fields together, and for each pair of fields."""
 
@@ -69,6 +72,11 @@ def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Itera
         yield f"is inside {inside}, which is tuned as a whole"
     elif (value := at_path(data, path)) is MISSING:
         yield _absent(path, keys, data)
+    elif path in EPOCH_FIELDS and at_path(data, "training.iterations") is not None:
+        yield (
+            f"may not be tuned: {spec.table}/{spec.row} trains for a number of iterations, so that trials would end "
+            "after different numbers of epochs; give the study `epochs`"
+        )
     elif isinstance(value, Mapping):
         yield f"is a group of fields; tune one of them, such as {path}.{next(iter(value), 'x')}"
     elif path in NO_EFFECT:

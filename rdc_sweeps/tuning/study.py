@@ -70,7 +70,7 @@ class Study:
     @property
     def epochs(self) -> int:
         """Epochs of a trial, over all of its seeds."""
-        return self.tuned.run.training.epochs * len(self.tuned.spec.seeds)
+        return self.tuned.run.length.epochs * len(self.tuned.spec.seeds)
 
     @property
     def asked(self) -> int:

@@ -78,7 +78,7 @@ def _facts(report: StudyReport) -> list[tuple[str, str]]:
     summary, tuned = report.summary, report.tuned
     spec, dataset = tuned.spec, tuned.run.dataset
     images = "synthetic" if dataset.synthetic else "real"
-    epochs = tuned.run.training.epochs
+    epochs = tuned.run.length.epochs
     counts = ", ".join(
         f"{count} {phase}"
         for phase in ("complete", "pruned", "failed", "running", "interrupted")

@@ -71,7 +71,7 @@ class StudyPlan:
             "space": {path: drawn.model_dump(mode="json") for path, drawn in spec.space.items()},
             "own_values": tuned.own_values,
             "seeds": list(spec.seeds),
-            "epochs": tuned.run.training.epochs,
+            "epochs": tuned.run.length.epochs,
             "asked": self.asked,
             "finished": self.finished,
             "to_do": self.to_do,

@@ -151,7 +151,7 @@ def _epochs(study: Study, trial: FrozenTrial) -> int:
     if trial.last_step is None:
         return 0
     if isinstance(study.tuned.spec.pruner, WilcoxonPruner):
-        return (trial.last_step + 1) * study.tuned.run.training.epochs
+        return (trial.last_step + 1) * study.tuned.run.length.epochs
     return trial.last_step
 
 

@@ -121,7 +121,7 @@ class _TrialRunner:
         self.values = TrialValues(
             claim.trial,
             objective,
-            study.tuned.run.training.epochs,
+            study.tuned.run.length.epochs,
             by_seed=isinstance(spec.pruner, WilcoxonPruner),
         )
         self.origin = Origin(

@@ -211,7 +211,7 @@ def resolve_study(
             f"{_place(file, 'set')}: {VALIDATION}: is 0 for {spec.table}/{spec.row} under {profile}; a study chooses "
             f"by images held out of the training split and never by the test set: set {VALIDATION}=80"
         )
-    epochs = row_spec.training.epochs
+    epochs = row_spec.length.epochs
     if isinstance(spec.pruner, HyperbandPruner) and 1 < spec.pruner.min_epochs >= epochs * len(spec.seeds):
         problems.append(
             f"{_place(file, 'pruner', 'min_epochs')}: pruner.min_epochs: must be less than the {epochs} epochs of a "
@@ -234,7 +234,7 @@ def resolve_study(
 
 
 def _run(file: StudyFile, catalogue: Catalogue, profile: str, spec: StudySpec, row: str, changes: Sequence[str]) -> Run:
-    budget = [] if spec.epochs is None else [f"training.epochs={spec.epochs}"]
+    budget = [] if spec.epochs is None else [f"training.epochs={spec.epochs}", "training.iterations=null"]
     try:
         return catalogue.runs(spec.table, profile, rows=[row], seeds=spec.seeds[:1], settings=[*changes, *budget])[0]
     except SpecError as error:

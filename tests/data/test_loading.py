@@ -3,7 +3,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, open_mtan
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError, UsageError
 from rdc_sweeps.specs.base import Size, Task
-from rdc_sweeps.specs.training import AugmentationSpec
+from rdc_sweeps.specs.training import TrainingSpec
 
 WriteMtan = Callable[..., Path]
 SIZE: Size = (32, 64)
@@ -44,10 +44,12 @@ class Numbered:
         return Scene(self.image(index), depth=np.full(self.size, index + 1, np.float32) if "depth" in tasks else None)
 
 
-def training(count: int = 10, batch_size: int = 4, **options: Any) -> TrainingBatches:
+def training(
+    count: int = 10, batch_size: int = 4, last_batch: Literal["dropped", "kept"] = "dropped", **options: Any
+) -> TrainingBatches:
     mask = np.ones((count, 3), dtype=np.bool_)
-    options = {"seed": 3, "batch_size": batch_size, **options}
-    return TrainingBatches(Numbered(count), mask, None, AugmentationSpec(), **options)
+    spec = TrainingSpec(batch_size=batch_size, last_batch=last_batch)
+    return TrainingBatches(Numbered(count), mask, None, spec, **{"seed": 3, **options})
 
 
 def indices_of(batches: TrainingBatches, epoch: int, start_step: int = 0) -> list[list[int]]:
@@ -72,7 +74,7 @@ def test_a_batch_has_the_documented_shapes(write_mtan: WriteMtan) -> None:
     dataset = opened(write_mtan())
     mask = np.ones((6, 3), dtype=np.bool_)
     regions = {index: np.full(SIZE, index, dtype=np.int32) for index in range(6)}
-    batches = TrainingBatches(dataset, mask, regions.__getitem__, AugmentationSpec(), seed=0, batch_size=4)
+    batches = TrainingBatches(dataset, mask, regions.__getitem__, TrainingSpec(batch_size=4), seed=0)
     (batch,) = list(batches.epoch(0))
     assert len(batch) == 4
     assert batch.granted.shape == (4, 3)
@@ -99,7 +101,7 @@ def test_withheld_labels_are_void_and_never_read(write_mtan: WriteMtan) -> None:
     mask[np.arange(6), [0, 1, 2, 0, 1, 2]] = True
 
     def loaded() -> list[Batch]:
-        batches = TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=3)
+        batches = TrainingBatches(dataset, mask, None, TrainingSpec(batch_size=3), seed=0)
         return [*batches.epoch(0), *EvaluationBatches(dataset, mask, batch_size=4)]
 
     before = loaded()
@@ -128,11 +130,23 @@ def test_an_epoch_has_every_row_at_most_once_in_full_batches(
 ) -> None:
     batches = training(count, batch_size, seed=seed)
     indices = indices_of(batches, epoch)
-    assert len(indices) == batches.steps_per_epoch == max(1, count // batch_size)
+    assert len(indices) == max(1, count // batch_size)
     assert {len(batch) for batch in indices} == {min(batch_size, count)}
     flat = [index for batch in indices for index in batch]
     assert len(set(flat)) == len(flat)
     assert set(flat) <= set(range(count))
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(1, 40), batch_size=st.integers(1, 12), start=st.integers(0, 12), end=st.integers(0, 12))
+def test_an_epoch_with_a_kept_last_batch_has_every_image_once(
+    count: int, batch_size: int, start: int, end: int
+) -> None:
+    batches = training(count, batch_size, "kept")
+    indices = indices_of(batches, 1)
+    assert sorted(index for batch in indices for index in batch) == list(range(count))
+    assert indices[: count // batch_size] == indices_of(training(count, batch_size), 1)[: count // batch_size]
+    assert [batch.indices.tolist() for batch in batches.epoch(1, start, end)] == indices[start:end]
 
 
 def test_batches_may_go_to_other_processes() -> None:
@@ -161,7 +175,7 @@ def test_augmentation_is_a_function_of_seed_epoch_and_row(write_mtan: WriteMtan)
     mask = np.ones((6, 3), dtype=np.bool_)
 
     def images(batch_size: int, epoch: int) -> dict[int, torch.Tensor]:
-        batches = TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=batch_size)
+        batches = TrainingBatches(dataset, mask, None, TrainingSpec(batch_size=batch_size), seed=0)
         return {
             index: image
             for batch in batches.epoch(epoch)
@@ -178,6 +192,14 @@ def test_processes_share_each_batch(world: int) -> None:
     together = indices_of(training(22, 8), 5)
     shares = [indices_of(training(22, 8, rank=rank, world=world), 5) for rank in range(world)]
     assert [[index for share in shares for index in share[step]] for step in range(2)] == together
+
+
+def test_processes_share_a_kept_last_batch() -> None:
+    together = list(training(22, 8, "kept").epoch(5))
+    shares = [list(training(22, 8, "kept", rank=rank, world=4).epoch(5)) for rank in range(4)]
+    parts = [share[2] for share in shares]
+    assert [index for part in parts for index in part.indices.tolist()] == together[2].indices.tolist()
+    assert [part.fraction for part in parts] == [len(part) / 6 for part in parts]
 
 
 def test_noise_and_fraction_of_a_share_are_those_of_its_images() -> None:
@@ -202,6 +224,9 @@ def test_noise_follows_seed_epoch_step_and_image() -> None:
 def test_fewer_images_than_processes_are_an_error() -> None:
     with pytest.raises(UsageError, match=r"training.batch_size: 3 images per step .* cannot be shared by 4 processes"):
         training(50, 3, world=4)
+    assert training(50, 4, world=4)
+    with pytest.raises(UsageError, match=r"2 images per step .*, or training.last_batch=dropped"):
+        training(50, 4, "kept", world=4)
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -231,7 +256,7 @@ def test_workers_change_nothing(write_mtan: WriteMtan) -> None:
     mask = np.ones((6, 3), dtype=np.bool_)
     state = torch.get_rng_state()
     alone, helped = (
-        list(TrainingBatches(dataset, mask, None, AugmentationSpec(), seed=0, batch_size=2, workers=n).epoch(1))
+        list(TrainingBatches(dataset, mask, None, TrainingSpec(batch_size=2), seed=0, workers=n).epoch(1))
         for n in (0, 2)
     )
     assert all(the_same(one, other) for one, other in zip(alone, helped, strict=True))

@@ -27,7 +27,7 @@ def finish(one: Planned, root: Path, *, seconds: float, device: str = GPU, threa
     directory = RunDirectory(root, one.run.id)
     request_run(directory, one.run.spec)
     directory.environment.write_text(json.dumps({"threads": threads}))
-    epochs = one.run.spec.training.epochs
+    epochs = one.run.spec.length.epochs
     write_result(
         directory,
         Result(run=one.run.id, selected={}, epochs=epochs, images=1, parameters=1, seconds=seconds, device=device),
@@ -53,6 +53,7 @@ def test_nothing_is_claimed_of_what_was_never_measured(tmp_path: Path) -> None:
     [
         ((), 1.0),
         (("training.epochs=8",), 2.0),
+        (("training.epochs=null", "training.iterations=24"), 1.5 / 4),
         (("method.weight=0.3", "training.network.learning_rate=0.01", "method.contrast.temperature=2.5"), 1.0),
         (("backbone.pretrained={source: timm}",), 1.0),
         (("training.batch_size=4",), None),
@@ -101,6 +102,16 @@ def test_a_run_in_progress_tells_too_and_a_resumed_one_has_only_its_rest_before_
     # Before the first evaluation the speed is not that of an epoch.
     write_status(directory, Status.of_this_process("preempted").model_copy(update={**told, "epoch": 0}))
     assert estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path)) == {}
+
+
+def test_a_run_tells_by_its_whole_epochs(tmp_path: Path) -> None:
+    (less,) = planned(tmp_path, "training.epochs=null", "training.iterations=10", seeds=(1,))
+    finish(less, tmp_path, seconds=100)
+    todo = planned(tmp_path)
+    assert estimates(todo, settings(tmp_path)) == {}, "most of its time was an evaluation"
+    (more,) = planned(tmp_path, "training.epochs=null", "training.iterations=24", seeds=(1,))
+    finish(more, tmp_path, seconds=150)
+    assert [one.seconds for one in estimates(todo, settings(tmp_path)).values()] == [400]
 
 
 def test_only_devices_that_the_runs_can_use_count(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rdc_sweeps.runs.records import Result, Status, Stopped
 from rdc_sweeps.runs.requests import forget_failure, request_stop, withdraw_stop
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.training import TrainingLength
 from tests.runs.writing import write_status
 
 
@@ -32,7 +33,7 @@ def result(directory: RunDirectory) -> Result:
 
 
 def until_stopped(recorder: Recorder, stop: Stop) -> Result | None:
-    recorder.started(0, 1, 4)
+    recorder.started(0, TrainingLength(4, 4))
     while not stop():
         time.sleep(0.01)
     return None

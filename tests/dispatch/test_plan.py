@@ -14,8 +14,8 @@ from tests.runs.writing import write_failure, write_result, write_status
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
-def runs(seeds: tuple[int, ...] = (0,)) -> list[Run]:
-    return Catalogue(EXPERIMENTS).runs("table3", "demo", rows=["one-patch-vector"], seeds=seeds)
+def runs(*settings: str, seeds: tuple[int, ...] = (0,)) -> list[Run]:
+    return Catalogue(EXPERIMENTS).runs("table3", "demo", rows=["one-patch-vector"], seeds=seeds, settings=settings)
 
 
 def mark(root: Path, run: Run, state: str) -> None:
@@ -36,7 +36,7 @@ def decided(root: Path, **options: bool) -> tuple[str, str]:
 
 
 def test_new_runs_are_trained_once_however_often_they_are_asked_for(tmp_path: Path) -> None:
-    planned = plan(runs() + runs((0, 1)), tmp_path)
+    planned = plan(runs() + runs(seeds=(0, 1)), tmp_path)
     assert [(one.run.spec.seed, one.state, one.action, one.reason) for one in planned] == [
         (0, "planned", "train", "new"),
         (1, "planned", "train", "new"),
@@ -76,7 +76,10 @@ def test_a_run_in_work_is_left_alone_even_by_rerun(tmp_path: Path) -> None:
 def test_steps_are_epochs_times_whole_batches(tmp_path: Path) -> None:
     spec = runs()[0].spec
     (one,) = plan(runs(), tmp_path)
+    assert spec.training.epochs is not None
     assert one.steps == spec.training.epochs * (spec.dataset.training_count // spec.training.batch_size)
+    (one,) = plan(runs("training.epochs=null", "training.iterations=7"), tmp_path)
+    assert one.steps == 7
 
 
 def test_the_result_of_an_older_version_counts_for_nothing_and_stays(

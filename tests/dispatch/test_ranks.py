@@ -153,9 +153,7 @@ def test_an_error_in_another_rank_arrives_with_its_traceback(settings: Settings,
     spec = small_run({"dataset": images, "method": {"name": "supervised"}, "labels": {"setting": "full"}})
     found = settings.model_copy(update={"nyuv2_root": tmp_path / "data"})
     data = open_data(spec, found)
-    second = TrainingBatches(
-        data.splits.train, data.train_mask, None, spec.training.augmentation, seed=0, batch_size=4, rank=1, world=2
-    )
+    second = TrainingBatches(data.splits.train, data.train_mask, None, spec.training, seed=0, rank=1, world=2)
     row = next(iter(second.epoch(0))).indices[0].item()
     path = tmp_path / "data" / "train" / "image" / f"{row}.npy"
     np.save(path, np.full_like(np.load(path), np.nan))

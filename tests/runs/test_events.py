@@ -58,7 +58,7 @@ def test_values_that_are_not_finite_survive() -> None:
 def test_no_log_has_no_events(path: Path) -> None:
     assert list(read_events(path)) == []
     assert last_event(path) is None
-    assert verified_lines(path, 0, STEPS_PER_EPOCH) == []
+    assert verified_lines(path, 0, 0) == []
 
 
 @given(position=st.integers(0, len(b"".join(lines_of(training()))) - 1), bit=st.integers(0, 7))
@@ -70,7 +70,7 @@ def test_no_flipped_bit_goes_unnoticed(position: int, bit: int) -> None:
         damaged[position] ^= 1 << bit
         path.write_bytes(damaged)
         with pytest.raises(EventLogError, match="--rerun"):
-            verified_lines(path, STEPS, STEPS_PER_EPOCH)
+            verified_lines(path, STEPS, STEPS // STEPS_PER_EPOCH)
         line = whole[:position].count(b"\n")
         try:
             # A last line without its end may still be in the making.
@@ -87,10 +87,10 @@ def test_a_log_that_was_cut_is_resumed_only_from_what_it_holds(kept: int, step: 
         path.write_bytes(b"".join(lines_of(training()))[:kept])
         wanted = lines_of(training(0, step))
         if len(b"".join(wanted)) <= kept:
-            assert verified_lines(path, step, STEPS_PER_EPOCH) == wanted
+            assert verified_lines(path, step, step // STEPS_PER_EPOCH) == wanted
         else:
             with pytest.raises(EventLogError, match=f"the checkpoint is at step {step}"):
-                verified_lines(path, step, STEPS_PER_EPOCH)
+                verified_lines(path, step, step // STEPS_PER_EPOCH)
 
 
 @pytest.mark.parametrize("missing", range(len(training())))
@@ -98,7 +98,7 @@ def test_a_line_that_is_missing_is_noticed(missing: int, path: Path) -> None:
     lines = lines_of(training())
     path.write_bytes(b"".join(lines[:missing] + lines[missing + 1 :]))
     with pytest.raises(EventLogError):
-        verified_lines(path, STEPS, STEPS_PER_EPOCH)
+        verified_lines(path, STEPS, STEPS // STEPS_PER_EPOCH)
     if missing < len(lines) - 1:
         with pytest.raises(EventLogError, match=f"line {missing + 1} has sequence number {missing + 1}"):
             list(read_events(path))
@@ -116,14 +116,23 @@ def test_a_line_that_is_missing_is_noticed(missing: int, path: Path) -> None:
 def test_events_that_were_never_written_are_noticed(events: list[Event], message: str, path: Path) -> None:
     write(path, events)
     with pytest.raises(EventLogError, match=message):
-        verified_lines(path, STEPS, STEPS_PER_EPOCH)
+        verified_lines(path, STEPS, STEPS // STEPS_PER_EPOCH)
+
+
+def test_the_record_of_an_incomplete_last_epoch_is_needed_too(path: Path) -> None:
+    write(path, training())
+    with pytest.raises(EventLogError, match="it ends after line"):
+        verified_lines(path, STEPS, STEPS // STEPS_PER_EPOCH + 1)
+    last = {"kind": "epoch", "step": STEPS - 1, "epoch": 2, "record": {"test": {"mIoU": 1.0}}}
+    write(path, [*training(), last])
+    assert len(verified_lines(path, STEPS, STEPS // STEPS_PER_EPOCH + 1)) == len(training()) + 1
 
 
 def test_a_log_of_an_earlier_version_is_named(path: Path) -> None:
     path.with_name("metrics.jsonl").write_text('{"step": 0, "epoch": 0, "values": {"loss": 1.0}}\n')
     with pytest.raises(EventLogError, match=r"there is no such file \(metrics.jsonl was written by an earlier version"):
-        verified_lines(path, 1, STEPS_PER_EPOCH)
-    assert verified_lines(path, 0, STEPS_PER_EPOCH) == []
+        verified_lines(path, 1, 0)
+    assert verified_lines(path, 0, 0) == []
 
 
 def test_a_reader_waits_for_the_rest_of_a_line(path: Path) -> None:

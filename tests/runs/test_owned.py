@@ -9,6 +9,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Status
+from rdc_sweeps.specs.training import TrainingLength
 from tests.runs.writing import write_status
 
 
@@ -83,7 +84,7 @@ def test_a_worker_that_was_out_of_touch_learns_that_it_lost_its_run_and_writes_n
 ) -> None:
     with acquire(directory) as first:
         stale = Recorder(first)
-        stale.started(0, 1, 4)
+        stale.started(0, TrainingLength(4, 4))
     with acquire(directory) as second:
         owner = Recorder(second)
         before = directory.status()

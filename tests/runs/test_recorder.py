@@ -10,6 +10,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.owned import OwnedRun, acquire
 from rdc_sweeps.runs.recorder import Recorder
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord
 
 PANEL = np.full((4, 6, 3), 7, dtype=np.uint8)
@@ -39,7 +40,7 @@ def train(recorder: Recorder, first: int, end: int, steps_per_epoch: int = 3) ->
 
 def test_an_event_per_step_and_epoch_and_a_heartbeat(owned: OwnedRun) -> None:
     directory, recorder = owned.directory, Recorder(owned)
-    recorder.started(0, 2, 2)
+    recorder.started(0, TrainingLength(4, 2))
     recorder.stepped(0, 0, {"loss": 2.0, "learning_rate/network": 1e-3})
     recorder.stepped(0, 1, {"loss": 1.0})
     recorder.evaluated(record(0), 1, [("image 3: a/b", PANEL)])
@@ -59,7 +60,7 @@ def test_the_end_is_logged_once(owned: OwnedRun) -> None:
     directory, recorder = owned.directory, Recorder(owned)
     recorder.ended("failed")
     assert not directory.events.exists(), "it never trained"
-    recorder.started(0, 1, 3)
+    recorder.started(0, TrainingLength(3, 3))
     train(recorder, 0, 2)
     recorder.ended("done")
     recorder.ended("done")
@@ -73,7 +74,7 @@ def test_events_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> No
     directory, undisturbed = RunDirectory(tmp_path, "0" * 16), RunDirectory(tmp_path, "1" * 16)
     with acquire(directory) as owned:
         recorder = Recorder(owned)
-        recorder.started(0, 2, 3)
+        recorder.started(0, TrainingLength(6, 3))
         train(recorder, 0, 5)
         recorder.ended("preempted")
         recorder.close()
@@ -82,7 +83,7 @@ def test_events_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> No
     for run, first in ((directory, 3), (undisturbed, 0)):
         with acquire(run) as owned:
             resumed = Recorder(owned)
-            resumed.started(first, 2, 3)
+            resumed.started(first, TrainingLength(6, 3))
             train(resumed, first, 6)
             resumed.ended("done")
             resumed.close()
@@ -91,12 +92,12 @@ def test_events_after_the_checkpoint_are_dropped_on_resume(tmp_path: Path) -> No
 
 def test_a_resume_from_beyond_the_log_is_refused_and_changes_nothing(owned: OwnedRun) -> None:
     directory, recorder = owned.directory, Recorder(owned)
-    recorder.started(0, 2, 3)
+    recorder.started(0, TrainingLength(6, 3))
     train(recorder, 0, 4)
     recorder.close()
     before = directory.events.read_bytes()
     with pytest.raises(EventLogError, match=r"events\.jsonl: it ends after line 6, but the checkpoint is at step 5"):
-        Recorder(owned).started(5, 2, 3)
+        Recorder(owned).started(5, TrainingLength(6, 3))
     assert directory.events.read_bytes() == before
 
 
@@ -118,7 +119,7 @@ def test_a_full_disk_doubles_no_event(owned: OwnedRun) -> None:
             self.file.close()  # type: ignore[attr-defined]
 
     directory, recorder = owned.directory, Recorder(owned)
-    recorder.started(0, 2, 3)
+    recorder.started(0, TrainingLength(6, 3))
     full = Full(recorder._file)
     recorder._file = full  # type: ignore[assignment]
     with pytest.raises(OSError, match="No space left"):

@@ -42,6 +42,14 @@ def test_settings_win_over_the_profile_and_are_remembered(experiments: Path) -> 
     changed = run(experiments, "one-patch-vector", "cpu", "training.epochs=3", "method.weight=5e-1")
     assert changed.spec.training.epochs == 3
     assert changed.changes == ("--set training.epochs=3", "--set method.weight=5e-1")
+
+
+def test_iterations_take_the_place_of_a_profile_s_epochs(experiments: Path, problems: Problems) -> None:
+    (problem,) = problems("training.iterations=100")
+    assert problem.startswith("--set training.iterations=100: training: epochs is ")
+    assert "training.epochs=null" in problem
+    changed = run(experiments, "one-patch-vector", "cpu", "training.iterations=100", "training.epochs=null")
+    assert changed.spec.length.steps == 100
     assert run(experiments, "one-patch-vector", "cpu").changes == ()
 
 

@@ -14,6 +14,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import Mode, resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
@@ -58,7 +59,7 @@ class Node:
 
     def start(self, step: int = 0) -> None:
         for observer in self.observers:
-            observer.started(step, EPOCHS, STEPS_PER_EPOCH)
+            observer.started(step, TrainingLength(EPOCHS * STEPS_PER_EPOCH, STEPS_PER_EPOCH))
 
     def step(self, step: int, value: float) -> None:
         for observer in self.observers:

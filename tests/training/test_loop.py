@@ -11,6 +11,7 @@ from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training import loop
 from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training, train
@@ -39,12 +40,12 @@ class Notes:
     """An observer that keeps everything."""
 
     def __init__(self) -> None:
-        self.starts: list[tuple[int, int, int]] = []
+        self.starts: list[tuple[int, TrainingLength]] = []
         self.steps: list[tuple[int, dict[str, float]]] = []
         self.panels: list[Panel] = []
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
-        self.starts.append((step, epochs, steps_per_epoch))
+    def started(self, step: int, length: TrainingLength) -> None:
+        self.starts.append((step, length))
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:
         self.steps.append((step, dict(values)))
@@ -105,6 +106,32 @@ def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     assert [start[0] for start in resumed_notes.starts] == [0, 1, 3]
     for part in ("learner", "optimizer", "history"):
         assert_same(state[part], resumed_state[part])
+
+
+def test_iterations_end_in_the_middle_of_an_epoch_and_are_resumed_there(settings: Settings, tmp_path: Path) -> None:
+    """Four steps an epoch, the last of them with two images; the second epoch has two steps."""
+    spec = small_run(
+        {
+            "dataset": {"train_images": 14},
+            "training": {"epochs": None, "iterations": 6, "last_batch": "kept"},
+        }
+    )
+    notes, resumed_notes = Notes(), Notes()
+    whole, state = run(spec, settings, tmp_path / "whole", notes=notes)
+    assert [step for step, _ in notes.steps] == list(range(6))
+    assert [record.epoch for record in whole.history] == [0, 1]
+    mean = np.mean([values["loss"] for _, values in notes.steps[4:]])
+    assert whole.history[1].losses["loss"] == pytest.approx(mean)
+    stopped, _ = run(spec, settings, tmp_path / "parts", stop_after=5, notes=resumed_notes)
+    assert not stopped.finished
+    resumed, resumed_state = run(spec, settings, tmp_path / "parts", notes=resumed_notes)
+    assert resumed.finished
+    assert resumed.history == whole.history
+    assert resumed_notes.steps == notes.steps
+    assert_same(resumed_state | {"seconds": 0}, state | {"seconds": 0})
+    again, _ = run(spec, settings, tmp_path / "parts", notes=resumed_notes)
+    assert again.history == whole.history
+    assert resumed_notes.starts == [(step, TrainingLength(6, 4)) for step in (0, 5, 6)]
 
 
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])

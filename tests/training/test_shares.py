@@ -63,9 +63,8 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
         data.splits.train,
         mask,
         regions=region_reader(spec, data, settings),
-        augmentation=spec.training.augmentation,
+        spec=spec.training,
         seed=spec.seed,
-        batch_size=spec.training.batch_size,
         rank=world().rank,
         world=world().size,
     )
@@ -125,14 +124,18 @@ def test_shares_may_be_unequal(settings: Settings) -> None:
     check(small_run({**TINY, "labels": {"setting": "randomlabels"}}), settings, 3)
 
 
+def test_processes_share_a_smaller_last_batch(settings: Settings) -> None:
+    check(small_run({**TINY, "training": {"batch_size": 5, "last_batch": "kept"}}), settings, 2)
+
+
 @pytest.mark.parametrize(
     "method", ["gaussian", "maps normalised singly", pytest.param("cross-task", marks=pytest.mark.slow)]
 )
 def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings) -> None:
     spec = small_run(METHODS[method])
     data = open_data(spec, settings)
-    options: dict[str, Any] = {"seed": spec.seed, "batch_size": spec.training.batch_size, "rank": 1, "world": 2}
-    shares = TrainingBatches(data.splits.train, data.train_mask, None, spec.training.augmentation, **options)
+    options: dict[str, Any] = {"seed": spec.seed, "rank": 1, "world": 2}
+    shares = TrainingBatches(data.splits.train, data.train_mask, None, spec.training, **options)
     second = next(iter(shares.epoch(0))).indices.tolist()
     check(spec, settings, 2, unlabelled=second)
 

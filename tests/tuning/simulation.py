@@ -17,6 +17,7 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord, Observer
 
 STEPS = 4
@@ -81,16 +82,16 @@ class _Body:
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         spec = self.directory.read_spec()
-        epochs = spec.training.epochs
+        length = TrainingLength(spec.length.epochs * STEPS, STEPS)
         checkpoint = self.directory.checkpoint
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         step = int(checkpoint.read_text()) if checkpoint.exists() else 0
         observers: list[Observer] = [recorder, *self.observers]
         for observer in observers:
-            observer.started(step, epochs, STEPS)
+            observer.started(step, length)
         curve = self.simulation.curve
         history = [_record(spec, epoch, curve) for epoch in range(step // STEPS)]
-        while step < epochs * STEPS:
+        while step < length.steps:
             if stop():
                 checkpoint.write_text(str(step))
                 return None
@@ -109,7 +110,7 @@ class _Body:
         return Result(
             run=self.directory.id,
             selected={},
-            epochs=epochs,
+            epochs=length.epochs,
             images=8,
             parameters=1,
             seconds=0.0,

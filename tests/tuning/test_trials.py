@@ -23,6 +23,7 @@ from rdc_sweeps.runs.requests import request_run, request_stop
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import run_id
+from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.tuning import storage
 from rdc_sweeps.tuning.study import Study
@@ -302,7 +303,7 @@ def test_many_failures_in_a_row_stop_the_worker(
 class Terminator:
     """Asks the process to stop after a run's last epoch."""
 
-    def started(self, step: int, epochs: int, steps_per_epoch: int) -> None:
+    def started(self, step: int, length: TrainingLength) -> None:
         pass
 
     def stepped(self, epoch: int, step: int, values: Mapping[str, float]) -> None:

@@ -103,6 +103,7 @@ def test_problems_are_reported_with_their_lines(text: str, expected: str, proble
         ("dataset.test_images", "{integer: [1, 3]}", "cannot be tuned"),
         ("labels.setting", "{choice: [onelabel, full]}", "cannot be tuned"),
         ("training.epochs", "{integer: [1, 3]}", "cannot be tuned: the study's `epochs`"),
+        ("training.iterations", "{integer: [1, 3]}", "cannot be tuned: the study's `epochs`"),
         ("method.extraction.regions.segments", "{integer: [10, 30]}", "cannot be tuned: region maps"),
         ("method.contrast.name", "{choice: [vector, pixel]}", "cannot be tuned: it chooses which other fields"),
         ("method.contrast", "{choice: [1, 2]}", "is a group of fields"),
@@ -124,6 +125,17 @@ def test_fields_that_cannot_be_tuned_so(path: str, drawn: str, expected: str, pr
     found = problems(f"space:\n  {path}: {drawn}\n")
     assert all(problem.startswith(f"mine.yaml:6: space.{path}") for problem in found)
     assert any(expected in problem for problem in found), found
+
+
+def test_a_row_with_iterations_is_tuned_with_its_epochs_or_the_study_s(resolve: Resolve, problems: Problems) -> None:
+    row = "set: {training: {epochs: null, iterations: 20}}\n"
+    tuned = resolve(SPACE + row)
+    assert (tuned.run.length.steps, tuned.run.length.epochs) == (20, 2)
+    assert resolve(SPACE + row + "epochs: 3").run.length.steps == 48
+    batches = "space:\n  training.batch_size: {integer: [4, 8]}\n"
+    (problem,) = problems(batches + row)
+    assert "trials would end after different numbers of epochs; give the study `epochs`" in problem
+    assert resolve(batches + row + "epochs: 3").spec.epochs == 3
 
 
 def test_fields_of_kl_are_tuned_where_kl_is_tried(resolve: Resolve) -> None:
