@@ -74,7 +74,7 @@ def _path_problems(path: str, spec: StudySpec, data: Mapping[str, Any]) -> Itera
         yield _absent(path, keys, data)
     elif path in EPOCH_FIELDS and at_path(data, "training.iterations") is not None:
         yield (
-            f"may not be tuned: {spec.table}/{spec.row} trains for a number of iterations, so that trials would end "
+            f"cannot be tuned: {spec.table}/{spec.row} trains for a number of iterations, so that trials would end "
             "after different numbers of epochs; give the study `epochs`"
         )
     elif isinstance(value, Mapping):
