@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -43,6 +44,14 @@ class Gaussians:
                 object.__setattr__(self, name, torch.full(shape, fill, device=self.mean.device))
             elif value.shape != shape:
                 raise UsageError(f"Gaussians need {name} {tuple(shape)}, not {tuple(value.shape)}")
+
+    @staticmethod
+    def joined(parts: Sequence[Gaussians], dim: int) -> Gaussians:
+        """Several batches as one, along a dimension that is not the last of `mean`."""
+        fields = (
+            torch.cat([getattr(part, field.name) for part in parts], dim) for field in dataclasses.fields(Gaussians)
+        )
+        return Gaussians(*fields)
 
     @property
     def channels(self) -> int:

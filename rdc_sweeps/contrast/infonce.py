@@ -9,7 +9,9 @@ from torch import Tensor
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
 
 
-def info_nce(distances: Tensor, positives: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+def info_nce(
+    distances: Tensor, positives: Tensor, negatives: Tensor, temperature: float, log_weights: Tensor | None = None
+) -> Tensor:
     """InfoNCE loss per anchor: - sum over k+ of log sim(k+) / (sim(k+) + sum over k- of sim(k-)), sim = exp(-D / tau).
 
     Args:
@@ -17,6 +19,7 @@ def info_nce(distances: Tensor, positives: Tensor, negatives: Tensor, temperatur
         positives: Tensor broadcastable to (..., A, C), bool: the candidates k+ of each anchor.
         negatives: Tensor broadcastable to (..., A, C), bool: the candidates k- of each anchor.
         temperature: tau of eq. 4, above 0.
+        log_weights: Tensor broadcastable to (..., A, C), logarithms of factors of the negatives' sim; 1 if not given.
 
     Returns:
         Tensor (..., A), eq. 3. An anchor without positives or without negatives has loss 0 and no gradient.
@@ -25,7 +28,7 @@ def info_nce(distances: Tensor, positives: Tensor, negatives: Tensor, temperatur
     with full_precision(distances):
         (logits,) = promote(distances)
         logits = -logits / temperature
-        competition = masked_logsumexp(logits, negatives)
+        competition = masked_logsumexp(logits if log_weights is None else logits + log_weights, negatives)
         terms = contrast_terms(torch.where(positives, logits, 0.0), competition[..., None])
         return torch.where(positives, terms, 0.0).sum(-1)
 

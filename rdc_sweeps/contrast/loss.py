@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import Draw, full_precision
+from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
 from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.infonce import info_nce
@@ -24,8 +25,8 @@ from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
 from rdc_sweeps.specs.extensions import implementation
 
-DistanceFunction = Callable[[Any, Gaussians], Tensor]
-"""An extension's distance: from its spec and Gaussians with mean (..., R, d) to distances (..., R, R) of all pairs."""
+DistanceFunction = Callable[[Any, Gaussians, Gaussians], Tensor]
+"""An extension's distance: from its spec and Gaussians with mean (..., Ra, d) and (..., Rb, d) to all (..., Ra, Rb)."""
 
 
 def region_contrast(
@@ -37,6 +38,7 @@ def region_contrast(
     min_pixels: int,
     max_regions: int | None = None,
     draw: Draw | None = None,
+    further: FurtherNegatives | None = None,
 ) -> ContrastOutcome:
     """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
 
@@ -54,6 +56,7 @@ def region_contrast(
         max_regions: See `index_regions`; ignored for a RegionIndex.
         draw: Source of the random numbers that choose the pixels of a sampled PixelContrast, or negatives if their
             number is limited; torch's global generator if not given.
+        further: Maps of other items whose regions are negatives too; without them, negatives are of an item's two maps.
 
     Raises:
         UsageError: A shape does not fit or `min_pixels` is below 1.
@@ -68,42 +71,56 @@ def region_contrast(
     check_features(label_features, index)
     valid = index.valid(min_pixels)
     sides = (prediction_features, label_features)
+    further = None if further is None else further.to(prediction_features.device)
     draw = partial(torch.rand, dtype=torch.float64, device=prediction_features.device) if draw is None else draw
     with full_precision(prediction_features):
         match spec:
             case PixelContrast():
-                return pixel_contrast(*sides, index, valid, spec, draw)
+                return pixel_contrast(*sides, index, valid, spec, draw, further)
             case VectorContrast():
-                distances = _vector_distances(torch.cat([region_means(side, index) for side in sides], 1), spec)
+                distances = _vector_distances([region_means(side, index) for side in sides], spec, further)
             case GaussianContrast():
                 gaussians = [region_gaussians(side, index, spec.covariance, min_pixels=min_pixels) for side in sides]
-                distances = _gaussian_distances(gaussians, spec)
-        return _contrast(distances, valid, spec, draw)
+                distances = _gaussian_distances(gaussians, spec, further)
+        return _contrast(distances, valid, spec, draw, further)
 
 
-def _vector_distances(vectors: Tensor, spec: VectorContrast) -> Tensor:
+def _vector_distances(sides: list[Tensor], spec: VectorContrast, further: FurtherNegatives | None) -> Tensor:
     distance = cosine_distance if spec.distance == "cosine" else squared_euclidean
-    return distance(vectors, vectors)
+    own = torch.cat(sides, 1)
+    others = own if further is None else torch.cat([own, further.rows(torch.cat(sides)).flatten(1, 2)], 1)
+    return distance(own, others)
 
 
-def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast) -> Tensor:
-    both = Gaussians(
-        mean=torch.cat([side.mean for side in sides], 1),
-        covariance=torch.cat([side.covariance for side in sides], 1),
-        counts=torch.cat([side.counts for side in sides], 1),
-        valid=torch.cat([side.valid for side in sides], 1),
+def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast, further: FurtherNegatives | None) -> Tensor:
+    own = Gaussians.joined(sides, 1)
+    distances = _all_pairs(own, None, spec)
+    if further is None:
+        return distances
+    maps = Gaussians.joined(sides, 0)
+    others = Gaussians(
+        mean=further.rows(maps.mean).flatten(1, 2),
+        covariance=further.rows(maps.covariance).flatten(1, 2),
+        counts=further.rows(maps.counts).flatten(1, 2),
+        valid=further.known(maps.valid).flatten(1, 2),
     )
-    if isinstance(spec.distance, Spec):
-        return _extension_distances(both, spec.distance)
+    return torch.cat([distances, _all_pairs(own, others, spec)], 2)
+
+
+def _all_pairs(a: Gaussians, b: Gaussians | None, spec: GaussianContrast) -> Tensor:
+    """Distances (..., Ra, Rb) of Gaussians; without b those of a to itself."""
     if spec.distance == "wasserstein":
-        return wasserstein2_squared(both, root=spec.root)
-    return kl_divergence(both, both, direction=spec.direction, diagonal=spec.diagonal)
+        return wasserstein2_squared(a, b, root=spec.root)
+    other = a if b is None else b
+    if spec.distance == "kl":
+        return kl_divergence(a, other, direction=spec.direction, diagonal=spec.diagonal)
+    return _extension_distances(a, other, spec.distance)
 
 
-def _extension_distances(gaussians: Gaussians, spec: Spec) -> Tensor:
+def _extension_distances(a: Gaussians, b: Gaussians, spec: Spec) -> Tensor:
     distance: DistanceFunction = implementation("rdc_sweeps.distances", spec, {})
-    distances = distance(spec, gaussians)
-    expected = (*gaussians.mean.shape[:-1], gaussians.mean.shape[-2])
+    distances = distance(spec, a, b)
+    expected = (*a.mean.shape[:-1], b.mean.shape[-2])
     if distances.shape != expected:
         raise UsageError(
             f"{type(spec).__name__}: distances of shape {tuple(distances.shape)}, expected {expected}: "
@@ -117,19 +134,32 @@ def _contrast(
     valid: Tensor,
     spec: GaussianContrast | VectorContrast,
     draw: Draw,
+    further: FurtherNegatives | None,
 ) -> ContrastOutcome:
-    """Eq. 3, 4 and 6 of distances (N, 2R, 2R) among the regions of the first and then of the second task."""
+    """Eq. 3, 4 and 6 of distances (N, 2R, (2 + C) R).
+
+    Anchors are the regions of the first and then of the second task; candidates are the same, then those of C further
+    maps.
+    """
     slots = valid.shape[1]
-    same_region = torch.eye(slots, dtype=torch.bool, device=valid.device).repeat(2, 2)
-    task = torch.arange(2 * slots, device=valid.device) >= slots
-    other_task = task[:, None] != task
-    usable = valid.repeat(1, 2)
-    pairs = usable[:, :, None] & usable[:, None, :]
-    positive_pairs = pairs & (same_region & other_task)
+    candidate = torch.arange(distances.shape[2], device=valid.device)
+    slot, task = candidate % slots, candidate // slots  # 0 and 1 are the item's own two tasks
+    anchor = candidate[: 2 * slots, None]
+    same_region = anchor % slots == slot
+    other_task = anchor // slots != task
+    anchors_valid = valid.repeat(1, 2)
+    usable, log_weights = anchors_valid, None
+    if further is not None:
+        usable = torch.cat([usable, further.known(valid.repeat(2, 1)).flatten(1)], 1)
+        own = further.weights.new_ones(valid.shape[0], 2)
+        weights = torch.cat([own, further.weights], 1).to(distances.dtype)
+        log_weights = weights.log().repeat_interleave(slots, 1)[:, None]
+    pairs = anchors_valid[:, :, None] & usable[:, None, :]
+    positive_pairs = pairs & (same_region & other_task & (task < 2))
     negative_pairs = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
     if spec.negative_count is not None:
         negative_pairs = _sampled_negatives(negative_pairs, spec.negative_count, draw)
-    per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature)
+    per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature, log_weights)
 
     regions = valid.sum(1)
     anchors = (2 * regions).clamp_min(1)
@@ -142,14 +172,15 @@ def _contrast(
         regions=regions,
         positive=positive.sum(1) / anchors,
         negative=torch.where(negative_pairs, known, 0.0).sum((1, 2)) / number,
-        nearest=(nearest & usable).sum(1) / anchors,
+        nearest=(nearest & anchors_valid).sum(1) / anchors,
     )
 
 
 def _sampled_negatives(pairs: Tensor, count: int, draw: Draw) -> Tensor:
-    """At most `count` of the true entries of each anchor in pairs (N, 2R, 2R), drawn without replacement."""
-    items, anchors, _ = pairs.shape
+    """At most `count` of the true entries of each anchor in pairs (N, 2R, (2 + C) R), drawn without replacement."""
+    items, anchors, candidates = pairs.shape
+    slots = anchors // 2
     # By task and region, so that an item's numbers do not depend on the number of slots that other images need.
-    order = draw((items, 2, anchors // 2, 2, anchors // 2)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
-    chosen = order.topk(min(count, pairs.shape[-1]), dim=-1).indices
+    order = draw((items, 2, slots, candidates // slots, slots)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
+    chosen = order.topk(min(count, candidates), dim=-1).indices
     return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs

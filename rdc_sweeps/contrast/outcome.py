@@ -30,9 +30,9 @@ class ContrastOutcome:
     """The region contrast of N items.
 
     Attributes:
-        loss: Tensor (), mean of `losses` over the items that have at least two valid regions; 0 if there are none.
+        loss: Tensor (), mean of `losses` over all N items; 0 if N is 0.
         losses: Tensor (N,), eq. 6 of each item; 0 for an item with fewer than two valid regions.
-        used: Tensor (N,) bool, the items that count.
+        used: Tensor (N,) bool, the items with at least two valid regions, of which the diagnostics are means.
         diagnostics: Detached scalars.
     """
 
@@ -46,8 +46,8 @@ class ContrastOutcome:
         """Reduce per-item losses (N,), region numbers (N,) and means (N,) of distances and accuracy."""
         used = regions >= 2
         losses = torch.where(used, losses, 0.0)
+        loss = losses.sum() / max(losses.shape[0], 1)
         share = used / used.sum().clamp_min(1)
-        loss = (losses * share).sum()
 
         def mean(values: Tensor) -> Tensor:
             known = torch.where(used, values.detach(), 0.0)

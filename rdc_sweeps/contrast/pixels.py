@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import Draw, promote, runs_eagerly
+from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.contrast.infonce import contrast_terms
 from rdc_sweeps.contrast.moments import at_region_size
@@ -38,6 +39,7 @@ def pixel_contrast(
     valid: Tensor,
     spec: PixelContrast,
     draw: Draw,
+    further: FurtherNegatives | None = None,
 ) -> ContrastOutcome:
     """Pixel-to-pixel contrast of two tasks: eq. 3, 4 and 6 with the pixels of both tasks as anchors.
 
@@ -47,21 +49,30 @@ def pixel_contrast(
     function of that sum, is in expectation at most the exact one, and equal in the limit of a large sample.
     """
     number = spec.pixels_per_region
-    pixels = _all(index, valid) if number is None else _sampled(index, valid, number, draw)
-    first, second = (_at(side, index, pixels.places) for side in promote(prediction_features, label_features))
+    sides = promote(prediction_features, label_features)
+    dtype = sides[0].dtype
+    pixels = _all(index, valid, dtype) if number is None else _sampled(index, valid, number, draw, dtype)
+    first, second = (_at(side, index, pixels.places) for side in sides)
     distance, factors = _similarity(first, second, spec)
-    log_weights = None if number is None else pixels.weights.log()
     used = pixels.slots >= 0
     anchor_weights = used * pixels.weights
+    joining = None if further is None else _further_keys(further, factors, pixels)
 
+    weighted = number is not None or further is not None
     per_anchor, nearest, totals = [], [], []
     positive = torch.where(used, distance, 0.0)
     for own, other in ((0, 1), (1, 0)):
         against = (0, 1) if spec.negatives == "both" else (other,)
-        queries, keys = factors[own][0], torch.cat([factors[side][1] for side in against], 1)
-        key_slots, key_weights = (t.repeat(1, len(against)) for t in (pixels.slots, anchor_weights))
-        biases = None if log_weights is None else log_weights.repeat(1, len(against))
-        competition, top = OtherRegions.apply(queries, keys, pixels.slots, key_slots, biases)
+        queries = factors[own][0]
+        keys = torch.cat([factors[side][1] for side in against], 1)
+        key_slots, key_weights, biases = (
+            value.repeat(1, len(against)) for value in (pixels.slots, anchor_weights, pixels.weights.log())
+        )
+        if joining is not None:
+            keys, key_slots, key_weights, biases = (
+                torch.cat(parts, 1) for parts in zip((keys, key_slots, key_weights, biases), joining, strict=True)
+            )
+        competition, top = OtherRegions.apply(queries, keys, pixels.slots, key_slots, biases if weighted else None)
         per_anchor.append(contrast_terms(-positive / spec.temperature, competition))
         nearest.append(-positive.detach() / spec.temperature > top)
         with torch.no_grad():
@@ -78,15 +89,32 @@ def pixel_contrast(
     )
 
 
-def _all(index: RegionIndex, valid: Tensor) -> _Pixels:
+def _further_keys(
+    further: FurtherNegatives, factors: list[tuple[Tensor, Tensor]], pixels: _Pixels
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Keys (N, C P, k) of the pixels of further maps, their slots, weights and the logarithms of their factors.
+
+    The pixels of a map are those that its own item uses.
+    """
+    slots, weights = (value.repeat(2, 1) for value in (pixels.slots, pixels.weights))
+    known = further.known(slots >= 0)
+    return (
+        further.rows(torch.cat([keys for _, keys in factors])).flatten(1, 2),
+        torch.where(known, further.rows(slots), -1).flatten(1),
+        (known * further.rows(weights)).flatten(1),
+        (further.rows(weights) * further.weights[..., None]).log().to(weights.dtype).flatten(1),
+    )
+
+
+def _all(index: RegionIndex, valid: Tensor, dtype: torch.dtype) -> _Pixels:
     """Every pixel of every valid region, each representing itself."""
     slots = index.slots.flatten(1)
     known = (slots >= 0) & valid.gather(1, slots.clamp_min(0))
     places = torch.arange(slots.shape[1], device=slots.device).expand_as(slots)
-    return _Pixels(places, torch.where(known, slots, -1), torch.ones(slots.shape, device=slots.device))
+    return _Pixels(places, torch.where(known, slots, -1), torch.ones(slots.shape, dtype=dtype, device=slots.device))
 
 
-def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw) -> _Pixels:
+def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw, dtype: torch.dtype) -> _Pixels:
     """`number` pixels of every valid region (all, if it has fewer), drawn uniformly without replacement."""
     slots = index.slots.flatten(1)
     capacity = index.counts.shape[1]
@@ -99,7 +127,7 @@ def _sampled(index: RegionIndex, valid: Tensor, number: int, draw: Draw) -> _Pix
     # Chosen pixels move to the front: at most `number` per region, so the sample's size does not depend on the data.
     first = (~chosen).to(torch.uint8).argsort(dim=1, stable=True)[:, : capacity * number]
     places, slot, chosen = (t.gather(1, first) for t in (places, slot, chosen))
-    counts = index.counts.gather(1, slot.clamp_min(0))
+    counts = index.counts.gather(1, slot.clamp_min(0)).to(dtype)
     weights = torch.where(chosen, counts / counts.clamp(1, number), 1.0)
     return _Pixels(places, torch.where(chosen, slot, -1), weights)
 
@@ -121,7 +149,8 @@ def _similarity(first: Tensor, second: Tensor, spec: PixelContrast) -> tuple[Ten
         return 1 - (units[0] * units[1]).sum(-1), [
             (torch.cat([unit, -one], -1) / tau, torch.cat([unit, one], -1)) for unit in units
         ]
-    middle = torch.cat([first, second], 1).detach().mean(1, keepdim=True)  # near the origin, squares cancel least
+    # Near the origin, squares cancel least; the same origin for all items, some of which have pixels in common.
+    middle = torch.cat([first, second], 1).detach().mean((0, 1))
     factors = []
     for side in (first - middle, second - middle):
         square = side.square().sum(-1, keepdim=True)

@@ -37,10 +37,6 @@ class Pairs:
     def __len__(self) -> int:
         return self.image.shape[0]
 
-    def per_image(self) -> Tensor:
-        """The number of items of each item's image, (N,)."""
-        return self.image.bincount()[self.image]
-
     def noise(self, of_images: Noise) -> Noise:
         """The noise of each item; the pairs of an image get different noise."""
         return of_images.select(self.image).tagged(self.predicted).tagged(self.labelled)

@@ -10,6 +10,7 @@ from rdc_sweeps.contrast.index import as_index
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
+from rdc_sweeps.methods.readings import further_negatives, pair_weights
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.regions.maps import patch_regions, semantic_regions
@@ -21,8 +22,8 @@ class RegionContrastTerm(Term):
     """The contrast between tasks on the last view.
 
     For each ordered pair of tasks that `task_pairs` gives, a_theta maps the prediction of one and the label of the
-    other into one space, where their regions are contrasted. L_RC is the mean over an image's pairs and over the images
-    of the batch.
+    other into one space, where their regions are contrasted. `readings` has how the pairs of an image make up its L_RC.
+    That of the batch is the mean over all its images; one without two usable regions counts as 0.
     """
 
     def __init__(self, spec: RegionContrast, tasks: tuple[Task, ...], classes: int) -> None:
@@ -60,16 +61,21 @@ class RegionContrastTerm(Term):
             return view.image.new_zeros(()), {}, {}
         predicted, labelled = mapped
         index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
-        draw = noise.tagged(CONTRAST).uniform
         outcome = region_contrast(
-            predicted, labelled, index, self.spec.contrast, min_pixels=self.spec.min_pixels, draw=draw
+            predicted,
+            labelled,
+            index,
+            self.spec.contrast,
+            min_pixels=self.spec.min_pixels,
+            draw=noise.tagged(CONTRAST).uniform,
+            further=further_negatives(pairs) if self.spec.pairs == "equation" else None,
         )
         names = [field.name for field in fields(Diagnostics)]
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
-        # Every image has the same weight, however many pairs of tasks it has.
-        loss = (outcome.losses / pairs.per_image().to(outcome.losses)).sum() / view.image.shape[0]
+        weights = pair_weights(pairs, self.spec.pairs, len(self.tasks)).to(outcome.losses)
+        loss = (outcome.losses * weights).sum() / view.image.shape[0]
         return loss, reported, counts
 
     def regions(self, view: View) -> Tensor:

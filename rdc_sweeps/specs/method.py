@@ -65,6 +65,10 @@ class RegionExtraction(Spec):
 ExtractionSpec = Annotated[PatchExtraction | RegionExtraction, Field(discriminator="name")]
 
 
+PairReading = Literal["equation", "sum", "mean"]
+"""Readings of eq. 3 and 6 for an image with several pairs of tasks."""
+
+
 class RegionContrast(Spec):
     """Region-aware distribution contrast, and its patch, vector and pixel ablations (eq. 1 to 6)."""
 
@@ -72,6 +76,11 @@ class RegionContrast(Spec):
     extraction: ExtractionSpec = RegionExtraction()
     contrast: ContrastSpec = GaussianContrast()
     mapping: MappingSpec = MappingSpec()
+    pairs: PairReading = Field(
+        "equation",
+        description="How an image's pairs of tasks make up L_RC: eq. 3 and 6 with negatives in all tasks, or the sum "
+        "(as in the released code) or the mean of the contrasts of two tasks each.",
+    )
     region_stride: int = Field(
         2, ge=1, description="Regions are read on a map this much smaller than the image (288x384 -> 144x192)."
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 from benchmarks.fidelity.references import equations as oracle
 from rdc_sweeps.contrast import index_regions, info_nce, region_contrast
 from rdc_sweeps.contrast.arithmetic import Draw
+from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianContrast, PixelContrast, VectorContrast
 
@@ -162,6 +163,20 @@ def test_gradcheck(spec: ContrastSpec) -> None:
         assert torch.autograd.gradcheck(loss, inputs, atol=1e-4 if spec == EVERY[2] else 1e-5)
 
 
+FURTHER = FurtherNegatives(torch.tensor([[3, -1], [0, 2]]), torch.tensor([[1.0, 1.0], [0.25, 0.75]]))
+
+
+@pytest.mark.parametrize("spec", [EVERY[0], EVERY[5], EVERY[7], EVERY[9], EVERY[12]])
+def test_gradcheck_with_further_negatives(spec: ContrastSpec) -> None:
+    prediction, label, regions = scene(5, size=(4, 5), number=3)
+    regions = regions[:1].expand(2, -1, -1)
+
+    def loss(a: Tensor, b: Tensor) -> Tensor:
+        return contrast(a, b, regions, spec, draw=numbers(1), further=FURTHER).losses
+
+    assert torch.autograd.gradcheck(loss, (prediction.requires_grad_(), label.requires_grad_()), atol=1e-5)
+
+
 def awkward(kind: str) -> tuple[Tensor, Tensor, Tensor]:
     """Features and regions that break careless code, in single precision."""
     generator = torch.Generator().manual_seed(0)
@@ -264,8 +279,9 @@ def test_pixels_without_region_get_no_gradient(spec: ContrastSpec) -> None:
     assert prediction.grad.movedim(1, -1)[regions < 0].abs().max() == 0
 
 
+@pytest.mark.parametrize("further", [None, FURTHER], ids=["two maps", "further maps"])
 @pytest.mark.parametrize("spec", EVERY, ids=NAMES)
-def test_nothing_in_the_loss_looks_at_data_on_the_host(spec: ContrastSpec) -> None:
+def test_nothing_in_the_loss_looks_at_data_on_the_host(spec: ContrastSpec, further: FurtherNegatives | None) -> None:
     """On the meta device there is no data: anything that would wait for a GPU raises."""
     if getattr(spec, "root", "polar") == "eigvalsh":
         pytest.skip("decompositions wait for the device, which is why polar is the default")
@@ -274,7 +290,7 @@ def test_nothing_in_the_loss_looks_at_data_on_the_host(spec: ContrastSpec) -> No
     regions = torch.empty(2, 36, 48, dtype=torch.int32, device="meta")
     if isinstance(spec, PixelContrast):
         spec = spec.model_copy(update={"temperature": 0.2})
-    found = contrast(prediction, label, regions, spec, max_regions=9)
+    found = contrast(prediction, label, regions, spec, max_regions=9, further=further)
     torch.autograd.backward(found.loss)
     assert prediction.grad is not None
     assert prediction.grad.shape == prediction.shape
@@ -283,9 +299,10 @@ def test_nothing_in_the_loss_looks_at_data_on_the_host(spec: ContrastSpec) -> No
 @pytest.mark.parametrize("spec", [EVERY[0], EVERY[5], EVERY[7], EVERY[9], EVERY[12]])
 def test_diagnostics(spec: ContrastSpec) -> None:
     prediction, label, regions = scene(7, batch=2, size=(12, 14), number=5)
-    regions[1] = torch.where(regions[1] == 7, 7, -1)  # one region only: does not count
+    regions[1] = torch.where(regions[1] == 7, 7, -1)  # one region only: no part of the diagnostics
     near = contrast(prediction, prediction + 1e-3 * label, regions, spec)
     assert near.used.tolist() == [True, False]
+    assert near.loss == near.losses[0] / 2
     assert near.diagnostics.accuracy.item() == pytest.approx(1)
     assert near.diagnostics.regions == 3
     assert near.diagnostics.positive_distance < near.diagnostics.negative_distance

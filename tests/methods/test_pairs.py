@@ -29,8 +29,3 @@ def test_one_label_of_three_gives_two_pairs_and_two_labels_two() -> None:
 
 def test_full_supervision_gives_every_ordered_pair() -> None:
     assert len(items([[True, True, True]])) == 6
-
-
-def test_images_know_how_many_items_they_have() -> None:
-    pairs = task_pairs(torch.tensor([[True, False], [True, True]]))
-    assert pairs.per_image().tolist() == [1, 2, 2]
