@@ -32,8 +32,8 @@ class CrossTaskTerm(Term):
     averaged, as in the authors' code, whose weight of 2 belongs to that sum.
 
     With SegNet, f has the width and resolution of a_theta's output. Nothing is published for other backbones;
-    `encoder_feature` describes the choice made here. Another difference: the batch norms of a_theta see all items of a
-    batch at once, those of the authors' code one map at a time.
+    `encoder_feature` describes the choice made here. The authors' a_theta sees one map at a time, which is
+    `mapping.norm: single`. Its convolutions pad with zeros, and so they do here: the method is a published one.
     """
 
     uses_encoder = True
