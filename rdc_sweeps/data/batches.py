@@ -1,6 +1,6 @@
 """Batches: scenes as tensors, in which withheld labels are void."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,18 +26,21 @@ class View:
         labels: By task: semantic (B, H, W) int64, -1 void; depth (B, 1, H, W) float32, 0 invalid;
             normal (B, 3, H, W) float32, zero invalid. Withheld labels are void everywhere.
         regions: (B, H, W) int32 ids that are unique within an image, negative for no region, on the CPU; or None.
+        valid: (B, H, W) bool on the CPU, False where a label that the image has is void.
     """
 
     image: Tensor
     labels: dict[Task, Tensor]
     regions: Tensor | None
+    valid: Tensor
 
     def to(self, device: torch.device | str) -> "View":
-        """Copy the view to a device, except for the regions, which are indexed on the host."""
+        """Copy the view to a device, except for what regions are indexed by, which happens on the host."""
         return View(
             self.image.to(device, non_blocking=True),
             {task: label.to(device, non_blocking=True) for task, label in self.labels.items()},
             self.regions,
+            self.valid,
         )
 
 
@@ -67,15 +70,28 @@ class Batch:
         return replace(self, views=tuple(view.to(device) for view in self.views), noise=self.noise.to(device))
 
 
-def valid_pixels(task: Task, label: Tensor) -> Tensor:
-    """Bool Tensor (B, 1, H, W), False where a label is void; labels as in `View.labels`."""
+def jointly_valid(tasks: Sequence[Task], labels: Mapping[Task, Tensor], granted: Tensor) -> Tensor:
+    """Bool Tensor (B, H, W), False where a label that the image has is void.
+
+    Args:
+        tasks: Tasks in the order of the columns of `granted`.
+        labels: See `View.labels`.
+        granted: Bool (B, K), which labels each image has, on the device of the labels.
+    """
+    valid = torch.ones((), dtype=torch.bool, device=granted.device)
+    for column, task in enumerate(tasks):
+        valid = valid & (_valid_pixels(task, labels[task]) | ~granted[:, column, None, None])
+    return valid
+
+
+def _valid_pixels(task: Task, label: Tensor) -> Tensor:
     match task:
         case "semantic":
-            return label.unsqueeze(1) != VOID
+            return label != VOID
         case "depth":
-            return label > 0
+            return label[:, 0] > 0
         case "normal":
-            return (label != 0).any(dim=1, keepdim=True)
+            return (label != 0).any(dim=1)
 
 
 def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], index: int) -> Scene:
@@ -92,16 +108,17 @@ def collated(
     fraction: float = 1.0,
 ) -> Batch:
     """Collate samples, each a list of views, into a batch."""
+    granted = torch.from_numpy(mask[indices])
     return Batch(
         torch.from_numpy(indices.copy()),
-        torch.from_numpy(mask[indices]),
-        tuple(_view(view, dataset.tasks) for view in zip(*samples, strict=True)),
+        granted,
+        tuple(_view(view, dataset.tasks, granted) for view in zip(*samples, strict=True)),
         noise,
         fraction,
     )
 
 
-def _view(samples: Sequence[tuple[Scene, Regions | None]], tasks: Sequence[Task]) -> View:
+def _view(samples: Sequence[tuple[Scene, Regions | None]], tasks: Sequence[Task], granted: Tensor) -> View:
     scenes = [scene for scene, _ in samples]
     height, width = scenes[0].image.shape[:2]
     count = len(scenes)
@@ -128,4 +145,9 @@ def _view(samples: Sequence[tuple[Scene, Regions | None]], tasks: Sequence[Task]
                 normal[number] = scene.normal.transpose(2, 0, 1)
         labels["normal"] = torch.from_numpy(normal)
     regions = [ids for _, ids in samples if ids is not None]
-    return View(torch.from_numpy(image), labels, torch.from_numpy(np.stack(regions)) if regions else None)
+    return View(
+        torch.from_numpy(image),
+        labels,
+        torch.from_numpy(np.stack(regions)) if regions else None,
+        jointly_valid(tasks, labels, granted),
+    )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from rdc_sweeps.contrast.arithmetic import promote
-from rdc_sweeps.data.batches import Batch, View, valid_pixels
+from rdc_sweeps.data.batches import Batch, View, jointly_valid
 from rdc_sweeps.data.noise import Noise
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.models.mapping import label_input, prediction_input, shifted_normal
@@ -57,7 +57,7 @@ class JointTaskTerm(Term):
         """See `Term.forward`."""
         view = batch.views[-1]
         granted = batch.granted.to(view.image.device)
-        valid = self._valid(view, granted)
+        valid = jointly_valid(self.tasks, view.labels, granted).unsqueeze(1)
         predicted, completed = self.stacks(outputs.last, view, granted, valid, batch.noise)
         encoder = self.autoencoder.encoder
         frozen = {name: value.detach() for name, value in encoder.named_parameters()}
@@ -113,14 +113,6 @@ class JointTaskTerm(Term):
                 return cumulative
             case "normal":
                 return shifted_normal(maps)
-
-    def _valid(self, view: View, granted: Tensor) -> Tensor:
-        """Bool (B, 1, H, W), whether no label that the image has is void at a pixel."""
-        valid: Tensor = torch.ones((), dtype=torch.bool, device=granted.device)
-        for column, task in enumerate(self.tasks):
-            withheld = ~granted[:, column, None, None, None]
-            valid = valid & (valid_pixels(task, view.labels[task]) | withheld)
-        return valid
 
     def _reconstruction(self, restored: Tensor, stack: Tensor, valid: Tensor) -> Tensor:
         """R: the sum over tasks of the mean loss of the valid pixels of each image, averaged over images."""

@@ -13,7 +13,7 @@ from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
 from rdc_sweeps.methods.readings import further_negatives, pair_weights
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
-from rdc_sweeps.regions.maps import patch_regions, semantic_regions
+from rdc_sweeps.regions.maps import NO_REGION, patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast
 
@@ -81,12 +81,21 @@ class RegionContrastTerm(Term):
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view at the stride s of the region map; negative is no region.
 
+        Unless they are kept, pixels that are void in a label of the image have no region. This applies to all pairs of
+        the image alike, so that a region has the same pixels in all maps.
+
         They are on the CPU, so that indexing them does not wait for a GPU; only semantic regions are copied from it.
         """
         stride = self.spec.region_stride
         extraction = self.spec.extraction
         batch, _, height, width = view.image.shape
+        sampled = (slice(None), slice(stride // 2, None, stride), slice(stride // 2, None, stride))
         if extraction.name == "patch":
-            return patch_regions(height // stride, width // stride, extraction.size).expand(batch, -1, -1)
-        regions = semantic_regions(view.labels["semantic"]).cpu() if view.regions is None else view.regions
-        return regions[:, stride // 2 :: stride, stride // 2 :: stride]
+            regions = patch_regions(height // stride, width // stride, extraction.size).expand(batch, -1, -1)
+        elif view.regions is not None:
+            regions = view.regions[sampled]
+        else:
+            regions = semantic_regions(view.labels["semantic"]).cpu()[sampled]
+        if self.spec.void == "kept":
+            return regions
+        return torch.where(view.valid[sampled], regions, NO_REGION)

@@ -81,6 +81,11 @@ class RegionContrast(Spec):
         description="How an image's pairs of tasks make up L_RC: eq. 3 and 6 with negatives in all tasks, or the sum "
         "(as in the released code) or the mean of the contrasts of two tasks each.",
     )
+    void: Literal["masked", "kept"] = Field(
+        "masked",
+        description="masked: pixels that are void in a label of the image belong to no region; kept: they count like "
+        "others, as in the released code.",
+    )
     region_stride: int = Field(
         2, ge=1, description="Regions are read on a map this much smaller than the image (288x384 -> 144x192)."
     )

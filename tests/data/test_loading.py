@@ -11,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch import Tensor
 
-from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.data.batches import Batch, jointly_valid
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, open_mtan
 from rdc_sweeps.data.scene import Scene
@@ -292,3 +293,16 @@ def test_stopping_early_leaves_nothing_running(workers: int) -> None:
         thread.join(10)  # A process's queue may still be closing.
     assert set(threading.enumerate()) <= before
     assert not multiprocessing.active_children()
+
+
+def test_a_pixel_is_valid_where_no_label_that_the_image_has_is_void() -> None:
+    labels: dict[Task, Tensor] = {
+        "semantic": torch.tensor([[[-1, 2]], [[-1, 2]]]),
+        "depth": torch.tensor([[[[1.5, 0.0]]], [[[1.5, 0.0]]]]),
+        "normal": torch.zeros(2, 3, 1, 2),
+    }
+    granted = torch.tensor([[True, False, False], [True, True, False]])
+    assert jointly_valid(("semantic", "depth", "normal"), labels, granted).tolist() == [
+        [[False, True]],
+        [[False, False]],
+    ]

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rdc_sweeps.data.batches import Batch
+from rdc_sweeps.data.batches import Batch, jointly_valid
 from rdc_sweeps.methods.joint_task import JointTaskTerm
 from rdc_sweeps.methods.method import Outputs
 from rdc_sweeps.specs.base import Task
@@ -32,23 +32,7 @@ def predictions(images: int = 2, tasks: tuple[Task, ...] = TASKS) -> dict[Task, 
 
 def stacks(term: JointTaskTerm, predicted: dict[Task, Tensor], batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     view = batch.views[-1]
-    valid = torch.stack(
-        [
-            torch.stack(
-                [
-                    ~batch.granted[:, column, None, None] | mask
-                    for column, mask in enumerate(
-                        [
-                            view.labels["semantic"] >= 0,
-                            view.labels["depth"][:, 0] > 0,
-                            (view.labels["normal"] != 0).any(1),
-                        ]
-                    )
-                ]
-            ).all(0)
-        ],
-        dim=1,
-    )
+    valid = jointly_valid(TASKS, view.labels, batch.granted)[:, None]
     return (*term.stacks(predicted, view, batch.granted, valid, batch.noise), valid)
 
 

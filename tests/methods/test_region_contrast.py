@@ -69,6 +69,7 @@ def view(images: int, seed: int = 0) -> View:
             "normal": nn.functional.normalize(torch.randn(images, 3, *SIZE, generator=generator)),
         },
         (rows * 4 + columns).to(torch.int32).expand(images, -1, -1),
+        torch.ones(images, *SIZE, dtype=torch.bool),
     )
 
 
@@ -76,7 +77,7 @@ def batch(granted: list[list[bool]], regions: Tensor | None = None) -> Batch:
     images = len(granted)
     one = view(images)
     if regions is not None:
-        one = View(one.image, one.labels, regions)
+        one = replace(one, regions=regions)
     return Batch(torch.arange(images), torch.tensor(granted), (one,), step_noise(0, 0, 0, range(images)))
 
 
@@ -170,8 +171,40 @@ def test_full_supervision_contrasts_every_ordered_pair_and_weighs_images_alike()
 def test_semantic_regions_are_the_classes_of_the_view() -> None:
     built = term({"extraction": {"name": "region", "regions": {"source": "semantic"}}, "region_stride": 1})
     one = view(1)
-    regions = built.regions(View(one.image, one.labels, None))
+    regions = built.regions(replace(one, regions=None))
     assert torch.equal(regions, one.labels["semantic"].int())
+
+
+@pytest.mark.parametrize("extraction", [{"name": "region"}, {"name": "patch", "size": 4}], ids=lambda one: one["name"])
+def test_void_pixels_belong_to_no_region_unless_they_are_kept(extraction: dict[str, Any]) -> None:
+    one = view(2)
+    valid = one.valid.clone()
+    valid[0, :10] = False
+    valid[1, ::2] = False  # none of these is on the map of stride 2
+    shown = {
+        void: term({"extraction": extraction, "region_stride": 2, "void": void}).regions(replace(one, valid=valid))
+        for void in ("masked", "kept")
+    }
+    assert (shown["kept"] >= 0).all()
+    assert (shown["masked"][0, :5] < 0).all()
+    assert torch.equal(shown["masked"][0, 5:], shown["kept"][0, 5:])
+    assert torch.equal(shown["masked"][1], shown["kept"][1])
+
+
+def test_an_image_whose_labels_are_void_has_no_contrast_and_counts_as_zero() -> None:
+    network, built = Predictions(2), method({"pairs": "sum"})
+    whole = batch(GRANTED)
+    alone = losses(network, built, whole)["loss/contrast"]
+    valid = whole.views[0].valid.clone()
+    valid[1] = False
+    (one,) = whole.views
+    found = losses(network, built, replace(whole, views=(replace(one, valid=valid),)))
+    assert 0 < found["loss/contrast"] < alone
+    valid[0] = False
+    found = losses(network, built, replace(whole, views=(replace(one, valid=valid),)))
+    assert found["loss/contrast"] == 0
+    found["total"].backward()
+    assert all(value.grad is None or value.grad.isfinite().all() for value in network.maps.values())
 
 
 def test_patches_tile_the_region_map() -> None:

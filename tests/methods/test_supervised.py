@@ -165,7 +165,7 @@ def test_trained_together_each_network_learns_what_it_learns_alone() -> None:
             optimizer.zero_grad()
             column = TASKS.index(task)
             labels = {task: batch.views[0].labels[task]}  # type: ignore[index]
-            view = type(batch.views[0])(batch.views[0].image, labels, None)  # type: ignore[arg-type]
+            view = replace(batch.views[0], labels=labels)  # type: ignore[arg-type]
             own = replace(batch, granted=batch.granted[:, column, None], views=(view,))
             outcome(toy_method(Supervised(), (task,)), network, own)["total"].backward()  # type: ignore[arg-type]
             optimizer.step()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.data.batches import Batch, View
+from rdc_sweeps.data.batches import Batch, View, jointly_valid
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.methods.method import Method
 from rdc_sweeps.methods.registry import build_method
@@ -64,19 +64,22 @@ def toy_term(spec: Spec, tasks: tuple[Task, ...] = TASKS) -> Any:
     return term
 
 
-def toy_view(images: int, seed: int = 0, size: tuple[int, int] = SIZE) -> View:
+def toy_view(images: int, seed: int = 0, size: tuple[int, int] = SIZE, granted: Tensor | None = None) -> View:
     generator = torch.Generator().manual_seed(seed)
     labels: dict[Task, Tensor] = {
         "semantic": torch.randint(-1, CLASSES, (images, *size), generator=generator),
         "depth": torch.rand(images, 1, *size, generator=generator) + 0.5,
         "normal": F.normalize(torch.randn(images, 3, *size, generator=generator)),
     }
-    return View(torch.rand(images, 3, *size, generator=generator), labels, None)
+    if granted is None:
+        granted = torch.ones(images, len(TASKS), dtype=torch.bool)
+    valid = jointly_valid(TASKS[: granted.shape[1]], labels, granted)
+    return View(torch.rand(images, 3, *size, generator=generator), labels, None, valid)
 
 
 def toy_batch(granted: list[list[bool]], views: int = 1, size: tuple[int, int] = SIZE) -> Batch:
     images = len(granted)
-    shown = tuple(toy_view(images, seed, size) for seed in range(views))
+    shown = tuple(toy_view(images, seed, size, torch.tensor(granted)) for seed in range(views))
     return Batch(torch.arange(images), torch.tensor(granted), shown, step_noise(0, 0, 0, range(images)))
 
 

@@ -63,7 +63,7 @@ def test_every_field_changes_the_identity() -> None:
         "shrinkage": "oas", "distance": "kl", "root": "svdvals", "direction": "a_to_b", "ramp_by": "epoch",
         "negative_count": 2, "view_norm": "apart", "fuse": "nearest", "input": "imagenet", "tag": "gluon_in1k",
         "norm": "pooled", "padding": "zeros", "last_batch": "kept", "iterations": 7,
-        "pairs": "sum",
+        "pairs": "sum", "void": "kept",
     }  # fmt: skip
     needed: dict[str, tuple[str, Any]] = {"iterations": ("epochs", None)}
     ids = {run_id(spec)}
