@@ -34,7 +34,7 @@ def label_mask(spec: LabelSpec, dataset: DatasetSpec, images: int, *, root: Path
     tasks = len(dataset.tasks)
     if spec.setting == "full":
         return np.ones((images, tasks), dtype=np.bool_)
-    if spec.source == "published":
+    if spec.origin == "published":
         return _published(spec.setting, dataset, images, root)
     generator = np.random.default_rng(np.random.SeedSequence((_STREAM, spec.seed)))
     if spec.setting == "onelabel" or tasks == 2:
@@ -59,8 +59,8 @@ def _random_labels(images: int, tasks: int, generator: np.random.Generator) -> N
 def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | None) -> NDArray[np.bool_]:
     if root is None:
         raise DataError(
-            f"labels.source is 'published', but the folder of the published label settings is not set; "
-            f"set {_SETTING}, or set labels.source to generated"
+            f"labels.origin is 'published', but the folder of the published label settings is not set; "
+            f"set {_SETTING}, or set labels.origin to generated"
         )
     # With two tasks, 1 to K - 1 labels means one label, so both settings share one file.
     file = "onelabel" if len(dataset.tasks) == 2 else setting
@@ -68,9 +68,9 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
     if not path.is_file():
         raise DataError(
             f"{path}: no such file; {_SETTING} must name the folder that holds {path.parent.name}/{path.name}, "
-            "or set labels.source to generated"
+            "or set labels.origin to generated"
         )
-    again = "download it again, or set labels.source to generated"
+    again = "download it again, or set labels.origin to generated"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
@@ -87,7 +87,7 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
     if weights.shape[0] != images:
         raise DataError(
             f"{path}: is for {weights.shape[0]} images, but the training split has {images}; "
-            "use the complete data set it was published for, or set labels.source to generated"
+            "use the complete data set it was published for, or set labels.origin to generated"
         )
     if not bool(((weights == 0) | (weights == 1)).all()):
         raise DataError(f"{path}: contains values other than 0 and 1; {again}")

@@ -75,7 +75,7 @@ def _needs_of(spec: RunSpec, settings: Settings) -> Iterator[tuple[tuple[object,
             _severity(root),
         ),
     )
-    if spec.labels.source == "published" and spec.labels.setting != "full":
+    if spec.labels.origin == "published" and spec.labels.setting != "full":
         folder = settings.label_settings_root
         yield (
             ("labels", spec.dataset, spec.labels),

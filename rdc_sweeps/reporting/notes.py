@@ -32,7 +32,7 @@ def describe_data(runs: Sequence[Run]) -> tuple[str, ...]:
 def _describe(spec: RunSpec) -> str:
     dataset = spec.dataset
     held_out = f", {dataset.validation_images} held out for validation" if dataset.validation_images else ""
-    source = "" if spec.labels.setting == "full" else f"; {spec.labels.source} label setting"
+    source = "" if spec.labels.setting == "full" else f"; {spec.labels.origin} label setting"
     return (
         f"{dataset.name} ({'synthetic' if dataset.synthetic else 'real'} images), {dataset.size[0]}×{dataset.size[1]}, "
         f"{dataset.training_count} training images{held_out}, {dataset.test_count} test images{source}"

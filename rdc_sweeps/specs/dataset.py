@@ -165,7 +165,7 @@ class LabelSpec(Spec):
     """Which images have labels for which tasks."""
 
     setting: Literal["full", "onelabel", "randomlabels"] = "full"
-    source: Literal["published", "generated"] = Field(
+    origin: Literal["published", "generated"] = Field(
         "generated", description="published: the .pth files of Li et al.; generated: the same statistics from `seed`."
     )
     seed: int = Field(0, ge=0, description="Seed of generated label settings.")

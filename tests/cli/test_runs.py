@@ -149,7 +149,7 @@ def test_missing_data_and_weights_are_reported_before_anything_trains(cli: Cli, 
         "--set", "dataset.name=nyuv2",
         "--set", "dataset.size=[64, 96]",
         "--set", "backbone.pretrained={source: file, file: weights.safetensors}",
-        "--set", "labels.source=published",
+        "--set", "labels.origin=published",
     )  # fmt: skip
     assert result.returncode == 1
     assert "RDC_SWEEP_NYUV2_ROOT" in result.stderr

@@ -67,7 +67,7 @@ def test_disparity_follows_the_zoom_unless_the_released_bug_is_wanted(
 
 @pytest.mark.parametrize("setting", ["onelabel", "randomlabels"])
 def test_with_two_tasks_random_label_is_one_label(setting: str, shared: Path) -> None:
-    spec = LabelSpec.model_validate({"setting": setting, "source": "published"})
+    spec = LabelSpec.model_validate({"setting": setting, "origin": "published"})
     mask = label_mask(spec, CityscapesSpec(), 2975, root=shared / "data/label_settings")
     assert mask.shape == (2975, 2)
     assert (mask.sum(axis=1) == 1).all()
@@ -77,7 +77,7 @@ def test_with_two_tasks_random_label_is_one_label(setting: str, shared: Path) ->
 def test_real_street_images_are_read(shared: Path, tmp_path: Path) -> None:
     images = write_streets(shared / "data/street", tmp_path / "cityscapes", tmp_path, train=4, test=2)
     splits = open_splits(CityscapesSpec(), root=tmp_path / "cityscapes", cache=tmp_path)
-    mask = label_mask(LabelSpec(setting="onelabel", source="published"), CityscapesSpec(), images, root=tmp_path)
+    mask = label_mask(LabelSpec(setting="onelabel", origin="published"), CityscapesSpec(), images, root=tmp_path)
     assert (len(splits.train), len(splits.test)) == (8, 4)
     for row, (labelled, measured) in enumerate(mask.tolist()):
         scene = splits.train.scene(row, ["semantic", "depth"])

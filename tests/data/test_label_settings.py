@@ -11,7 +11,7 @@ from rdc_sweeps.data.label_settings import label_mask
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import LabelSpec, NyuV2Spec, RoomsSpec
 
-ONE = LabelSpec(setting="onelabel", source="published")
+ONE = LabelSpec(setting="onelabel", origin="published")
 
 
 def published(tmp_path: Path, content: Any, name: str = "onelabel") -> Path:
@@ -22,7 +22,7 @@ def published(tmp_path: Path, content: Any, name: str = "onelabel") -> Path:
 
 
 def test_full_grants_everything_without_a_file() -> None:
-    mask = label_mask(LabelSpec(source="published"), NyuV2Spec(), 5, root=None)
+    mask = label_mask(LabelSpec(origin="published"), NyuV2Spec(), 5, root=None)
     assert mask.shape == (5, 3)
     assert mask.all()
 
@@ -67,7 +67,7 @@ def test_published_files_are_read(shared: Path) -> None:
     one = label_mask(ONE, NyuV2Spec(), 795, root=root)
     assert one.sum(axis=0).tolist() == [265, 265, 265]
     assert (one.sum(axis=1) == 1).all()
-    two = label_mask(LabelSpec(setting="randomlabels", source="published"), NyuV2Spec(), 795, root=root)
+    two = label_mask(LabelSpec(setting="randomlabels", origin="published"), NyuV2Spec(), 795, root=root)
     assert two.sum(axis=0).tolist() == [392, 408, 385]
     assert np.bincount(two.sum(axis=1)).tolist() == [0, 405, 390]
 
@@ -83,7 +83,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_rooms_have_no_published_settings(shared: Path) -> None:
-    with pytest.raises(DataError, match=r"rooms_settings/onelabel\.pth: no such file; .*labels.source to generated"):
+    with pytest.raises(DataError, match=r"rooms_settings/onelabel\.pth: no such file; .*labels.origin to generated"):
         label_mask(ONE, RoomsSpec(), 200, root=shared / "data/label_settings")
 
 

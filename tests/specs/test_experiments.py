@@ -87,7 +87,7 @@ def test_the_specs_are_the_papers_settings(facts: list[dict[str, Any]], runs: di
         spec = runs[fact["id"]].spec
         dataset, images, epochs = DATASETS[fact["dataset"]]
         assert spec.labels.setting == LABELS[fact["label_setting"]]
-        assert spec.labels.source == "published"
+        assert spec.labels.origin == "published"
         assert (spec.dataset.name, spec.dataset.training_count) == (dataset, images)
         assert list(spec.dataset.size) == fact["input_size"]
         assert len(spec.dataset.classes) == fact["num_classes"]
@@ -105,3 +105,11 @@ def test_the_specs_are_the_papers_settings(facts: list[dict[str, Any]], runs: di
         assert method.weight == 1.0
         if method.extraction.name == "region":
             assert method.extraction.regions.source == REGIONS[fact["regions"]]
+
+
+def test_generated_labels_keep_the_setting() -> None:
+    settings = ["labels.origin=generated"]
+    for row in ("one-region-gaussian", "rand-region-gaussian"):
+        (run,) = CATALOGUE.runs("table3", "paper", rows=[row])
+        (other,) = CATALOGUE.runs("table3", "paper", rows=[row], settings=settings)
+        assert other.spec.labels == run.spec.labels.model_copy(update={"origin": "generated"})

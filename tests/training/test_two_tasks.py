@@ -80,7 +80,7 @@ def test_one_label_training_on_real_street_images(method: dict[str, Any], settin
         update={"cityscapes_root": tmp_path / "cityscapes", "label_settings_root": tmp_path / "labels"}
     )
     dataset = {"name": "cityscapes", "size": [64, 128], "validation_images": 2}
-    spec = spec_of(method, {"dataset": dataset, "labels": {"setting": "onelabel", "source": "published"}})
+    spec = spec_of(method, {"dataset": dataset, "labels": {"setting": "onelabel", "origin": "published"}})
     training = run(spec, found, tmp_path)
     losses, test = training.history[-1].losses, training.history[-1].test
     assert losses["loss/semantic"] > 0
