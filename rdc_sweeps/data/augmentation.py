@@ -39,7 +39,9 @@ def augment(
     flip = spec.flip and rng.random() < 0.5
     crop: Crop = (1.0, 0.0, 0.0)
     views = []
-    for _ in range(spec.views):
+    for view in range(spec.views):
+        if spec.flip_again and view:
+            flip ^= rng.random() < 0.5
         crop = _within(crop, spec.scales[int(rng.integers(len(spec.scales)))], rng.random(), rng.random())
         views.append(_view(scene, regions, crop, flip, depth_by_zoom))
     return views

@@ -38,8 +38,16 @@ class CosineSchedule(Spec):
     minimum: float = Field(1e-6, ge=0)
 
 
+class PolynomialSchedule(Spec):
+    """The learning rate falls to 0 as (1 - step / steps) ** `power` over the whole training, per step."""
+
+    name: Literal["polynomial"] = "polynomial"
+    power: float = Field(0.9, gt=0)
+
+
 ScheduleSpec = Annotated[
-    ConstantSchedule | StepSchedule | CosineRestartsSchedule | CosineSchedule, Field(discriminator="name")
+    ConstantSchedule | StepSchedule | CosineRestartsSchedule | CosineSchedule | PolynomialSchedule,
+    Field(discriminator="name"),
 ]
 
 
@@ -63,11 +71,22 @@ class AugmentationSpec(Spec):
     scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
     views: Literal[1, 2] = Field(2, description="2: the cross-task loss sees a crop of view 1; 1: view 1 itself.")
     flip: bool = Field(False, description="Horizontal flips with probability 1/2.")
+    flip_again: bool = Field(
+        False,
+        description="View 2 is flipped once more with probability 1/2, as in Li et al.'s code for Cityscapes; needs "
+        "`flip` and two views.",
+    )
     view_norm: Literal["together", "apart"] = Field(
         "together",
         description="together: the network's batch norms see both views as one batch, as in the released code and Li "
         "et al.'s, which concatenate the views; apart: each view is a batch of its own.",
     )
+
+    @model_validator(mode="after")
+    def _flips_fit(self) -> Self:
+        if self.flip_again and not (self.flip and self.views == 2):
+            raise ValueError("flip_again: true needs flip: true and views: 2; set these, or flip_again to false")
+        return self
 
 
 class FixedWeights(Spec):
@@ -136,6 +155,10 @@ class TrainingSpec(Spec):
     )
     network: NetworkGroup = NetworkGroup()
     film: FilmGroup = FilmGroup()
+    weight_decay: float = Field(0.0, ge=0, description="Adam's L2 penalty, for all parameters.")
+    clip_norm: float | None = Field(
+        None, gt=0, description="Largest norm of the gradient of all parameters together; null: no clipping."
+    )
     augmentation: AugmentationSpec = AugmentationSpec()
     task_weights: TaskWeightsSpec = FixedWeights()
     precision: Literal["float32", "bfloat16"] = Field(

@@ -165,6 +165,8 @@ class _Loop:
                 parameters = list(self.learner.parameters())
                 self.world.sum_gradients(parameters)
                 norm = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+                if self.spec.training.clip_norm is not None:
+                    torch.nn.utils.clip_grads_with_norm_(parameters, self.spec.training.clip_norm, norm)
                 means = self.world.mean(
                     {"loss": losses.total.detach(), **losses.reported}, losses.counts, count=len(batch)
                 )

@@ -12,7 +12,7 @@ def build_optimizer(learner: Learner, spec: TrainingSpec) -> torch.optim.Adam:
     """Create Adam with the group "network" and, if the method has FiLM parameters, "film"."""
     networks, film = learner.parameter_groups()
     groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
-    return torch.optim.Adam(groups, lr=spec.network.learning_rate)
+    return torch.optim.Adam(groups, lr=spec.network.learning_rate, weight_decay=spec.weight_decay)
 
 
 def set_learning_rates(
@@ -39,6 +39,8 @@ def learning_rate(base: float, schedule: ScheduleSpec, step: int, length: Traini
             return _cosine(base, schedule.minimum, epoch % schedule.period / schedule.period)
         case "cosine":
             return _cosine(base, schedule.minimum, epoch / length.epochs)
+        case "polynomial":
+            return float(base * (1 - step / length.steps) ** schedule.power)
 
 
 def _cosine(base: float, minimum: float, progress: float) -> float:

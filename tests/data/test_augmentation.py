@@ -106,6 +106,24 @@ def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
     ) / zoom_of(first, first_ids) == pytest.approx(1.5, rel=1e-4)
 
 
+def test_view_2_may_be_flipped_again_independently_of_view_1() -> None:
+    scene, number = numbered_scene()
+    seen = set()
+    for seed in range(40):
+        spec = AugmentationSpec(flip=True, flip_again=True)
+        views = augment(scene, number, spec, np.random.default_rng(seed))
+        mirrored = []
+        for view, regions in views:
+            assert regions is not None
+            mirrored.append(bool(regions[0, 0] > regions[0, -1]))
+            assert view.normal is not None
+            assert scene.normal is not None
+            pixel = np.unravel_index(regions[0, 0], (HEIGHT, WIDTH))
+            assert np.sign(view.normal[0, 0, 0]) == (-1 if mirrored[-1] else 1) * np.sign(scene.normal[pixel][0])
+        seen.add(tuple(mirrored))
+    assert len(seen) == 4
+
+
 def test_the_crop_has_the_size_of_its_zoom() -> None:
     scene, number = numbered_scene()
     view, regions = augment(scene, number, AugmentationSpec(scales=(2.0,), views=1), np.random.default_rng(0))[0]

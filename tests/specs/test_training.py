@@ -60,3 +60,9 @@ def test_iterations_replace_the_epochs_that_nobody_wrote() -> None:
 def test_a_training_has_one_length(values: dict[str, int | None], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TrainingSpec.model_validate(values)
+
+
+@pytest.mark.parametrize("augmentation", [{"flip_again": True}, {"flip": True, "views": 1, "flip_again": True}])
+def test_view_2_is_flipped_again_only_if_there_are_flips_and_two_views(augmentation: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="flip_again: true needs flip: true and views: 2"):
+        TrainingSpec.model_validate({"augmentation": augmentation})

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rdc_sweeps.data.loading import TrainingBatches
 from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.settings import Settings
@@ -272,3 +273,41 @@ def test_the_ramp_begins_at_nothing(settings: Settings, tmp_path: Path) -> None:
     without = run(small_run({"method": {"weight": 0.0}}), settings, tmp_path / "b", stop_after=1)[1]
     network = [name for name in without["learner"] if name.startswith("network")]
     assert all(torch.equal(ramped["learner"][name], without["learner"][name]) for name in network)
+
+
+def test_steps_are_those_of_adam_with_an_l2_penalty_and_a_clipped_gradient(settings: Settings, tmp_path: Path) -> None:
+    """Three steps against Adam's update rule (Kingma & Ba 2015), from the gradients of the same losses."""
+    options = {"weight_decay": 0.01, "clip_norm": 0.5, "network": {"schedule": {"name": "constant"}}}
+    spec = small_run({"method": {"name": "supervised"}, "training": options})
+    notes = Notes()
+    state = run(spec, settings, tmp_path / "run", stop_after=3, notes=notes)[1]["learner"]
+
+    torch.manual_seed(0)
+    learner = build_learner(spec, settings)
+    data = open_data(spec, settings)
+    batches = TrainingBatches(data.splits.train, data.train_mask, None, spec.training, seed=spec.seed)
+    initial = {name: value.detach().clone() for name, value in learner.named_parameters()}
+    moments = {name: (torch.zeros_like(value), torch.zeros_like(value)) for name, value in learner.named_parameters()}
+    learner.train()
+    steps = [batch for epoch in (0, 1) for batch in batches.epoch(epoch)][:3]
+    for step, batch in enumerate(steps):
+        learner.zero_grad()
+        learner(batch, step / spec.length.steps_per_epoch).total.backward()
+        gradients = {name: value.grad for name, value in learner.named_parameters() if value.grad is not None}
+        norm = torch.stack([gradient.norm() for gradient in gradients.values()]).norm()
+        assert notes.steps[step][1]["gradient_norm"] == pytest.approx(norm.item(), rel=1e-2)
+        assert norm > 0.5
+        with torch.no_grad():
+            for name, value in learner.named_parameters():
+                gradient = gradients[name] * (0.5 / norm) + 0.01 * value
+                first, second = moments[name]
+                first.lerp_(gradient, 0.1)
+                second.lerp_(gradient.square(), 0.001)
+                corrected = first / (1 - 0.9 ** (step + 1)), second / (1 - 0.999 ** (step + 1))
+                value.sub_(5e-4 * corrected[0] / (corrected[1].sqrt() + 1e-8))
+    # Adam's steps do not depend on the size of a gradient, so single numbers whose gradient is rounding error differ.
+    moved, off = (
+        torch.cat([(value - other[name]).flatten().abs() for name, value in learner.named_parameters()]).mean()
+        for other in (initial, state)
+    )
+    assert off < 0.02 * moved

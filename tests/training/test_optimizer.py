@@ -5,6 +5,7 @@ from rdc_sweeps.specs.training import (
     ConstantSchedule,
     CosineRestartsSchedule,
     CosineSchedule,
+    PolynomialSchedule,
     ScheduleSpec,
     StepSchedule,
     TrainingLength,
@@ -46,3 +47,16 @@ def test_rates_equal_the_schedulers_of_torch(spec: ScheduleSpec, reference: list
     assert rates[::3] == rates[1::3] == rates[2::3]
     rates = rates[::3]
     assert rates == pytest.approx(reference, rel=1e-9)
+
+
+def test_the_polynomial_schedule_equals_that_of_torch_at_every_step_of_an_incomplete_last_epoch() -> None:
+    length = TrainingLength(50, 8)
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([parameter], lr=2e-5)
+    scheduler = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=50, power=0.9)
+    for step in range(length.steps):
+        found = learning_rate(2e-5, PolynomialSchedule(power=0.9), step, length)
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        optimizer.step()
+        scheduler.step()
+    assert learning_rate(2e-5, PolynomialSchedule(power=0.9), 50, length) == 0
