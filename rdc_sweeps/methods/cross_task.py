@@ -14,7 +14,7 @@ from rdc_sweeps.methods.pairs import map_pairs, task_pairs
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import CrossTask
+from rdc_sweeps.specs.method import CrossTask, FeatureKind
 
 PROJECTION_SEED = 0
 """The projection is a constant of the method: the same in every run."""
@@ -32,7 +32,7 @@ class CrossTaskTerm(Term):
     averaged, as in the authors' code, whose weight of 2 belongs to that sum.
 
     With SegNet, f has the width and resolution of a_theta's output. Nothing is published for other backbones;
-    `encoder_feature` describes the choice made here. The authors' a_theta sees one map at a time, which is
+    `encoder_feature` describes two ways. The authors' a_theta sees one map at a time, which is
     `mapping.norm: single`. Its convolutions pad with zeros, and so they do here: the method is a published one.
     """
 
@@ -70,7 +70,8 @@ class CrossTaskTerm(Term):
             return view.image.new_zeros(())
         predicted, labelled = mapped
         with full_precision(predicted):
-            feature = encoder_feature(maps, self.mapping.out_channels, (predicted.shape[2], predicted.shape[3]))
+            size = (predicted.shape[2], predicted.shape[3])
+            feature = encoder_feature(maps, self.mapping.out_channels, size, self.spec.feature)
             feature = feature[pairs.image.to(feature.device)]
             losses = _distance(predicted, labelled)
             losses = losses + self.spec.regulariser * (_distance(predicted, feature) + _distance(labelled, feature))
@@ -83,30 +84,50 @@ def _distance(one: Tensor, other: Tensor) -> Tensor:
     return 1 - F.cosine_similarity(one, other, dim=1, eps=1e-12).mean((1, 2))
 
 
-def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int]) -> Tensor:
+def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int], kind: FeatureKind) -> Tensor:
     """The encoder's maps as one feature of the width and size of a_theta's output.
 
-    Each map is averaged to `size`, and the maps are concatenated. With SegNet and an a_theta of five levels up to 512
-    channels, this leaves the feature unchanged. If the result does not have `width` channels, a 1x1 convolution to
-    `width` channels and a ReLU follow, because a_theta ends in a ReLU too. The convolution has orthogonal weights, no
-    bias and is never trained: a trained one could collapse to a constant together with a_theta, which the feature is
-    there to prevent.
+    With SegNet and an a_theta of five levels up to 512 channels, this leaves the feature unchanged. Others are
+
+    - resized: brought to the first map's size bilinearly, concatenated, through a 3x3 convolution, a normalisation of
+      each channel of each image and a ReLU, and to `size` bilinearly. The release contains this and never calls it:
+      HRNet's maps concatenated, a convolution of their 270 channels to the 512 of Li et al.'s a_theta with a batch
+      norm, which would see one image at a time, and a loss that resizes the feature. That loss detaches the feature,
+      so the convolution would keep its initial weights.
+    - pooled: averaged to `size`, which uses all places of a fine map where bilinear resizing uses a few, concatenated,
+      and through a 1x1 convolution with orthogonal weights and a ReLU.
+
+    Only maps that together do not have `width` channels pass a convolution. It has no bias and is never trained: a
+    trained one could collapse to a constant together with a_theta, which the feature is there to prevent.
 
     Args:
-        maps: Tensors (B, C_i, H_i, W_i).
+        maps: Tensors (B, C_i, H_i, W_i), the finest first.
         width: Channels of a_theta's output.
         size: Height and width of a_theta's output.
+        kind: See `CrossTask.feature`.
 
     Returns:
         Tensor (B, width, *size), float32 or better.
     """
-    (feature,) = promote(torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1))
-    if feature.shape[1] == width:
+    if kind == "pooled":
+        (feature,) = promote(torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1))
+        if feature.shape[1] != width:
+            feature = F.conv2d(feature, _projection(feature.shape[1], width, 1).to(feature)).relu()
         return feature
-    return F.conv2d(feature, _projection(feature.shape[1], width).to(feature)).relu()
+    (feature,) = promote(torch.cat([_bilinear(scale, maps[0].shape[2:]) for scale in maps], dim=1))
+    if feature.shape[1] != width:
+        feature = F.conv2d(feature, _projection(feature.shape[1], width, 3).to(feature), padding=1)
+        feature = feature - feature.mean((2, 3), keepdim=True)
+        feature = (feature * (feature.square().mean((2, 3), keepdim=True) + 1e-5).rsqrt()).relu()
+    return _bilinear(feature, size)
+
+
+def _bilinear(maps: Tensor, size: Sequence[int]) -> Tensor:
+    return F.interpolate(maps, tuple(size), mode="bilinear")
 
 
 @lru_cache
-def _projection(channels: int, width: int) -> Tensor:
-    weight = torch.empty(width, channels, 1, 1)
-    return nn.init.orthogonal_(weight, generator=torch.Generator().manual_seed(PROJECTION_SEED))
+def _projection(channels: int, width: int, side: int) -> Tensor:
+    weight, generator = torch.empty(width, channels, side, side), torch.Generator().manual_seed(PROJECTION_SEED)
+    initialise = nn.init.orthogonal_ if side == 1 else nn.init.xavier_normal_
+    return initialise(weight, generator=generator)

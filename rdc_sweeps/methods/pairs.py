@@ -94,9 +94,11 @@ def map_pairs(
         if occurs[position]:
             chosen = as_prediction[position]
             uniform = partial(gumbel.select(chosen.nonzero().flatten()).uniform, dtype=torch.float32)
-            maps.append(prediction_input(task, predictions[task][pairs.image[chosen].to(device)], uniform))
+            shown = predictions[task][pairs.image[chosen].to(device)]
+            maps.append(prediction_input(task, shown, uniform, mapping.depth_divisor))
         if occurs[len(tasks) + position]:
-            maps.append(label_input(task, labels[task][pairs.image[as_label[position]].to(device)], classes))
+            shown = labels[task][pairs.image[as_label[position]].to(device)]
+            maps.append(label_input(task, shown, classes, mapping.depth_divisor))
         if maps:
             items = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
             inputs[task] = TaskMaps(maps, items.to(device))

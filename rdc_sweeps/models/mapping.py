@@ -12,7 +12,10 @@ from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
 SMALLEST_MAXIMUM = 1e-3
-"""Depth maps that nowhere exceed this are not divided by their maximum: its inverse would blow up gradients."""
+"""Depth maps that nowhere exceed this are not divided by their maximum: its inverse would blow up gradients. The code
+of Li et al. and the release divide by any maximum, also a negative one."""
+RELEASED_EPSILON = 1e-12
+"""Added to the maximum, as in both codes."""
 
 
 def pair_index(predicted: Tensor, labelled: Tensor, tasks: int) -> Tensor:
@@ -67,6 +70,7 @@ class MappingNetwork(nn.Module):
             _Level(widths[level], width, 2 if level < 2 else 3, pairs, spec)
             for level, width in enumerate(spec.channels)
         )
+        self.depth_divisor = spec.depth_divisor
         self.out_channels = spec.channels[-1]
         self.stride = 2 ** len(spec.channels)
 
@@ -167,16 +171,19 @@ def build_mapping(spec: MappingSpec, tasks: Sequence[Task], classes: int) -> Map
     return MappingNetwork(task_channels(tasks, classes), spec).to(memory_format=torch.channels_last)
 
 
-def prediction_input(task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor]) -> Tensor:
+def prediction_input(
+    task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor], depth_divisor: float | None = None
+) -> Tensor:
     """A prediction as a_theta sees it, differentiable with respect to it.
 
     Semantic logits become a hard Gumbel one-hot with a straight-through gradient at temperature 1 (Jang et al. 2017),
-    depth is divided by its maximum, a normal n becomes (n + 1) / 2.
+    depth is divided, a normal n becomes (n + 1) / 2.
 
     Args:
         task: What is predicted.
         prediction: Tensor (B, C, H, W) as `MultiTaskNetwork` returns it.
         uniform: Gives random numbers in (0, 1) of a shape (B, C, H, W); asked for semantic predictions only.
+        depth_divisor: Of all depth maps, in the data set's unit; None: each is divided by its own maximum.
 
     Returns:
         Tensor (B, C, H, W), float32 or better.
@@ -186,18 +193,19 @@ def prediction_input(task: Task, prediction: Tensor, uniform: Callable[[torch.Si
         case "semantic":
             return _gumbel_one_hot(prediction, uniform(prediction.shape).to(prediction.dtype))
         case "depth":
-            return relative_depth(prediction)
+            return relative_depth(prediction) if depth_divisor is None else prediction / depth_divisor
         case "normal":
             return shifted_normal(prediction)
 
 
-def label_input(task: Task, label: Tensor, classes: int) -> Tensor:
+def label_input(task: Task, label: Tensor, classes: int, depth_divisor: float | None = None) -> Tensor:
     """A label as a_theta sees it.
 
     Args:
         task: What is labelled.
         label: Semantic LongTensor (B, H, W) with void below 0, depth Tensor (B, 1, H, W) or normal Tensor (B, 3, H, W).
         classes: Number of semantic classes.
+        depth_divisor: As in `prediction_input`.
 
     Returns:
         Tensor (B, C, H, W): semantic labels as a one-hot that is all zero on void; depth and normals as in
@@ -208,7 +216,7 @@ def label_input(task: Task, label: Tensor, classes: int) -> Tensor:
             ids = torch.arange(classes, device=label.device).view(-1, 1, 1)
             return (label.unsqueeze(1) == ids).float()
         case "depth":
-            return relative_depth(label)
+            return relative_depth(label) if depth_divisor is None else label / depth_divisor
         case "normal":
             return shifted_normal(label)
 
@@ -216,7 +224,7 @@ def label_input(task: Task, label: Tensor, classes: int) -> Tensor:
 def relative_depth(depth: Tensor) -> Tensor:
     """Depth maps (B, 1, H, W), each divided by its maximum."""
     maximum = depth.amax((1, 2, 3), keepdim=True)
-    return depth / torch.where(maximum > SMALLEST_MAXIMUM, maximum, torch.ones_like(maximum))
+    return depth / torch.where(maximum > SMALLEST_MAXIMUM, maximum + RELEASED_EPSILON, torch.ones_like(maximum))
 
 
 def shifted_normal(normal: Tensor) -> Tensor:

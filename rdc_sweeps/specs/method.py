@@ -39,6 +39,12 @@ class MappingSpec(Spec):
         "each map by itself, as in the authors' code; pooled: predictions and labels of all tasks.",
     )
     padding: MappingPadding = "reflect"
+    depth_divisor: float | None = Field(
+        None,
+        gt=0,
+        description="Depth, predictions and labels, is divided by this, in the data set's unit; null: each map by its "
+        "own maximum, as in the authors' code.",
+    )
 
 
 class JointSpaceMapping(MappingSpec):
@@ -104,12 +110,22 @@ class SingleTask(Spec):
     name: Literal["single_task"] = "single_task"
 
 
+FeatureKind = Literal["resized", "pooled"]
+"""How an encoder's maps become one feature."""
+
+
 class CrossTask(Spec):
     """Cross-task consistency in joint pairwise spaces (Li et al., CVPR 2022)."""
 
     name: Literal["cross_task"] = "cross_task"
     mapping: JointSpaceMapping = JointSpaceMapping()
     regulariser: float = Field(0.5, ge=0, description="Weight of the distances to the encoder feature.")
+    feature: FeatureKind = Field(
+        "resized",
+        description="How the encoder's maps become a feature of a_theta's width and size. resized: a fixed 3x3 "
+        "convolution at the finest scale, then bilinear; pooled: averages over cells, then a fixed 1x1 convolution. "
+        "SegNet's feature has that width and size already.",
+    )
     weight: float = Field(
         2.0, ge=0, description="Weight of the consistency loss; the authors' code uses 2 on NYU-V2, 1 on Cityscapes."
     )

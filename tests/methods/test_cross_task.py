@@ -1,17 +1,18 @@
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from rdc_sweeps.methods.cross_task import encoder_feature
+from rdc_sweeps.methods.cross_task import PROJECTION_SEED, encoder_feature
 from rdc_sweeps.methods.method import Method, encoder_outputs
 from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, prediction_input
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.method import CrossTask, JointSpaceMapping
+from rdc_sweeps.specs.method import CrossTask, FeatureKind, JointSpaceMapping
 
 from .toy import (
     CLASSES,
@@ -83,7 +84,7 @@ def test_the_loss_is_that_of_a_loop_over_images_and_pairs(
                 tasks[t], prediction_input(tasks[t], predictions[tasks[t]][image, None], torch.rand), pair
             )
             label = mapped(tasks[s], label_input(tasks[s], view.labels[tasks[s]][image, None], CLASSES), pair)
-            feature = encoder_feature([scale[image, None] for scale in maps], 16, (8, 12))[0]
+            feature = encoder_feature([scale[image, None] for scale in maps], 16, (8, 12), "resized")[0]
             expected = expected + distance(prediction, label)
             expected = expected + regulariser * (distance(prediction, feature) + distance(label, feature))
     found = outcome(built, network, batch)["loss/consistency"]
@@ -140,6 +141,15 @@ def test_labels_that_are_withheld_do_not_enter(tasks: tuple[Task, ...], granted:
     assert all(torch.equal(value, expected[name]) for name, value in outcome(built, network, batch).items())
 
 
+@pytest.mark.parametrize(("divisor", "same"), [(None, True), (2.0, False)])
+def test_the_scale_of_depth_matters_if_all_maps_are_divided_by_one_number(divisor: float | None, same: bool) -> None:
+    built = method(mapping=SMALL.model_copy(update={"depth_divisor": divisor}))
+    one, deeper = (toy_batch([[False, True, False], [False, True, False]]) for _ in range(2))
+    deeper.views[0].labels["depth"][0] *= 4
+    losses = [outcome(built, toy_network(), batch)["loss/consistency"].detach() for batch in (one, deeper)]
+    assert torch.isclose(*losses, rtol=1e-4) == same
+
+
 def test_an_image_without_labels_has_no_consistency() -> None:
     found = outcome(method(), toy_network(), toy_batch([[False, False, False]]))
     assert found["loss/consistency"] == 0
@@ -147,25 +157,59 @@ def test_an_image_without_labels_has_no_consistency() -> None:
 
 def test_a_pooled_feature_of_a_thetas_width_is_not_projected() -> None:
     scale = torch.randn(2, 8, 8, 12)
-    assert torch.equal(encoder_feature([scale], 8, (4, 6)), F.avg_pool2d(scale, 2))
+    assert torch.equal(encoder_feature([scale], 8, (4, 6), "pooled"), F.avg_pool2d(scale, 2))
 
 
+def test_pooling_spreads_a_coarser_encoder_over_a_thetas_output() -> None:
+    scale = torch.randn(1, 3, 2, 3)
+    expected = scale.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    assert torch.equal(encoder_feature([scale], 3, (4, 6), "pooled"), expected)
+
+
+def bilinear(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resizing of (C, H, W) by its definition: between the centres of cells, constant beyond the outermost."""
+    (_, height, width), found = maps.shape, maps.new_zeros(maps.shape[0], *size)
+    for row in range(size[0]):
+        for column in range(size[1]):
+            down = max((row + 0.5) * height / size[0] - 0.5, 0)
+            right = max((column + 0.5) * width / size[1] - 0.5, 0)
+            for y, by in ((int(down), 1 - down % 1), (min(int(down) + 1, height - 1), down % 1)):
+                for x, bx in ((int(right), 1 - right % 1), (min(int(right) + 1, width - 1), right % 1)):
+                    found[:, row, column] += by * bx * maps[:, y, x]
+    return found
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(3, 4), (8, 12), (10, 14)])
+def test_a_resized_feature_is_that_of_layers_that_see_one_image_at_a_time(size: tuple[int, int]) -> None:
+    maps = [torch.randn(2, 6, 8, 12).double(), torch.randn(2, 4, 4, 6).double()]
+    convolution = nn.Conv2d(10, 16, 3, padding=1, bias=False)
+    nn.init.xavier_normal_(convolution.weight, generator=torch.Generator().manual_seed(PROJECTION_SEED))
+    layers = nn.Sequential(convolution, nn.BatchNorm2d(16), nn.ReLU()).double()
+    found = encoder_feature(maps, 16, size, "resized")
+    for image in range(2):
+        joined = torch.cat([maps[0][image], bilinear(maps[1][image], (8, 12))])
+        expected = bilinear(layers(joined[None])[0], size)
+        torch.testing.assert_close(found[image], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", get_args(FeatureKind))
 @pytest.mark.parametrize("width", [4, 10, 64])
-def test_a_feature_of_another_width_is_projected_the_same_way_in_every_run(width: int) -> None:
+def test_a_feature_of_another_width_is_projected_the_same_way_in_every_run(width: int, kind: FeatureKind) -> None:
     maps = [torch.randn(2, 6, 8, 12), torch.randn(2, 4, 2, 3)]
     torch.manual_seed(1)
-    first = encoder_feature(maps, width, (4, 6))
+    first = encoder_feature(maps, width, (4, 6), kind)
     torch.manual_seed(2)
-    assert torch.equal(first, encoder_feature(maps, width, (4, 6)))
+    assert torch.equal(first, encoder_feature(maps, width, (4, 6), kind))
     assert first.shape == (2, width, 4, 6)
     assert width == 10 or (first >= 0).all()
     assert 0 < (first > 0).float().mean() < 1
 
 
-def test_a_coarser_encoder_is_spread_over_a_thetas_output() -> None:
-    scale = torch.randn(1, 3, 2, 3)
-    expected = scale.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    assert torch.equal(encoder_feature([scale], 3, (4, 6)), expected)
+@pytest.mark.parametrize("kind", get_args(FeatureKind))
+def test_a_share_without_images_has_an_empty_feature(kind: FeatureKind) -> None:
+    maps = [torch.zeros(0, 6, 8, 12), torch.zeros(0, 4, 4, 6)]
+    assert encoder_feature(maps, 16, (4, 6), kind).shape == (0, 16, 4, 6)
 
 
 def test_segnets_feature_is_the_unchanged_output_of_its_encoder() -> None:
@@ -174,7 +218,7 @@ def test_segnets_feature_is_the_unchanged_output_of_its_encoder() -> None:
     with encoder_outputs(network) as maps, torch.no_grad():
         network(torch.rand(1, 3, 64, 96))
     assert [tuple(scale.shape) for scale in maps] == [(1, 512, 2, 3)]
-    assert torch.equal(encoder_feature(maps, 512, (2, 3)), maps[0])
+    assert all(torch.equal(encoder_feature(maps, 512, (2, 3), kind), maps[0]) for kind in get_args(FeatureKind))
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,25 @@ def test_depth_is_relative_to_each_images_maximum() -> None:
     assert torch.equal(prediction_input("depth", depth, unasked), expected)
 
 
+def test_depth_may_be_divided_by_one_number() -> None:
+    depth = torch.tensor([[1.0, 4.0], [0.0, 10.0]]).view(2, 1, 1, 2)
+    assert torch.equal(label_input("depth", depth, 13, 4.0), depth / 4)
+    assert torch.equal(prediction_input("depth", depth, unasked, 4.0), depth / 4)
+
+
+@pytest.mark.parametrize("largest", [1.1e-3, 0.3, 10.0, 80.0])
+def test_depth_is_divided_as_in_the_authors_codes(largest: float) -> None:
+    torch.manual_seed(0)
+    depth = torch.randn(3, 1, 4, 5, dtype=torch.float64)
+    depth = (depth / depth.amax((1, 2, 3), keepdim=True) * largest).requires_grad_()
+    expected = torch.cat([one / (one.max() + 1e-12) for one in depth.split(1)])
+    found = prediction_input("depth", depth, unasked)
+    assert torch.equal(found, expected)
+    weights = torch.randn(3, 1, 4, 5, dtype=torch.float64)
+    (ours,), (theirs,) = (torch.autograd.grad((value * weights).sum(), depth) for value in (found, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("task", ["depth", "normal"])
 def test_gradients_of_inputs_are_exact(task: Task) -> None:
     torch.manual_seed(0)

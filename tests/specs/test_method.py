@@ -20,6 +20,7 @@ def run(method: dict[str, Any], size: tuple[int, int] = (64, 96)) -> RunSpec:
         ({"name": "dejavu", "redaction": {"name": "checkerboard", "block": 96}}, "method.redaction.block"),
         ({"name": "dejavu", "redaction": {"name": "spectral", "lower": 0.5, "upper": 0.5}}, "upper 0.5 must be larger"),
         ({"name": "single_task", "weight": 1.0}, "Extra inputs"),
+        ({"name": "cross_task", "mapping": {"depth_divisor": 0}}, "mapping.depth_divisor"),
         ({"name": "region_contrast", "min_pixels": 1}, "min_pixels"),
     ],
 )
@@ -38,8 +39,9 @@ def test_the_defaults_are_those_of_nyuv2() -> None:
 def test_a_field_of_a_theta_leaves_the_others_as_they_are_in_its_method() -> None:
     contrast = run({"name": "region_contrast", "mapping": {"channels": [8]}}).method.model_dump()["mapping"]
     joint = run({"name": "cross_task", "mapping": {"norm": "single"}}).method.model_dump()["mapping"]
-    assert contrast == {"channels": (8,), "norm": "apart", "padding": "reflect"}
-    assert joint == {"channels": (64, 128, 256, 512, 512), "norm": "single", "padding": "zeros"}
+    common = {"depth_divisor": None}
+    assert contrast == {"channels": (8,), "norm": "apart", "padding": "reflect", **common}
+    assert joint == {"channels": (64, 128, 256, 512, 512), "norm": "single", "padding": "zeros", **common}
 
 
 @pytest.mark.parametrize("size", [(32, 96), (64, 96)])

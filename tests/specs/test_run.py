@@ -64,7 +64,7 @@ def test_every_field_changes_the_identity() -> None:
         "model": "vit_b", "views": 1, "scales": [1.0], "channels": [16], "train_images": 5, "test_images": 5,
         "shrinkage": "oas", "distance": "kl", "root": "svdvals", "direction": "a_to_b", "ramp_by": "epoch",
         "negative_count": 2, "view_norm": "apart", "fuse": "nearest", "input": "imagenet", "tag": "gluon_in1k",
-        "norm": "pooled", "padding": "zeros", "last_batch": "kept", "iterations": 7,
+        "norm": "pooled", "padding": "zeros", "depth_divisor": 10.0, "last_batch": "kept", "iterations": 7,
         "pairs": "sum", "void": "kept", "clip_norm": 10.0, "flip_again": True,
     }  # fmt: skip
     needed: dict[str, tuple[str, Any]] = {"iterations": ("epochs", None), "flip_again": ("flip", True)}
