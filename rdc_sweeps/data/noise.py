@@ -7,6 +7,7 @@ on the order in which numbers are drawn, and it is the same on CPUs and GPUs. Th
 GPU.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,23 @@ class Noise:
         kept = _BITS[dtype]
         bits = bits.bitwise_right_shift_(64 - kept).bitwise_and_(2**kept - 1)
         return bits.to(dtype).add_(0.5).mul_(0.5**kept)
+
+    def normal(self, shape: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:
+        """Standard normal random numbers (Box & Muller 1958); arguments and errors are those of `uniform`."""
+        radius, angle = (self.tagged(tag).uniform(shape, dtype) for tag in range(2))
+        return radius.log_().mul_(-2).sqrt_().mul_(angle.mul_(2 * math.pi).cos_())
+
+
+def content_noise(images: Tensor, salt: Tensor) -> Noise:
+    """The noise of images by their pixels: equal images have equal noise, wherever and in whatever batch they are.
+
+    Args:
+        images: Tensor (N, ...), floating point.
+        salt: Tensor () int64; another one gives other noise.
+    """
+    bits = images.detach().float().flatten(1).contiguous().view(torch.int32).long()
+    places = _hashed(torch.arange(bits.shape[1], device=bits.device))
+    return Noise(_hashed((bits * places).sum(dim=1) + salt * _STRIDES[-1]))
 
 
 def step_noise(seed: int, epoch: int, step: int, images: Sequence[int]) -> Noise:

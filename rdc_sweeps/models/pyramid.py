@@ -108,8 +108,8 @@ class PyramidNetwork(MultiTaskNetwork):
         """Predictions of all tasks; see `MultiTaskNetwork.forward`."""
         size = image.shape[-2:]
         finest, *others = self.backbone(image.contiguous(memory_format=torch.channels_last))
-        features = torch.cat([finest, *(_resize(scale, finest.shape[-2:]) for scale in others)], dim=1)
-        return {task: _resize(head(features), size) for task, head in self.heads.items()}
+        features = torch.cat([finest, *(resize(scale, finest.shape[-2:]) for scale in others)], dim=1)
+        return {task: resize(head(features), size) for task, head in self.heads.items()}
 
 
 def _head(width: int, channels: int) -> nn.Sequential:
@@ -118,5 +118,6 @@ def _head(width: int, channels: int) -> nn.Sequential:
     )
 
 
-def _resize(maps: Tensor, size: torch.Size) -> Tensor:
+def resize(maps: Tensor, size: torch.Size) -> Tensor:
+    """Maps (B, C, h, w) interpolated bilinearly to `size`."""
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)

@@ -6,13 +6,15 @@ from typing import Any
 
 import torch
 
-from rdc_sweeps.models.network import MultiTaskNetwork, task_channels
+from rdc_sweeps.models.diffusion import DiffusionNetwork
+from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, task_channels
 from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork, ResNet18
 from rdc_sweeps.models.segnet import SegNet
 from rdc_sweeps.models.taskexpert import build_taskexpert
 from rdc_sweeps.models.weights import check_weights, load_weights
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
+    DiffusionSpec,
     EfficientNetLite0Spec,
     Hrnet18Spec,
     ResNet18Spec,
@@ -33,6 +35,7 @@ NETWORKS: dict[type[Spec], NetworkBuilder] = {
     ResNet18Spec: lambda spec, out_channels: PyramidNetwork(ResNet18(spec.input), out_channels),
     SegNetSpec: lambda spec, out_channels: SegNet(out_channels, spec.width, spec.input),
     TaskExpertSpec: build_taskexpert,
+    DiffusionSpec: lambda spec, out_channels: DiffusionNetwork(_new_backbone(spec.encoder), out_channels, spec),
 }
 """The built-in networks, by the type of their spec."""
 
@@ -40,6 +43,13 @@ NETWORKS: dict[type[Spec], NetworkBuilder] = {
 def new_network(spec: BackboneSpec, out_channels: Mapping[Task, int]) -> MultiTaskNetwork:
     """The network of `spec`, without pretrained weights; without tasks it has no heads."""
     return implementation("rdc_sweeps.backbones", spec, NETWORKS)(spec, out_channels)
+
+
+def _new_backbone(spec: BackboneSpec) -> Backbone:
+    """The backbone of a network that has one."""
+    backbone = new_network(spec, {}).backbone
+    assert backbone is not None
+    return backbone
 
 
 def build_network(

@@ -124,7 +124,29 @@ class TaskExpertSpec(_TimmBackbone):
     )
 
 
-BuiltinBackbone = Hrnet18Spec | EfficientNetLite0Spec | ResNet18Spec | SegNetSpec | TaskExpertSpec
+Encoder = Annotated[Hrnet18Spec | EfficientNetLite0Spec | ResNet18Spec, Field(discriminator="name")]
+"""Backbones that give feature maps at several scales."""
+
+
+class DiffusionSpec(Spec):
+    """DiffusionMTL: first predictions of a convolutional network, noised and denoised, conditioned on all tasks."""
+
+    name: Literal["diffusion"] = "diffusion"
+    encoder: Encoder = Field(ResNet18Spec(), description="The network below, without its heads.")
+    denoise: Literal["prediction", "feature"] = Field(
+        "feature", description="What is noised and denoised: each task's first prediction, or the feature behind it."
+    )
+    steps: int = Field(2, ge=1, description="Steps of noise, and as many passes through the denoiser.")
+    width: int = Field(512, ge=4, multiple_of=4, description="Channels of decoders and denoiser, in four heads.")
+    stride: Literal[4, 8] = Field(8, description="Of the maps that are denoised, in pixels of the image.")
+
+    @property
+    def pretrained(self) -> Pretrained:
+        """Where the encoder's weights come from."""
+        return self.encoder.pretrained
+
+
+BuiltinBackbone = Hrnet18Spec | EfficientNetLite0Spec | ResNet18Spec | SegNetSpec | TaskExpertSpec | DiffusionSpec
 
 if TYPE_CHECKING:
     BackboneSpec = Annotated[BuiltinBackbone, Field(discriminator="name")]

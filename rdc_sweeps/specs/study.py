@@ -20,6 +20,7 @@ FIXED_FIELDS = {
     "training.precision": "a worker trains all of its trials in one; make one study for each",
     "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
     "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
+    "backbone.encoder.pretrained": "weights are checked before a study; make one study per initialisation",
 }
 """Fields that no study may tune, and the reason."""
 

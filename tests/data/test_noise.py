@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from rdc_sweeps.data.noise import Noise, step_noise
+from rdc_sweeps.data.noise import Noise, content_noise, step_noise
 from rdc_sweeps.errors import UsageError
 
 IMAGES = range(40)
@@ -133,3 +133,42 @@ def test_shapes_are_those_of_the_items() -> None:
         UsageError, match=r"noise of 4 items must have shape \(4, ...\) of at most 8 dimensions, not \(3, 2\)"
     ):
         source.uniform((3, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normal_numbers_are_normal_and_independent(dtype: torch.dtype) -> None:
+    numbers = step_noise(0, 0, 0, IMAGES).normal((40, 3, 50, 60), dtype)
+    assert numbers.dtype == dtype
+    assert numbers.isfinite().all()
+    assert stats.kstest(numbers.flatten().numpy(), "norm").pvalue > 1e-3
+    ranks = torch.special.ndtr(numbers.double()).clamp_max(1 - 1e-9)
+    pairs = torch.stack([ranks[..., :-1].flatten(), ranks[..., 1:].flatten()], 1)
+    assert chi_square(pairs, 16) > 1e-4
+
+
+def test_normal_numbers_are_those_of_the_image() -> None:
+    both, second = step_noise(0, 1, 2, [3, 4]), step_noise(0, 1, 2, [4])
+    assert torch.equal(both.normal((2, 7, 5))[1:], second.normal((1, 7, 5)))
+    assert not torch.equal(both.normal((2, 7, 5))[0], both.normal((2, 7, 5))[1])
+
+
+def test_noise_of_pixels_follows_the_image_and_the_salt() -> None:
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    salt = torch.tensor(5)
+    keys = content_noise(images, salt).keys
+    assert torch.equal(content_noise(images[[2, 0]], salt).keys, keys[[2, 0]])
+    assert torch.equal(content_noise(images.to(memory_format=torch.channels_last), salt).keys, keys)
+    assert torch.equal(content_noise(images.double(), salt).keys, keys)
+    other = images.clone()
+    other[0, 2, 7, 7] += 1e-6
+    swapped = images.flip(3)
+    for changed in (content_noise(other, salt).keys[:1], content_noise(swapped, salt).keys):
+        assert not torch.isin(changed, keys).any()
+    assert not torch.isin(content_noise(images, salt + 1).keys, keys).any()
+    assert len(keys.unique()) == 4
+
+
+def test_noise_of_pixels_is_uniform_over_images() -> None:
+    images = torch.rand(2000, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    numbers = content_noise(images, torch.tensor(0)).uniform((2000, 2))
+    assert chi_square(numbers, 8) > 1e-4

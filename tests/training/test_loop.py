@@ -26,6 +26,13 @@ from .small import small_run
 STREETS: dict[str, Any] = {
     "name": "streets", "size": [32, 64], "train_images": 8, "validation_images": 4, "test_images": 4
 }  # fmt: skip
+DIFFUSION: dict[str, Any] = {
+    "name": "diffusion",
+    "encoder": {"name": "efficientnet_lite0", "pretrained": {"source": "none"}},
+    "denoise": "prediction",
+    "width": 8,
+    "stride": 4,
+}
 METHODS: dict[str, dict[str, Any]] = {
     "gaussian": {},
     "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
@@ -34,6 +41,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
+    "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
 }
 
 

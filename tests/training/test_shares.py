@@ -25,6 +25,13 @@ STREETS: dict[str, Any] = {
 TINY: dict[str, Any] = {"dataset": {"size": [32, 64]}}
 """Double precision is slow."""
 
+DIFFUSION: dict[str, Any] = {
+    "name": "diffusion",
+    "encoder": {"name": "efficientnet_lite0", "pretrained": {"source": "none"}},
+    "denoise": "prediction",
+    "width": 8,
+    "stride": 4,
+}
 METHODS: dict[str, dict[str, Any]] = {
     "supervised": {**TINY, "method": {"name": "supervised"}},
     "gaussian": TINY,
@@ -35,6 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "without gradient": {**TINY, "method": {"gradient": False}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
+    "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
 }
 
