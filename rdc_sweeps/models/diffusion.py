@@ -146,7 +146,7 @@ class DiffusionNetwork(MultiTaskNetwork):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Denoised predictions of all tasks; see `MultiTaskNetwork.forward`."""
-        return {**self.stages(image)[-1]}
+        return dict(self.stages(image)[-1].items())
 
     def stages(self, image: Tensor) -> list[Predictions]:
         """First and denoised predictions; see `MultiTaskNetwork.stages`."""

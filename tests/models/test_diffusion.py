@@ -1,8 +1,8 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import timm
@@ -41,7 +41,7 @@ def images(count: int = 2, seed: int = 0, size: tuple[int, int] = (64, 96)) -> T
     return torch.rand(count, 3, *size, generator=torch.Generator().manual_seed(seed))
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+def same(one: Mapping[Any, Tensor], other: Mapping[Any, Tensor]) -> bool:
     return all(torch.equal(maps, other[task]) for task, maps in one.items())
 
 
