@@ -42,6 +42,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
+    "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
+    "teacher": {"dataset": STREETS, "method": {"name": "teacher", "teacher_epochs": 1}},
+    "combined": {
+        "dataset": STREETS,
+        "method": {
+            "name": "combined",
+            "cross_task": {"mapping": {"channels": [8, 8]}},
+            "dejavu": {"channels": 4},
+            "region_contrast": {"extraction": {"name": "patch", "size": 4}, "mapping": {"channels": [8, 8]}},
+        },
+    },
 }
 
 
@@ -216,7 +227,8 @@ def test_the_contrast_changes_what_the_network_learns(settings: Settings, tmp_pa
     for other in (small, large):
         differing = sum(not torch.equal(without[name], other[name]) for name in trained)
         assert differing > 0.9 * len(trained)
-    mapping = [name for name in without if name.startswith("method.mapping") and name.endswith("conv.weight")]
+    mapping = [name for name in without if ".mapping." in name and name.endswith("conv.weight")]
+    assert mapping
     assert all(not torch.equal(without[name], large[name]) for name in mapping)
 
 

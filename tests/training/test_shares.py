@@ -44,6 +44,17 @@ METHODS: dict[str, dict[str, Any]] = {
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
+    "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
+    "teacher": {"dataset": STREETS, "method": {"name": "teacher", "teacher_epochs": 1}},
+    "combined": {
+        "dataset": STREETS,
+        "method": {
+            "name": "combined",
+            "cross_task": {"mapping": {"channels": [8, 8]}},
+            "dejavu": {"channels": 4},
+            "region_contrast": {"extraction": {"name": "patch", "size": 4}, "mapping": {"channels": [8, 8]}},
+        },
+    },
 }
 
 
@@ -114,7 +125,7 @@ def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | 
             torch.testing.assert_close(share["state"][name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
-SLOW = ("drawn negatives", "maps normalised in one pool", "without gradient", "single task")
+SLOW = ("drawn negatives", "maps normalised in one pool", "without gradient", "single task", "combined")
 
 
 @pytest.mark.parametrize(
