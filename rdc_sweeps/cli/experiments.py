@@ -74,6 +74,9 @@ def tables(
     messages.print(
         f"{len(found)} rows, {len(states)} runs under profile {settings.profile}: {counts}. Numbers are published."
     )
+    of_paper = [str(entry["run"]) for entry in found if catalogue.table(str(entry["table"])).paper]
+    if 0 < len(of_paper) < len(found):
+        messages.print(f"The paper's tables have {len(of_paper)} of the rows, {len(set(of_paper))} runs.")
 
 
 def validate(

@@ -191,7 +191,7 @@ class Teacher(Spec):
 
     name: Literal["teacher"] = "teacher"
     teacher_epochs: int = Field(
-        20, ge=1, description="The teacher is trained for this many epochs, the student for the rest of them."
+        10, ge=1, description="The teacher is trained for this many epochs, the student for the rest of them."
     )
     weight: float = Field(1.0, ge=0, description="Weight of the losses against predicted labels.")
 

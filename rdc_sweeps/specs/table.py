@@ -45,6 +45,7 @@ class TableSpec(Spec):
     table: Slug
     title: str
     dataset: str = Field(description="The data set column of the paper.")
+    paper: bool = Field(True, description="Whether the table is one of the paper; false: ours, beyond the paper.")
     metrics: tuple[MainMetric, ...] = MAIN_METRICS
     defaults: dict[str, Any] = Field(default_factory=dict, description="Values shared by all rows.")
     rows: tuple[RowSpec, ...] = Field(min_length=1)
