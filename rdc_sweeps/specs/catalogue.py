@@ -50,7 +50,7 @@ class Catalogue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: dict[Kind, dict[str, Path]] = {
-            kind: {path.stem: path for path in sorted((folder / subfolder).glob("*.yaml"))}
+            kind: {path.stem: path for path in sorted((folder / subfolder).glob("*.yaml"), key=lambda path: path.stem)}
             for kind, subfolder in _FOLDERS.items()
         }
         if not self._files["table"]:

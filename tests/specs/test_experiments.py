@@ -37,9 +37,7 @@ def facts() -> list[dict[str, Any]]:
 def runs() -> dict[str, Run]:
     """Every row under the published protocol, by the paper's name of it."""
     return {
-        f"T{table.removeprefix('table')}-{run.row.id}": run
-        for table in PAPER
-        for run in CATALOGUE.runs(table, "paper")
+        f"T{table.removeprefix('table')}-{run.row.id}": run for table in PAPER for run in CATALOGUE.runs(table, "paper")
     }
 
 
