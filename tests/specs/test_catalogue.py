@@ -167,7 +167,7 @@ def test_problems_of_both_files_and_the_settings_are_reported_together(edit: Edi
     assert found[:4] + sorted(found[4:]) == [
         "table3.yaml:2: title: is missing",
         "table3.yaml:3: titel: there is no such field; did you mean 'title'? "
-        "Available: table, title, dataset, metrics, defaults, rows",
+        "Available: table, title, dataset, paper, metrics, defaults, rows",
         "profiles/cpu.yaml:4: selection: must be 'last', 'best-validation' or 'best-test' "
         "(perhaps 'best-validation'), found 'best-validaton'",
         "--set a: write it as path.to.field=value",

@@ -51,7 +51,7 @@ def test_every_table_is_valid_under_every_profile(table: str, profile: str, comp
 
 @pytest.mark.parametrize("profile", CATALOGUE.profiles)
 def test_there_are_47_rows_and_41_trainings(profile: str) -> None:
-    assert PAPER == [f"table{number}" for number in range(1, 7)]
+    assert [f"table{number}" for number in range(1, 7)] == PAPER
     ids = [run.id for table in PAPER for run in CATALOGUE.runs(table, profile)]
     assert (len(ids), len(set(ids))) == (47, 41)
 
