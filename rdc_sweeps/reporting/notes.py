@@ -71,8 +71,18 @@ def notes(
         else None,
         *(metric.note for metric in metrics),
         PUBLISHED_IMPROVEMENTS[printed],
+        *_row_notes(runs),
         _spread(runs),
     )
+
+
+def _row_notes(runs: Sequence[Run]) -> list[str]:
+    """What the table says about single rows, each text once with all its rows."""
+    rows: dict[str, list[str]] = {}
+    for run in runs:
+        if run.row.notes and run.row.id not in rows.setdefault(run.row.notes, []):
+            rows[run.row.notes].append(run.row.id)
+    return [f"{', '.join(ids)}: {text}." for text, ids in rows.items()]
 
 
 def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:

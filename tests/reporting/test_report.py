@@ -1,5 +1,6 @@
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -245,3 +246,11 @@ def test_the_data_are_described(bench: Any) -> None:
 def test_no_runs() -> None:
     with pytest.raises(UsageError, match="no runs to report"):
         build_report([], Path())
+
+
+def test_what_the_table_says_about_rows_is_in_the_notes_once(bench: Any) -> None:
+    runs = bench.runs(seeds=range(2))
+    noted = {BASE: "ours", runs[-1].row.id: "ours"}
+    changed = [replace(run, row=run.row.model_copy(update={"notes": noted.get(run.row.id)})) for run in runs]
+    report = build_report(changed, bench.root)
+    assert [note for note in report.notes if note.endswith("ours.")] == [f"{BASE}, {runs[-1].row.id}: ours."]

@@ -20,7 +20,12 @@ DISTANCES = {"cosine": "cosine", "dot product": "dot", "wasserstein-2 squared": 
 BACKBONES = {"HRNet18": "hrnet18", "SegNet": "segnet", "ViT-Large": "taskexpert"}
 DATASETS = {"NYU-V2": ("nyuv2", 795, 20), "Cityscapes": ("cityscapes", 2975, 100)}
 REGIONS = {"SAM": "sam", "semantic segmentation labels": "semantic"}
-METHODS = {"Li et al. [25]": "cross_task", "DejaVu [1]": "dejavu", "TaskExpert [44]": "supervised", "MTL": "supervised"}
+METHODS = {
+    "Li et al. [25]": "cross_task",
+    "DejaVu [1]": "combined",
+    "TaskExpert [44]": "supervised",
+    "MTL": "supervised",
+}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,9 @@ def test_the_tables_have_the_papers_rows_numbers_and_marks(facts: list[dict[str,
         assert row.published.model_dump() == fact["published"]
         improvement = row.published_improvement and row.published_improvement.model_dump()
         assert improvement == fact["published_improvement_percent"]
-        assert (row.sota, row.bold, row.notes) == (fact["marked_sota"], fact["bold"], fact["notes"])
+        assert (row.sota, row.bold) == (fact["marked_sota"], fact["bold"])
+        # The paper's own notes stay; a row without one may have ours.
+        assert fact["notes"] in (None, row.notes)
         if fact["improvement_baseline"]:
             assert row.baseline == fact["improvement_baseline"].split("-", 1)[1]
 
