@@ -47,8 +47,9 @@ class SegNet(MultiTaskNetwork):
         features = self.decoder(features, maxima)
         predictions = {task: predict(features) for task, predict in self.heads.items()}
         if "normal" in predictions:
-            # In float32: the squares of a half-precision normal lose the angle's second digit.
-            predictions["normal"] = F.normalize(predictions["normal"].float(), dim=1)
+            normal = predictions["normal"]
+            # In float32 or better: the squares of a half-precision normal lose the angle's second digit.
+            predictions["normal"] = F.normalize(normal.float() if normal.dtype.itemsize < 4 else normal, dim=1)
         return predictions
 
 

@@ -69,6 +69,12 @@ class AugmentationSpec(Spec):
     """Random scale crops: view 1 feeds the supervised losses, view 2 (a crop of view 1) the cross-task loss."""
 
     scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
+    crop: Literal["exact", "released"] = Field(
+        "exact",
+        description="exact: windows at any position, every view sampled once from the original, labels from the "
+        "nearest pixel; released: windows of whole pixels, stretched until their corner pixels fit, view 2 cut from "
+        "the resampled view 1, and normals interpolated too, as in the released code and Li et al.'s.",
+    )
     views: Literal[1, 2] = Field(2, description="2: the cross-task loss sees a crop of view 1; 1: view 1 itself.")
     flip: bool = Field(False, description="Horizontal flips with probability 1/2.")
     flip_again: bool = Field(

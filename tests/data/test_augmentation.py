@@ -1,9 +1,13 @@
+from typing import Any, Literal
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from benchmarks.fidelity.references.crops import Window, scale_crop
 from rdc_sweeps.data.augmentation import augment
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.specs.training import AugmentationSpec
@@ -38,6 +42,7 @@ specs = st.builds(
     views=st.sampled_from([1, 2]),
     flip=st.booleans(),
 )
+"""Exact crops."""
 
 
 @settings(max_examples=150, deadline=None)
@@ -106,11 +111,62 @@ def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
     ) / zoom_of(first, first_ids) == pytest.approx(1.5, rel=1e-4)
 
 
-def test_view_2_may_be_flipped_again_independently_of_view_1() -> None:
+def replayed(spec: AugmentationSpec, seed: int, size: tuple[int, int]) -> list[Window]:
+    """The windows of whole pixels that `augment` draws without flips."""
+    rng, drawn = np.random.default_rng(seed), []
+    for _ in range(spec.views):
+        zoom, down, right = spec.scales[rng.integers(len(spec.scales))], rng.random(), rng.random()
+        rooms = [side - int(side / zoom) + 1 for side in size]
+        drawn.append(Window(zoom, int(down * rooms[0]), int(right * rooms[1])))
+    return drawn
+
+
+@pytest.mark.parametrize("size", [(32, 64), (96, 128), (128, 256), (288, 384)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_released_crop_is_that_of_the_released_code(size: tuple[int, int], seed: int) -> None:
+    noise, spec = np.random.default_rng(seed), AugmentationSpec(crop="released")
+    scene = Scene(
+        image=noise.random((*size, 3), dtype=np.float32),
+        semantic=noise.integers(-1, 13, size).astype(np.int16),
+        depth=noise.random(size, dtype=np.float32),
+        normal=noise.standard_normal((*size, 3), dtype=np.float32),
+    )
+    regions = noise.integers(0, 50, size).astype(np.int32)
+    maps = arrays_of(scene, regions)
+    views = augment(scene, regions, spec, np.random.default_rng(seed))
+    for (view, ids), window in zip(views, replayed(spec, seed, size), strict=True):
+        maps = {name: scale_crop(name, one, window) for name, one in maps.items()}
+        for name, found in arrays_of(view, ids).items():
+            # Two interpolations in single precision; what is taken from a pixel is exact.
+            tolerance = 2e-6 if name in ("image", "normal") else 1e-7
+            torch.testing.assert_close(found, maps[name], rtol=0, atol=tolerance, msg=name)
+
+
+def arrays_of(scene: Scene, regions: Ids | None) -> dict[str, torch.Tensor]:
+    """By name (C, H, W), float64."""
+    arrays: dict[str, NDArray[Any] | None] = {"image": scene.image, "normal": scene.normal}
+    flat = {"semantic": scene.semantic, "depth": scene.depth, "regions": regions}
+    arrays |= {name: None if array is None else array[..., None] for name, array in flat.items()}
+    return {name: torch.from_numpy(array).movedim(2, 0).double() for name, array in arrays.items() if array is not None}
+
+
+def test_released_crops_reach_every_window() -> None:
+    scene, number = numbered_scene()
+    spec = AugmentationSpec(crop="released", scales=(1.5,), views=1)
+    seen = set()
+    for seed in range(400):
+        ((_, regions),) = augment(scene, number, spec, np.random.default_rng(seed))
+        assert regions is not None
+        seen.add(int(regions[0, 0]) // WIDTH)
+    assert seen == set(range(HEIGHT - int(HEIGHT / 1.5) + 1))
+
+
+@pytest.mark.parametrize("crop", ["exact", "released"])
+def test_view_2_may_be_flipped_again_independently_of_view_1(crop: Literal["exact", "released"]) -> None:
     scene, number = numbered_scene()
     seen = set()
     for seed in range(40):
-        spec = AugmentationSpec(flip=True, flip_again=True)
+        spec = AugmentationSpec(flip=True, flip_again=True, crop=crop)
         views = augment(scene, number, spec, np.random.default_rng(seed))
         mirrored = []
         for view, regions in views:

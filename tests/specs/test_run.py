@@ -41,7 +41,7 @@ def with_value(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[
 
 def test_identity_is_stable() -> None:
     # Another value here means that every finished run of every user counts as not done: raise SCHEMA_VERSION knowingly.
-    assert run_id(RunSpec.model_validate(FIXED)) == "03810ea6a5745114"
+    assert run_id(RunSpec.model_validate(FIXED)) == "60fc88ba05163673"
 
 
 @given(st.randoms(use_true_random=False))
@@ -65,7 +65,7 @@ def test_every_field_changes_the_identity() -> None:
         "shrinkage": "oas", "distance": "kl", "root": "svdvals", "direction": "a_to_b", "ramp_by": "epoch",
         "negative_count": 2, "view_norm": "apart", "fuse": "nearest", "input": "imagenet", "tag": "gluon_in1k",
         "norm": "pooled", "padding": "zeros", "depth_divisor": 10.0, "last_batch": "kept", "iterations": 7,
-        "pairs": "sum", "void": "kept", "clip_norm": 10.0, "flip_again": True,
+        "pairs": "sum", "crop": "released", "void": "kept", "clip_norm": 10.0, "flip_again": True,
     }  # fmt: skip
     needed: dict[str, tuple[str, Any]] = {"iterations": ("epochs", None), "flip_again": ("flip", True)}
     ids = {run_id(spec)}
