@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import task_channels
+from rdc_sweeps.models.network import at_least_float32, task_channels
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 
@@ -188,7 +188,7 @@ def prediction_input(
     Returns:
         Tensor (B, C, H, W), float32 or better.
     """
-    prediction = prediction.float() if prediction.dtype.itemsize < 4 else prediction
+    prediction = at_least_float32(prediction)
     match task:
         case "semantic":
             return _gumbel_one_hot(prediction, uniform(prediction.shape).to(prediction.dtype))

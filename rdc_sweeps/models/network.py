@@ -26,6 +26,11 @@ def task_channels(tasks: Sequence[Task], classes: int) -> dict[Task, int]:
     return {task: channels[task] for task in tasks}
 
 
+def at_least_float32(maps: Tensor) -> Tensor:
+    """Half-precision maps in float32, others as they are."""
+    return maps.float() if maps.dtype.itemsize < 4 else maps
+
+
 class Normalise(nn.Module):
     """An image in [0, 1] to the values that a network expects; see `MEANS_AND_DEVIATIONS`.
 

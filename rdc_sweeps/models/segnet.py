@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rdc_sweeps.models.network import MultiTaskNetwork, Normalise
+from rdc_sweeps.models.network import MultiTaskNetwork, Normalise, at_least_float32
 from rdc_sweeps.specs.backbone import InputValues
 from rdc_sweeps.specs.base import Task
 
@@ -47,9 +47,8 @@ class SegNet(MultiTaskNetwork):
         features = self.decoder(features, maxima)
         predictions = {task: predict(features) for task, predict in self.heads.items()}
         if "normal" in predictions:
-            normal = predictions["normal"]
-            # In float32 or better: the squares of a half-precision normal lose the angle's second digit.
-            predictions["normal"] = F.normalize(normal.float() if normal.dtype.itemsize < 4 else normal, dim=1)
+            # The squares of a half-precision normal lose the angle's second digit.
+            predictions["normal"] = F.normalize(at_least_float32(predictions["normal"]), dim=1)
         return predictions
 
 

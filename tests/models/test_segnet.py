@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.fidelity.references import segnet
 from rdc_sweeps.models.network import MultiTaskNetwork
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.specs.backbone import SegNetSpec
@@ -31,6 +32,19 @@ def network() -> MultiTaskNetwork:
 def test_has_the_published_size(network: MultiTaskNetwork) -> None:
     assert count(network) == 25_055_185
     assert round(count(network) / 1e6, 2) == 25.06
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_predictions_are_those_of_the_reference(training: bool) -> None:
+    network = build().double().train(training)
+    weights = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+    image = torch.rand(2, 3, 64, 96, dtype=torch.float64)
+    ours = network(image)
+    reference, _ = segnet.predictions(image, weights, training=training)
+    ours["semantic"] = ours["semantic"].log_softmax(dim=1)
+    assert ours.keys() == reference.keys()
+    for task, maps in reference.items():
+        torch.testing.assert_close(ours[task], maps, atol=1e-11, rtol=0)
 
 
 def test_cityscapes_needs_only_other_tasks_and_classes() -> None:
