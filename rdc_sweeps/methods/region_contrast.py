@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.contrast import Diagnostics, region_contrast
 from rdc_sweeps.contrast.index import as_index
+from rdc_sweeps.contrast.released import ReleasedBank
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
@@ -15,6 +16,7 @@ from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.regions.maps import NO_REGION, patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
+from rdc_sweeps.specs.contrast import ReleasedContrast
 from rdc_sweeps.specs.method import RegionContrast
 
 
@@ -32,6 +34,9 @@ class RegionContrastTerm(Term):
         self.tasks = tasks
         self.classes = classes
         self.mapping = build_mapping(spec.mapping, tasks, classes)
+        self.bank: ReleasedBank | None = None
+        if isinstance(spec.contrast, ReleasedContrast):
+            self.bank = ReleasedBank(spec.contrast, self.mapping.out_channels)
 
     def film_parameters(self) -> list[nn.Parameter]:
         """FiLM scales and shifts of a_theta."""
@@ -61,6 +66,11 @@ class RegionContrastTerm(Term):
             return view.image.new_zeros(()), {}, {}
         predicted, labelled = mapped
         index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
+        weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
+        if isinstance(self.spec.contrast, ReleasedContrast):
+            assert self.bank is not None
+            losses = self.bank(predicted, labelled, index, min_pixels=self.spec.min_pixels)
+            return (losses * weights.to(losses)).sum() / view.image.shape[0], {}, {}
         outcome = region_contrast(
             predicted,
             labelled,
@@ -74,8 +84,7 @@ class RegionContrastTerm(Term):
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
-        weights = pair_weights(pairs, self.spec.pairs, len(self.tasks)).to(outcome.losses)
-        loss = (outcome.losses * weights).sum() / view.image.shape[0]
+        loss = (outcome.losses * weights.to(outcome.losses)).sum() / view.image.shape[0]
         return loss, reported, counts
 
     def regions(self, view: View) -> Tensor:

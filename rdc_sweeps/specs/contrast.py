@@ -117,3 +117,11 @@ class GaussianContrast(RegionNegatives):
 
 
 ContrastSpec = Annotated[VectorContrast | PixelContrast | GaussianContrast, Field(discriminator="name")]
+
+
+class ReleasedContrast(Spec):
+    """What the released code computes and reports in place of eq. 3: without gradient and without a positive."""
+
+    name: Literal["released"] = "released"
+    temperature: float = Field(5.4, gt=0, description="tau of eq. 4.")
+    bank: int = Field(1000, ge=2, description="Regions that are remembered; the two oldest are the negatives.")

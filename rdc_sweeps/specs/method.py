@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from rdc_sweeps.specs.base import Spec
-from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast
+from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, ReleasedContrast
 from rdc_sweeps.specs.extensions import extension_specs, union_of
 from rdc_sweeps.specs.sources import RegionSource, SamRegions
 
@@ -80,7 +80,7 @@ class RegionContrast(Spec):
 
     name: Literal["region_contrast"] = "region_contrast"
     extraction: ExtractionSpec = RegionExtraction()
-    contrast: ContrastSpec = GaussianContrast()
+    contrast: Annotated[ContrastSpec | ReleasedContrast, Field(discriminator="name")] = GaussianContrast()
     mapping: MappingSpec = MappingSpec()
     pairs: PairReading = Field(
         "equation",
@@ -102,6 +102,12 @@ class RegionContrast(Spec):
         "step", description="Whether the ramp advances every step or every epoch."
     )
     gradient: bool = Field(True, description="false: L_RC is computed but has no effect, as in the released code.")
+
+    @model_validator(mode="after")
+    def _released_contrast_has_no_gradient(self) -> Self:
+        if isinstance(self.contrast, ReleasedContrast) and self.gradient:
+            raise ValueError("contrast.name released has no gradient; set gradient: false or another contrast")
+        return self
 
 
 class SingleTask(Spec):

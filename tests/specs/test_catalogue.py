@@ -120,13 +120,15 @@ def test_unknown_variant(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", PIXEL, "contrast: {name: pixels, distance: dot}")
     assert problems() == [
         "table3.yaml:26: method.contrast.name: there is no 'pixels'; did you mean 'pixel'? "
-        "Available: vector, pixel, gaussian"
+        "Available: vector, pixel, gaussian, released"
     ]
 
 
 def test_missing_variant(edit: Edit, problems: Problems) -> None:
     edit("table3.yaml", PIXEL, "contrast: {distance: dot}")
-    assert problems() == ["table3.yaml:26: method.contrast.name: is missing. Available: vector, pixel, gaussian"]
+    assert problems() == [
+        "table3.yaml:26: method.contrast.name: is missing. Available: vector, pixel, gaussian, released"
+    ]
 
 
 def test_unknown_variant_in_a_union_within_unions(edit: Edit, problems: Problems) -> None:

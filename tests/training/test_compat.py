@@ -47,9 +47,11 @@ def test_its_contrast_leaves_the_parameters_untouched(settings: Settings, tmp_pa
     full = ["method.ramp_epochs=0"]
     with_term = after_three_steps(released(*full), settings, tmp_path / "with")
     without = after_three_steps(released(*full, "method.weight=0"), settings, tmp_path / "without")
-    mended = after_three_steps(released(*full, "method.gradient=true"), settings, tmp_path / "mended")
-    # BatchNorm's running statistics follow the data, not the loss.
-    parameters = [name for name in with_term if "running" not in name and "batches" not in name]
+    mended = after_three_steps(
+        released(*full, "method.contrast.name=gaussian", "method.gradient=true"), settings, tmp_path / "mended"
+    )
+    # BatchNorm's running statistics and the bank of regions follow the data, not the loss.
+    parameters = [name for name in with_term if not any(part in name for part in ("running", "batches", ".bank."))]
     assert all(torch.equal(with_term[name], without[name]) for name in parameters)
     assert not all(torch.equal(with_term[name], mended[name]) for name in parameters)
 
@@ -69,7 +71,9 @@ def test_each_difference_is_a_field_and_its_selection_is_on_test() -> None:
     method = released().method
     assert isinstance(method, RegionContrast)
     assert (method.gradient, method.contrast.temperature) == (False, 5.4)
-    assert method.contrast.model_dump()["negative_count"] == 2
+    assert method.contrast.model_dump() == {"name": "released", "temperature": 5.4, "bank": 1000}
+    (vector,) = CATALOGUE.runs("table3", "paper", rows=["one-patch-vector"], compat="released")
+    assert vector.spec.model_dump()["method"]["contrast"]["negative_count"] == 2
     assert released().training.augmentation.views == 2
     (run,) = CATALOGUE.runs("table3", "paper", rows=["one-patch-pixel"], compat="released")
     assert run.profile.selection == "best-test"
