@@ -108,7 +108,7 @@ def test_the_specs_are_the_papers_settings(facts: list[dict[str, Any]], runs: di
         assert isinstance(method, RegionContrast)
         assert method.extraction.name == fact["extraction"]
         assert method.contrast.name == fact["contrast"]
-        assert method.contrast.distance == DISTANCES[fact["distance"]]
+        assert method.contrast.model_dump()["distance"] == DISTANCES[fact["distance"]]
         assert method.weight == 1.0
         if method.extraction.name == "region":
             assert method.extraction.regions.source == REGIONS[fact["regions"]]
