@@ -42,13 +42,13 @@ InputValues = Annotated[
 
 
 class _TimmBackbone(Spec):
-    """A backbone with a default of `pretrained`: `{source: timm}` without a tag means the tag of the default."""
+    """A backbone whose weights are timm's unless `pretrained` says otherwise; a tag or source alone keeps the other."""
 
     @field_validator("pretrained", mode="before", check_fields=False)
     @classmethod
-    def _with_default_tag(cls, value: Any) -> Any:
-        if isinstance(value, dict) and value.get("source") == "timm":
-            return {"tag": cls.model_fields["pretrained"].default.tag, **value}
+    def _completed(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("source", "timm") == "timm" and value.keys() <= {"source", "tag"}:
+            return {**cls.model_fields["pretrained"].default.model_dump(), **value}
         return value
 
 

@@ -10,7 +10,7 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -281,14 +281,17 @@ def test_an_unknown_tag_is_answered_with_the_known_ones(hub: type[Hub]) -> None:
     assert hub.asked == []
 
 
-def test_without_a_tag_the_backbones_default_is_meant() -> None:
+def test_a_source_or_a_tag_alone_keeps_the_other() -> None:
     backbones: TypeAdapter[BackboneSpec] = TypeAdapter(backbone.BackboneSpec)
     for spec in (Hrnet18Spec(), EfficientNetLite0Spec(), ResNet18Spec(), TaskExpertSpec()):
         read = backbones.validate_python({"name": spec.name, "pretrained": {"source": "timm"}})
         assert read == spec
         assert isinstance(read.pretrained, TimmWeights)
-        with_tag = backbones.validate_python({"name": spec.name, "pretrained": {"source": "timm", "tag": "other"}})
-        assert with_tag.pretrained == TimmWeights(tag="other")
+        for written in ({"source": "timm", "tag": "other"}, {"tag": "other"}):
+            with_tag = backbones.validate_python({"name": spec.name, "pretrained": written})
+            assert with_tag.pretrained == TimmWeights(tag="other")
+    with pytest.raises(ValidationError, match="source"):
+        backbones.validate_python({"name": "hrnet18", "pretrained": {"file": "w.pth"}})
 
 
 def test_a_hub_that_never_answers_is_given_up(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
