@@ -30,10 +30,10 @@ class RunSpec(Spec):
     def _fits_together(self) -> Self:
         for path, term in terms_of(self.method).items():
             self._check_term(path, term)
-        epochs = self.training.epochs
-        if isinstance(self.method, Teacher) and epochs is not None and self.method.teacher_epochs >= epochs:
+        if isinstance(self.method, Teacher) and self.method.teacher_epochs >= self.length.epochs:
             raise ValueError(
-                f"method.teacher_epochs: {self.method.teacher_epochs} of {epochs} epochs leave none for the student"
+                f"method.teacher_epochs: {self.method.teacher_epochs} of {self.length.epochs} epochs leave none for "
+                "the student"
             )
         return self
 

@@ -163,7 +163,10 @@ class TrainingSpec(Spec):
     film: FilmGroup = FilmGroup()
     weight_decay: float = Field(0.0, ge=0, description="Adam's L2 penalty, for all parameters.")
     clip_norm: float | None = Field(
-        None, gt=0, description="Largest norm of the gradient of all parameters together; null: no clipping."
+        None,
+        gt=0,
+        description="Largest norm of the gradient of all parameters together, or of each network of `single_task`; "
+        "null: no clipping.",
     )
     augmentation: AugmentationSpec = AugmentationSpec()
     task_weights: TaskWeightsSpec = FixedWeights()

@@ -29,7 +29,7 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
-from rdc_sweeps.training.optimizer import build_optimizer, set_learning_rates
+from rdc_sweeps.training.optimizer import build_optimizer, clip_gradients, set_learning_rates
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
@@ -166,7 +166,7 @@ class _Loop:
                 self.world.sum_gradients(parameters)
                 norm = torch.nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
                 if self.spec.training.clip_norm is not None:
-                    torch.nn.utils.clip_grads_with_norm_(parameters, self.spec.training.clip_norm, norm)
+                    clip_gradients(self.learner, self.spec.training.clip_norm)
                 means = self.world.mean(
                     {"loss": losses.total.detach(), **losses.reported}, losses.counts, count=len(batch)
                 )

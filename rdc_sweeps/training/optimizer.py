@@ -1,9 +1,10 @@
-"""Adam's two parameter groups, and their learning rates as pure functions of the step: no schedule state to resume."""
+"""Adam's two parameter groups, clipping, and learning rates that are pure functions of the step: nothing to resume."""
 
 import math
 
 import torch
 
+from rdc_sweeps.methods.supervised import SingleTaskNetworks
 from rdc_sweeps.specs.training import FilmGroup, NetworkGroup, ScheduleSpec, TrainingLength, TrainingSpec
 from rdc_sweeps.training.setup import Learner
 
@@ -13,6 +14,17 @@ def build_optimizer(learner: Learner, spec: TrainingSpec) -> torch.optim.Adam:
     networks, film = learner.parameter_groups()
     groups = [{"params": networks, "name": "network"}] + ([{"params": film, "name": "film"}] if film else [])
     return torch.optim.Adam(groups, lr=spec.network.learning_rate, weight_decay=spec.weight_decay)
+
+
+def clip_gradients(learner: Learner, limit: float) -> None:
+    """Scale the gradients down so that their total norm is at most `limit`.
+
+    Single-task networks are scaled one by one: a common norm would let the tasks change each other's steps.
+    """
+    network = learner.network
+    parts = network.networks.values() if isinstance(network, SingleTaskNetworks) else [learner]
+    for part in parts:
+        torch.nn.utils.clip_grad_norm_(part.parameters(), limit)
 
 
 def set_learning_rates(

@@ -89,7 +89,7 @@ class TunedRow:
             method=f"{self.row.method}, tuned",
             spec=document.data,
             baseline=self.baseline_row or self.row.baseline,
-            notes=f"Tuned by study {self.spec.study} under profile {self.profile}.",
+            notes=f"tuned by study {self.spec.study} under profile {self.profile}",
         )
 
 

@@ -73,3 +73,5 @@ def test_predictions_as_labels() -> None:
 def test_the_student_needs_an_epoch() -> None:
     with pytest.raises(ValidationError, match=r"method\.teacher_epochs: 4 of 4 epochs leave none for the student"):
         RunSpec.model_validate({"method": {"name": "teacher", "teacher_epochs": 4}, "training": {"epochs": 4}})
+    with pytest.raises(ValidationError, match=r"method\.teacher_epochs: 4 of 2 epochs leave none for the student"):
+        RunSpec.model_validate({"method": {"name": "teacher", "teacher_epochs": 4}, "training": {"iterations": 100}})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rdc_sweeps.specs.catalogue import Catalogue, Run
+from rdc_sweeps.specs.fields import at_path
 from rdc_sweeps.specs.method import RegionContrast
 
 SHIPPED = Path(__file__).parents[2] / "experiments"
@@ -112,6 +113,40 @@ def test_the_specs_are_the_papers_settings(facts: list[dict[str, Any]], runs: di
         assert method.weight == 1.0
         if method.extraction.name == "region":
             assert method.extraction.regions.source == REGIONS[fact["regions"]]
+
+
+def test_rows_of_other_works_train_as_in_their_code(runs: dict[str, Run]) -> None:
+    def rows_of(backbone: str, dataset: str) -> list[Run]:
+        return [run for run in runs.values() if (run.spec.backbone.name, run.spec.dataset.name) == (backbone, dataset)]
+
+    def value(path: str, rows: list[Run]) -> Any:
+        first, *others = (at_path(run.spec.model_dump(mode="json"), path) for run in rows)
+        assert all(other == first for other in others)
+        return first
+
+    # Li et al.'s nyu_mtl_xtc.py and cityscapes_mtl_xtc.py.
+    for dataset, batch_size, last_batch, film, again in (
+        ("nyuv2", 2, "dropped", 1e-3, False),
+        ("cityscapes", 8, "kept", 1e-5, True),
+    ):
+        segnet = rows_of("segnet", dataset)
+        assert value("training.epochs", segnet) == 200
+        assert value("training.batch_size", segnet) == batch_size
+        assert value("training.last_batch", segnet) == last_batch
+        halving = {"name": "step", "factor": 0.5}
+        assert value("training.network", segnet) == {"learning_rate": 1e-4, "schedule": {**halving, "period": 100}}
+        assert value("training.film", segnet) == {"learning_rate": film, "schedule": {**halving, "period": 30}}
+        assert value("training.augmentation.flip", segnet) == again
+        assert value("training.augmentation.flip_again", segnet) == again
+    # Public code of InvPT and TaskPrompter.
+    taskexpert = rows_of("taskexpert", "nyuv2")
+    assert {run.spec.length.steps for run in taskexpert} == {40_000}
+    assert value("training.batch_size", taskexpert) == 2
+    rate = {"learning_rate": 2e-5, "schedule": {"name": "polynomial", "power": 0.9}}
+    assert value("training.network", taskexpert) == rate
+    assert (value("training.weight_decay", taskexpert), value("training.clip_norm", taskexpert)) == (1e-6, 10)
+    weights = {"name": "fixed", "semantic": 1, "depth": 1, "normal": 10}
+    assert value("training.task_weights", taskexpert) == weights
 
 
 def test_generated_labels_keep_the_setting() -> None:

@@ -133,13 +133,22 @@ def test_iterations_end_in_the_middle_of_an_epoch_and_are_resumed_there(settings
     spec = small_run(
         {
             "dataset": {"train_images": 14},
-            "training": {"epochs": None, "iterations": 6, "last_batch": "kept"},
+            "training": {
+                "epochs": None,
+                "iterations": 6,
+                "last_batch": "kept",
+                "network": {"schedule": {"name": "polynomial"}},
+                "weight_decay": 0.01,
+                "clip_norm": 1.0,
+            },
         }
     )
     notes, resumed_notes = Notes(), Notes()
     whole, state = run(spec, settings, tmp_path / "whole", notes=notes)
     assert [step for step, _ in notes.steps] == list(range(6))
     assert [record.epoch for record in whole.history] == [0, 1]
+    rates = [values["learning_rate/network"] for _, values in notes.steps]
+    assert rates == pytest.approx([5e-4 * (left / 6) ** 0.9 for left in range(6, 0, -1)])
     mean = np.mean([values["loss"] for _, values in notes.steps[4:]])
     assert whole.history[1].losses["loss"] == pytest.approx(mean)
     stopped, _ = run(spec, settings, tmp_path / "parts", stop_after=5, notes=resumed_notes)
