@@ -96,6 +96,21 @@ def test_two_processes_measure_what_one_measures(changes: dict[str, Any], settin
         assert picture.shape == other_picture.shape
 
 
+def test_processes_clip_the_gradient_of_the_whole_batch(settings: Settings, tmp_path: Path) -> None:
+    spec = small_run({"method": {"name": "supervised"}, "training": {"clip_norm": 0.5}})
+
+    def clipped(count: int) -> torch.Tensor:
+        """The gradient of the first step, after clipping: Adam's first moment is a tenth of it."""
+        _, notes, state = run(count, spec, settings, tmp_path / str(count), stop_after=1)
+        assert notes.steps[0][1]["gradient_norm"] > 0.5
+        return 10 * torch.cat([one["exp_avg"].double().flatten() for one in state["optimizer"]["state"].values()])
+
+    alone, shared = clipped(1), clipped(2)
+    assert shared.norm().item() == pytest.approx(0.5, rel=1e-4)
+    # Single precision in so small a network; that the sums are exact is tested in tests/training.
+    assert (shared - alone).norm().item() < 0.05
+
+
 def test_a_run_resumes_with_any_number_of_processes(settings: Settings, tmp_path: Path) -> None:
     spec = small_run(GENTLE)
     _, noted, whole = run(2, spec, settings, tmp_path / "whole")
