@@ -98,7 +98,8 @@ class RegionContrastTerm(Term):
         stride = self.spec.region_stride
         extraction = self.spec.extraction
         batch, _, height, width = view.image.shape
-        sampled = (slice(None), slice(stride // 2, None, stride), slice(stride // 2, None, stride))
+        every = slice(stride // 2 if self.spec.region_pixel == "centre" else 0, None, stride)
+        sampled = (slice(None), every, every)
         if extraction.name == "patch":
             regions = patch_regions(height // stride, width // stride, extraction.size).expand(batch, -1, -1)
         elif view.regions is not None:

@@ -95,6 +95,11 @@ class RegionContrast(Spec):
     region_stride: int = Field(
         2, ge=1, description="Regions are read on a map this much smaller than the image (288x384 -> 144x192)."
     )
+    region_pixel: Literal["centre", "corner"] = Field(
+        "centre",
+        description="Which pixel of each `region_stride` x `region_stride` pixels gives them their region: the one "
+        "below and right of the centre, or the one in the upper left corner, as in the released code.",
+    )
     min_pixels: int = Field(10, ge=2, description="Regions with fewer pixels on the region map are ignored.")
     weight: float = Field(1.0, ge=0, description="Weight of L_RC; eq. 1 has 1.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")

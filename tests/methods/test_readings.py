@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fidelity.references import equations as oracle
+from benchmarks.fidelity.references.readings import image_loss
 from rdc_sweeps.contrast import region_contrast
 from rdc_sweeps.methods.pairs import Pairs, task_pairs
 from rdc_sweeps.methods.readings import further_negatives, pair_weights
@@ -19,9 +20,6 @@ from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianCont
 from rdc_sweeps.specs.method import PairReading
 
 MIN_PIXELS = 3
-Maps = dict[tuple[int, int], dict[int, Any]]
-"""Per pair of an image (predicted, labelled) and task of it, what represents its regions."""
-
 SPECS: dict[str, ContrastSpec] = {
     "gaussian": GaussianContrast(temperature=0.9, covariance=CovarianceSpec(shrinkage=0.2)),
     "gaussian, other": GaussianContrast(temperature=0.9, negatives="other", distance="kl", direction="a_to_b"),
@@ -42,6 +40,11 @@ def distance_of(spec: Any) -> Callable[[Any, Any], float]:
     return distances[spec.distance]
 
 
+def similarity_of(spec: Any) -> Callable[[Any, Any], float]:
+    distance = distance_of(spec)
+    return lambda a, b: math.exp(-distance(a, b) / spec.temperature)
+
+
 def represented(spec: Any, features: Any, regions: Any) -> dict[Any, Any]:
     """Per (region, place in it) what is contrasted: one per region, or one per pixel."""
     ids = [int(i) for i in sorted(set(regions[regions >= 0].tolist())) if (regions == i).sum() >= MIN_PIXELS]
@@ -50,47 +53,6 @@ def represented(spec: Any, features: Any, regions: Any) -> dict[Any, Any]:
     shrinkage, ridge = (spec.covariance.shrinkage, spec.covariance.ridge) if spec.name == "gaussian" else (0, 0)
     moments = oracle.gaussians(features, regions, shrinkage, ridge, MIN_PIXELS)
     return {(i, 0): one if spec.name == "gaussian" else one[0] for i, one in zip(ids, moments, strict=True)}
-
-
-def term(maps: Maps, pair: tuple[int, int], t: int, spec: Any, everywhere: bool) -> float:
-    """The mean over task t's anchors in a pair of -log sim(k+) / (sim(k+) + sum over k- of sim(k-))."""
-    distance = distance_of(spec)
-    (s,) = {*pair} - {t}
-    anchors = maps[pair][t]
-
-    def similarity(a: Any, b: Any) -> float:
-        return math.exp(-distance(a, b) / spec.temperature)
-
-    tasks: dict[int, list[Any]] = {s: [maps[pair][s]]}
-    if spec.negatives == "both":
-        tasks[t] = [maps[pair][t]]
-    if everywhere:
-        for other, members in maps.items():
-            if (other[0] == pair[0]) != (other[1] == pair[1]):  # the same prediction or the same label
-                (u,) = {*other} - {*pair}
-                tasks.setdefault(u, []).append(members[u])
-    total = 0.0
-    for (i, place), anchor in anchors.items():
-        competition = sum(
-            sum(similarity(anchor, k) for one in same_task for (j, _), k in one.items() if j != i) / len(same_task)
-            for same_task in tasks.values()
-        )
-        positive = similarity(anchor, maps[pair][s][i, place])
-        total -= math.log(positive / (positive + competition))
-    return total / len(anchors)
-
-
-def expected_loss(maps: Maps, reading: PairReading, tasks: int, spec: Any) -> float:
-    """L_RC of an image."""
-    if reading != "equation":
-        contrasts = [sum(term(maps, pair, t, spec, False) for t in pair) / 2 for pair in maps]
-        return sum(contrasts) / (len(contrasts) if reading == "mean" else 1)
-    total = 0.0
-    for t in range(tasks):
-        for s in range(tasks):
-            orders = [pair for pair in ((t, s), (s, t)) if s != t and pair in maps]
-            total += sum(term(maps, pair, t, spec, True) for pair in orders) / max(len(orders), 1)
-    return total / tasks
 
 
 def features_of(pairs: Pairs, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -114,14 +76,14 @@ def losses_of(granted: list[list[bool]], reading: PairReading, spec: ContrastSpe
     found = torch.zeros(len(granted), dtype=torch.float64).index_add(0, pairs.image, weighted)
     expected = []
     for image in range(len(granted)):
-        maps: Maps = {}
+        maps: dict[tuple[int, int], dict[int, Any]] = {}
         for n in (pairs.image == image).nonzero().flatten().tolist():
             t, s = int(pairs.predicted[n]), int(pairs.labelled[n])
             maps[t, s] = {
                 task: represented(spec, side[n].numpy(), regions[image].numpy())
                 for task, side in ((t, predicted), (s, labelled))
             }
-        expected.append(expected_loss(maps, reading, tasks, spec))
+        expected.append(image_loss(maps, reading, tasks, similarity_of(spec), spec.negatives))
     return found, expected
 
 

@@ -191,6 +191,22 @@ def test_void_pixels_belong_to_no_region_unless_they_are_kept(extraction: dict[s
     assert torch.equal(shown["masked"][1], shown["kept"][1])
 
 
+@pytest.mark.parametrize(("pixel", "first"), [("centre", 1), ("corner", 0)])
+@pytest.mark.parametrize("source", ["stored", "semantic"])
+def test_regions_are_read_at_a_pixel_of_each_block(pixel: str, first: int, source: str) -> None:
+    one = view(2)
+    extraction = {"name": "region", "regions": {"source": "semantic"}}
+    shown = view_of(one, source)
+    built = term({"extraction": extraction, "region_stride": 2, "region_pixel": pixel, "void": "kept"})
+    whole = one.regions if source == "stored" else one.labels["semantic"]
+    assert whole is not None
+    assert torch.equal(built.regions(shown), whole[:, first::2, first::2].int())
+
+
+def view_of(one: View, source: str) -> View:
+    return one if source == "stored" else replace(one, regions=None)
+
+
 def test_an_image_whose_labels_are_void_has_no_contrast_and_counts_as_zero() -> None:
     network, built = Predictions(2), method({"pairs": "sum"})
     whole = batch(GRANTED)

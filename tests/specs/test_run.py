@@ -65,7 +65,8 @@ def test_every_field_changes_the_identity() -> None:
         "shrinkage": "oas", "distance": "kl", "root": "svdvals", "direction": "a_to_b", "ramp_by": "epoch",
         "negative_count": 2, "view_norm": "apart", "fuse": "nearest", "input": "imagenet", "tag": "gluon_in1k",
         "norm": "pooled", "padding": "zeros", "depth_divisor": 10.0, "last_batch": "kept", "iterations": 7,
-        "pairs": "sum", "crop": "released", "void": "kept", "clip_norm": 10.0, "flip_again": True,
+        "pairs": "sum", "region_pixel": "corner", "crop": "released", "void": "kept",
+        "clip_norm": 10.0, "flip_again": True,
     }  # fmt: skip
     needed: dict[str, tuple[str, Any]] = {"iterations": ("epochs", None), "flip_again": ("flip", True)}
     ids = {run_id(spec)}
