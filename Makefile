@@ -38,7 +38,8 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs
+bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs
+	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
 	$(BIN)/python -m benchmarks.dispatch

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tests.specs.test_compat import EXPERIMENTS, walk
 
 
 def test_tables_shows_rows_published_numbers_ids_and_states(cli: Cli) -> None:
@@ -103,3 +104,15 @@ def test_looking_imports_nothing_heavy(arguments: list[str], environment: dict[s
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
+
+
+def test_set_leads_from_the_released_code_to_the_run_of_the_paper(cli: Cli) -> None:
+    shown = ["run", "table3", "one-region-gaussian", "-n", "--json", "--profile", "paper"]
+    switches = [word for setting, _ in walk("table3", "one-region-gaussian", "released") for word in ("--set", setting)]
+    assert len(switches) > 10
+    ids = []
+    for arguments in ([], ["--compat", "released"], ["--compat", "released", *switches]):
+        (run,) = json.loads(cli(*shown, *arguments, RDC_SWEEP_EXPERIMENTS=str(EXPERIMENTS)).stdout)
+        ids.append(run["run"])
+    assert ids[0] != ids[1]
+    assert ids[0] == ids[2]

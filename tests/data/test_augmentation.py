@@ -1,4 +1,4 @@
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks.fidelity.references.crops import Window, scale_crop
+from benchmarks.fidelity.examples import channels_first, drawn_windows
+from benchmarks.fidelity.references.crops import scale_crop
 from rdc_sweeps.data.augmentation import augment
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.specs.training import AugmentationSpec
@@ -111,16 +112,6 @@ def test_view_2_is_a_crop_of_view_1(seed: int, flip: bool) -> None:
     ) / zoom_of(first, first_ids) == pytest.approx(1.5, rel=1e-4)
 
 
-def replayed(spec: AugmentationSpec, seed: int, size: tuple[int, int]) -> list[Window]:
-    """The windows of whole pixels that `augment` draws without flips."""
-    rng, drawn = np.random.default_rng(seed), []
-    for _ in range(spec.views):
-        zoom, down, right = spec.scales[rng.integers(len(spec.scales))], rng.random(), rng.random()
-        rooms = [side - int(side / zoom) + 1 for side in size]
-        drawn.append(Window(zoom, int(down * rooms[0]), int(right * rooms[1])))
-    return drawn
-
-
 @pytest.mark.parametrize("size", [(32, 64), (96, 128), (128, 256), (288, 384)])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_released_crop_is_that_of_the_released_code(size: tuple[int, int], seed: int) -> None:
@@ -132,22 +123,14 @@ def test_the_released_crop_is_that_of_the_released_code(size: tuple[int, int], s
         normal=noise.standard_normal((*size, 3), dtype=np.float32),
     )
     regions = noise.integers(0, 50, size).astype(np.int32)
-    maps = arrays_of(scene, regions)
+    maps = channels_first(scene, regions)
     views = augment(scene, regions, spec, np.random.default_rng(seed))
-    for (view, ids), window in zip(views, replayed(spec, seed, size), strict=True):
+    for (view, ids), window in zip(views, drawn_windows(spec, seed, size), strict=True):
         maps = {name: scale_crop(name, one, window) for name, one in maps.items()}
-        for name, found in arrays_of(view, ids).items():
+        for name, found in channels_first(view, ids).items():
             # Two interpolations in single precision; what is taken from a pixel is exact.
             tolerance = 2e-6 if name in ("image", "normal") else 1e-7
             torch.testing.assert_close(found, maps[name], rtol=0, atol=tolerance, msg=name)
-
-
-def arrays_of(scene: Scene, regions: Ids | None) -> dict[str, torch.Tensor]:
-    """By name (C, H, W), float64."""
-    arrays: dict[str, NDArray[Any] | None] = {"image": scene.image, "normal": scene.normal}
-    flat = {"semantic": scene.semantic, "depth": scene.depth, "regions": regions}
-    arrays |= {name: None if array is None else array[..., None] for name, array in flat.items()}
-    return {name: torch.from_numpy(array).movedim(2, 0).double() for name, array in arrays.items() if array is not None}
 
 
 def test_released_crops_reach_every_window() -> None:

@@ -72,6 +72,30 @@ def region_loss(tasks: list[Any], distance: Distance, temperature: float, negati
     return total / (len(tasks) * number)
 
 
+def drawn_region_loss(
+    tasks: tuple[list[Any], list[Any]],
+    distance: Callable[[Any, Any], float],
+    temperature: float,
+    numbers: Array,
+    count: int,
+) -> float:
+    """The same of two tasks, with the `count` negatives of each anchor that have the largest numbers.
+
+    `numbers` (2, M, 2, M) are by the anchor's task and region and by the candidate's.
+    """
+    number = len(tasks[0])
+    total = 0.0
+    for t in (0, 1):
+        for i in range(number):
+            others = [(s, j) for s in (0, 1) for j in range(number) if j != i]
+            drawn = sorted(others, key=lambda place: -numbers[t, i, place[0], place[1]])[:count]
+            anchor = tasks[t][i]
+            opponents = sum(math.exp(-distance(anchor, tasks[s][j]) / temperature) for s, j in drawn)
+            positive = math.exp(-distance(anchor, tasks[1 - t][i]) / temperature)
+            total -= math.log(positive / (positive + opponents))
+    return total / (2 * number)
+
+
 def pixel_loss(
     tasks: list[Array], regions: NDArray[Any], distance: Callable[[Array, Array], float], temperature: float,
     negatives: str = "both", min_pixels: int = 2,

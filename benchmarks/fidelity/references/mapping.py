@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.fidelity.references.layers import Weights, batch_norm, below, convolution
+from benchmarks.fidelity.references.layers import Weights, below, convolution
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 """Convolutions of each level; the released a_theta has the first four levels."""
@@ -18,19 +18,25 @@ def pair_number(source: int, target: int, tasks: int) -> int:
     return int(torch.stack(off_diagonal).argmax())
 
 
-def features(maps: Tensor, task: str, pair: int, weights: Weights, *, training: bool) -> Tensor:
+def features(maps: Tensor, task: str, pair: int, weights: Weights) -> Tensor:
     """Features (1, d, h, w) of one map (1, C, H, W) of a task, mapped for one ordered pair of tasks."""
-    entrance = below(weights, f"inputs.{task}.")
-    maps = batch_norm(convolution(maps, entrance, "0"), entrance, "1", training=training).relu()
+    maps = _normalised(maps, below(weights, f"inputs.{task}.")).relu()
     levels = len({name.split(".")[1] for name in weights if name.startswith("levels.")})
     for level in range(levels):
         for layer in range(CONVOLUTIONS[level]):
             film = below(weights, f"levels.{level}.layers.{layer}.")
-            maps = batch_norm(convolution(maps, film, "conv"), film, "norm", training=training)
+            maps = _normalised(maps, below(film, "convolution."))
             scale, shift = film["gamma"][pair].view(1, -1, 1, 1), film["beta"][pair].view(1, -1, 1, 1)
             maps = (maps * scale + shift).relu()
         maps = F.max_pool2d(maps, kernel_size=2, stride=2)
     return maps
+
+
+def _normalised(maps: Tensor, weights: Weights) -> Tensor:
+    """A convolution whose output is normalised by its own mean and variance: a_theta is used in training only."""
+    return F.batch_norm(
+        convolution(maps, weights, "conv"), None, None, weights["norm.weight"], weights["norm.bias"], True
+    )
 
 
 def prediction_input(task: str, prediction: Tensor, uniform: Tensor | None) -> Tensor:

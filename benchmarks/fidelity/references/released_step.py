@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.fidelity.references import hrnet, losses, mapping
-from benchmarks.fidelity.references.layers import Weights, below, bilinear
+from benchmarks.fidelity.references.layers import Weights, bilinear
 from benchmarks.fidelity.references.released_contrast import ReleasedContrast
 from benchmarks.fidelity.references.schedules import released_rates, released_weight
 
@@ -42,21 +42,25 @@ class ReleasedTraining:
     """A network, an a_theta, their two optimisers and the bank of regions.
 
     Args:
-        weights: Of the network, below `network.`, and of a_theta, below `method.mapping.`; they are copied.
+        network: Weights of the network, see `hrnet.predictions`; they are copied.
+        a_theta: Weights of a_theta, see `mapping.features`; they are copied.
         epochs: Length of the training.
     """
 
-    def __init__(self, weights: Weights, epochs: int = 20) -> None:
-        self.weights: Weights = {}
-        for name, tensor in weights.items():
-            is_learned = tensor.is_floating_point() and "running_" not in name
-            self.weights[name] = tensor.detach().clone().requires_grad_(is_learned)
-        learned = {name: tensor for name, tensor in self.weights.items() if tensor.requires_grad}
-        film = [tensor for name, tensor in learned.items() if name.endswith(("gamma", "beta"))]
-        others = [tensor for name, tensor in learned.items() if not name.endswith(("gamma", "beta"))]
-        self.optimizers = torch.optim.Adam(others, lr=5e-4), torch.optim.Adam(film, lr=1e-3)
+    def __init__(self, network: Weights, a_theta: Weights, epochs: int = 20) -> None:
+        self.network, self.a_theta = _own(network), _own(a_theta)
+        film = [tensor for name, tensor in self.a_theta.items() if name.endswith(("gamma", "beta"))]
+        others = [tensor for name, tensor in self.a_theta.items() if not name.endswith(("gamma", "beta"))]
+        learned = [tensor for tensor in self.network.values() if tensor.requires_grad]
+        self.optimizers = torch.optim.Adam([*learned, *others], lr=5e-4), torch.optim.Adam(film, lr=1e-3)
         self.rates = released_rates(epochs)
         self.contrast = ReleasedContrast()
+
+    @torch.no_grad()
+    def load(self, network: Weights) -> None:
+        """Continue from these weights and running statistics of the network."""
+        for name, tensor in self.network.items():
+            tensor.copy_(network[name])
 
     def step(self, example: Example, epoch: int) -> dict[str, float]:
         """One step, which changes the weights; returns the losses that it minimised, and the learning rates."""
@@ -65,7 +69,7 @@ class ReleasedTraining:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad()
         count = len(example.granted)
-        both = hrnet.predictions(torch.cat(example.images), below(self.weights, "network."), training=True)
+        both = hrnet.predictions(torch.cat(example.images), self.network, training=True)
         reported = dict.fromkeys((*TASKS, "contrast"), 0.0)
         total = torch.zeros((), dtype=example.images[0].dtype)
         for image in range(count):
@@ -90,8 +94,8 @@ class ReleasedTraining:
         granted = [bool(one) for one in example.granted[image]]
         sources = [task for task in range(len(TASKS)) if all(granted) or not granted[task]]
         targets = [task for task in range(len(TASKS)) if granted[task]]
-        height, width = example.regions.shape[1] // 2, example.regions.shape[2] // 2
-        regions = F.interpolate(example.regions[image][None, None].float(), size=(height, width), mode="nearest")
+        regions = region_sample(example.regions)[image]
+        height, width = regions.shape
         total = 0.0
         for source in sources:
             for target in targets:
@@ -105,15 +109,27 @@ class ReleasedTraining:
                 pair = mapping.pair_number(source, target, len(TASKS))
                 mapped = []
                 for task, maps in zip((source, target), inputs, strict=True):
-                    a_theta = below(self.weights, "method.mapping.")
-                    features = mapping.features(
-                        maps.to(predictions["depth"]), TASKS[task], pair, a_theta, training=True
-                    )
+                    features = mapping.features(maps.to(predictions["depth"]), TASKS[task], pair, self.a_theta)
                     mapped.append(bilinear(features, (height, width))[0].detach().numpy())
-                total += self.contrast(mapped[0], mapped[1], regions[0, 0].long().numpy())
+                total += self.contrast(mapped[0], mapped[1], regions.numpy())
         return total
 
     def evaluate(self, image: Tensor) -> dict[str, Tensor]:
         """Predictions of images (B, 3, H, W) by the running statistics."""
         with torch.no_grad():
-            return hrnet.predictions(image, below(self.weights, "network."), training=False)
+            return hrnet.predictions(image, self.network, training=False)
+
+
+def region_sample(regions: Tensor) -> Tensor:
+    """Region ids (B, H, W) at half their height and width, as where features are compared."""
+    size = (regions.shape[1] // 2, regions.shape[2] // 2)
+    return F.interpolate(regions[:, None].float(), size=size, mode="nearest")[:, 0].long()
+
+
+def _own(weights: Weights) -> Weights:
+    """Copies of parameters and running statistics, the former with gradients."""
+    return {
+        name: tensor.detach().clone().requires_grad_("running_" not in name)
+        for name, tensor in weights.items()
+        if tensor.is_floating_point()
+    }

@@ -1,5 +1,6 @@
 """Learning rates and weights over the epochs, from torch's schedulers and from the formulas of the authors' code."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,3 +29,18 @@ def rates(epochs: int, rate: float, scheduler: Callable[[Any], LRScheduler]) -> 
 def released_weight(epoch: int) -> float:
     """The weight of the contrast in an epoch, counted from 0."""
     return 2.0 * min(epoch / 20 * 0.075, 0.075)
+
+
+def adam_step(parameters: list[float], gradients: list[list[float]], rate: float) -> list[float]:
+    """Parameters after steps with these gradients (Kingma & Ba, ICLR 2015), without weight decay."""
+    found = []
+    for number, start in enumerate(parameters):
+        first = second = 0.0
+        value = start
+        for step, gradient in enumerate((one[number] for one in gradients), start=1):
+            first = 0.9 * first + 0.1 * gradient
+            second = 0.999 * second + 0.001 * gradient**2
+            mean, square = first / (1 - 0.9**step), second / (1 - 0.999**step)
+            value -= rate * mean / (math.sqrt(square) + 1e-8)
+        found.append(value)
+    return found

@@ -1,0 +1,1 @@
+"""The components by the room of the package that they belong to."""
