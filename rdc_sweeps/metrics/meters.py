@@ -57,7 +57,8 @@ class Meter(ABC):
 class SemanticMeter(Meter):
     """mIoU and pixel accuracy in percent from one confusion matrix over all pixels; label -1 is void.
 
-    A class that neither predictions nor labels contain is left out of the mean, as MTPSL does.
+    A class that neither predictions nor labels contain is left out of the mean. It counts as 0 in the released code,
+    and makes the mean NaN in that of Li et al.
     """
 
     def __init__(self, classes: int) -> None:

@@ -1,6 +1,11 @@
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
+from benchmarks.fidelity.references import schedules
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.method import Losses, Method
 from rdc_sweeps.methods.supervised import SingleTaskNetworks
@@ -47,15 +52,8 @@ def gradients(module: torch.nn.Module) -> torch.Tensor:
     return torch.cat([parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None])
 
 
-def torch_rates(make: type, **options: float) -> list[float]:
-    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], lr=5e-4)
-    scheduler = make(optimizer, **options)
-    rates = []
-    for _ in range(EPOCHS):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    return rates
+def torch_rates(make: Callable[..., LRScheduler], **options: float) -> list[float]:
+    return schedules.rates(EPOCHS, 5e-4, partial(make, **options))
 
 
 @pytest.mark.parametrize(

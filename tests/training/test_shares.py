@@ -1,13 +1,12 @@
 """Steps of several processes are those of one: in double precision, where rounding hides nothing."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from rdc_sweeps.data.batches import Batch
+from benchmarks.fidelity.examples import in_double
 from rdc_sweeps.data.loading import TrainingBatches
 from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.parallel.batch_norm import share_batch_norms
@@ -56,20 +55,6 @@ METHODS: dict[str, dict[str, Any]] = {
         },
     },
 }
-
-
-def in_double(batch: Batch) -> Batch:
-    views = tuple(
-        replace(
-            view,
-            image=view.image.double(),
-            labels={
-                task: label.double() if label.is_floating_point() else label for task, label in view.labels.items()
-            },
-        )
-        for view in batch.views
-    )
-    return replace(batch, views=views)
 
 
 def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[str, Any]:

@@ -7,10 +7,13 @@ Weights = dict[str, Tensor]
 """Parameters and running statistics by name; training updates the statistics in place."""
 
 
-def convolution(maps: Tensor, weights: Weights, name: str, stride: int = 1) -> Tensor:
-    """A convolution that keeps the size, up to its stride, by a border of zeros."""
+def convolution(maps: Tensor, weights: Weights, name: str, stride: int = 1, *, reflect: bool = False) -> Tensor:
+    """A convolution that keeps the size, up to its stride, by a border of zeros or of reflected pixels."""
     kernel = weights[f"{name}.weight"]
-    return F.conv2d(maps, kernel, weights.get(f"{name}.bias"), stride, padding=kernel.shape[-1] // 2)
+    border = kernel.shape[-1] // 2
+    if reflect:
+        maps, border = F.pad(maps, (border,) * 4, mode="reflect"), 0
+    return F.conv2d(maps, kernel, weights.get(f"{name}.bias"), stride, padding=border)
 
 
 def batch_norm(maps: Tensor, weights: Weights, name: str, *, training: bool, momentum: float = 0.1) -> Tensor:

@@ -18,25 +18,27 @@ def pair_number(source: int, target: int, tasks: int) -> int:
     return int(torch.stack(off_diagonal).argmax())
 
 
-def features(maps: Tensor, task: str, pair: int, weights: Weights) -> Tensor:
-    """Features (1, d, h, w) of one map (1, C, H, W) of a task, mapped for one ordered pair of tasks."""
-    maps = _normalised(maps, below(weights, f"inputs.{task}.")).relu()
+def features(maps: Tensor, task: str, pair: int, weights: Weights, *, reflect: bool = False) -> Tensor:
+    """Features (1, d, h, w) of one map (1, C, H, W) of a task, mapped for one ordered pair of tasks.
+
+    With `reflect`, unlike in the authors' codes, the borders of convolutions are reflected pixels in place of zeros.
+    """
+    maps = _normalised(maps, below(weights, f"inputs.{task}."), reflect).relu()
     levels = len({name.split(".")[1] for name in weights if name.startswith("levels.")})
     for level in range(levels):
         for layer in range(CONVOLUTIONS[level]):
             film = below(weights, f"levels.{level}.layers.{layer}.")
-            maps = _normalised(maps, below(film, "convolution."))
+            maps = _normalised(maps, below(film, "convolution."), reflect)
             scale, shift = film["gamma"][pair].view(1, -1, 1, 1), film["beta"][pair].view(1, -1, 1, 1)
             maps = (maps * scale + shift).relu()
         maps = F.max_pool2d(maps, kernel_size=2, stride=2)
     return maps
 
 
-def _normalised(maps: Tensor, weights: Weights) -> Tensor:
+def _normalised(maps: Tensor, weights: Weights, reflect: bool) -> Tensor:
     """A convolution whose output is normalised by its own mean and variance: a_theta is used in training only."""
-    return F.batch_norm(
-        convolution(maps, weights, "conv"), None, None, weights["norm.weight"], weights["norm.bias"], True
-    )
+    maps = convolution(maps, weights, "conv", reflect=reflect)
+    return F.batch_norm(maps, None, None, weights["norm.weight"], weights["norm.bias"], training=True)
 
 
 def prediction_input(task: str, prediction: Tensor, uniform: Tensor | None) -> Tensor:
