@@ -37,7 +37,8 @@ What stays different, on purpose:
 - Depth maps whose maximum is below a thousandth are not divided by it; the authors' codes divide by any, also by a
   negative one.
 - The epoch that counts: the authors' codes take the one with the highest mean gain on the test set over fixed results
-  of single-task networks, by their meters; `best-test` takes the gain over the run's own last epoch, by the honest ones.
+  of single-task networks, by their meters; `best-test` takes the gain over the run's own last epoch, by the honest
+  meters.
 - Random numbers: order, crops, Gumbel samples and initial weights are drawn in another way, from the seed.
 """
 
