@@ -21,9 +21,10 @@ Value = TypeVar("Value")
 
 
 def all_runs(seeds: int) -> list[Run]:
-    """Every row of every table under the profile `paper`, with this number of seeds."""
+    """Every row of the paper's tables under the profile `paper`, with this number of seeds."""
     catalogue = Catalogue(EXPERIMENTS)
-    return [run for table in catalogue.tables for run in catalogue.runs(table, "paper", seeds=range(seeds))]
+    tables = [table for table in catalogue.tables if catalogue.table(table).paper]
+    return [run for table in tables for run in catalogue.runs(table, "paper", seeds=range(seeds))]
 
 
 def distinct_runs(count: int) -> list[Run]:

@@ -15,7 +15,9 @@ from rdc_sweeps.specs.method import Teacher
 
 
 class TeacherAndStudent(nn.Module):
-    """Two networks of one architecture, of which the one in training is evaluated; with the interface of one.
+    """Two networks of one architecture, with the interface of one: the student predicts, the one in training is trained.
+
+    The student is evaluated from the beginning, so no rule that selects an epoch can take the teacher for the result.
 
     Args:
         build: Builds a network, initialised from torch's global generator.
@@ -28,17 +30,15 @@ class TeacherAndStudent(nn.Module):
         self.register_buffer("student_trains", torch.tensor(False))
 
     def forward(self, image: Tensor) -> Predictions:
-        """Predictions of the network in training, see `MultiTaskNetwork.forward`."""
-        predictions: Predictions = self._current()(image)
+        """Predictions of the student, see `MultiTaskNetwork.forward`."""
+        predictions: Predictions = self.student(image)
         return predictions
 
     def stages(self, image: Tensor) -> Sequence[Predictions]:
-        """See `MultiTaskNetwork.stages`."""
-        stages: Sequence[Predictions] = self._current().stages(image)  # type: ignore[operator]
+        """Predictions of the network in training, see `MultiTaskNetwork.stages`."""
+        trained = self.student if self.student_trains else self.teacher
+        stages: Sequence[Predictions] = trained.stages(image)  # type: ignore[operator]
         return stages
-
-    def _current(self) -> nn.Module:
-        return self.student if self.student_trains else self.teacher
 
 
 class TeacherMethod(Method):

@@ -33,16 +33,18 @@ def test_the_teacher_trains_first_and_is_frozen_then() -> None:
             name.split(".")[0] for name, value in both.state_dict().items() if not torch.equal(value, before[name])
         }
         assert changed - {"student_trains"} == {changes}
-        assert torch.equal(both(batch.views[0].image)["depth"], getattr(both, changes)(batch.views[0].image)["depth"])
+        image = batch.views[0].image
+        assert torch.equal(both.stages(image)[-1]["depth"], getattr(both, changes)(image)["depth"])
+        assert torch.equal(both(image)["depth"], both.student(image)["depth"])
 
 
 def test_the_network_in_training_is_part_of_the_state() -> None:
     both, other = networks(), networks()
     outcome(toy_method(SPEC), both, toy_batch(ONE_LABEL), epoch=2.0)
     image = torch.rand(1, 3, 32, 48)
-    assert not torch.equal(other(image)["depth"], both(image)["depth"])
+    assert not torch.equal(other.stages(image)[-1]["depth"], both.stages(image)[-1]["depth"])
     other.load_state_dict(both.state_dict())
-    assert torch.equal(other(image)["depth"], both(image)["depth"])
+    assert torch.equal(other.stages(image)[-1]["depth"], both.stages(image)[-1]["depth"])
 
 
 def test_the_student_learns_from_labels_and_from_the_teachers_predictions_where_there_are_none() -> None:
