@@ -15,7 +15,7 @@ from rdc_sweeps.specs.method import Teacher
 
 
 class TeacherAndStudent(nn.Module):
-    """Two networks of one architecture, with the interface of one: the student predicts, the one in training is trained.
+    """Two networks of one architecture with the interface of one: the student predicts, either is trained.
 
     The student is evaluated from the beginning, so no rule that selects an epoch can take the teacher for the result.
 
