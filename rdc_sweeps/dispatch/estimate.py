@@ -157,19 +157,19 @@ def _kind(spec: Mapping[str, Any]) -> str:
         parts = {
             "dataset": {**spec["dataset"], "seed": None},
             "labels": spec["labels"]["setting"],
-            "backbone": {**spec["backbone"], "pretrained": None},
+            "backbone": spec["backbone"],
             "method": spec["method"],
             "training": [spec["training"][name] for name in ("batch_size", "last_batch", "augmentation", "precision")],
         }
     except (KeyError, TypeError):
         return ""
-    return json.dumps(_without_rates(parts), sort_keys=True)
+    return json.dumps(_relevant(parts), sort_keys=True)
 
 
-def _without_rates(value: Any) -> Any:
-    """A value without its fractional numbers: weights, rates and thresholds change results, not durations."""
+def _relevant(value: Any) -> Any:
+    """A value without what no duration depends on: fractional numbers (weights, rates) and where weights come from."""
     if isinstance(value, Mapping):
-        return {key: _without_rates(inner) for key, inner in value.items()}
+        return {key: _relevant(inner) for key, inner in value.items() if key != "pretrained"}
     if isinstance(value, list | tuple):
-        return [_without_rates(inner) for inner in value]
+        return [_relevant(inner) for inner in value]
     return None if isinstance(value, float) else value

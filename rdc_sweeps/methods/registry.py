@@ -43,12 +43,12 @@ def build_method(spec: MethodSpec, tasks: tuple[Task, ...], classes: int, traini
         spec: The method.
         tasks: Tasks in the order of the columns of `Batch.granted`.
         classes: Number of semantic classes.
-        training: Weights of the tasks, and how two views pass through the network.
+        training: Weights of tasks and stages, and how two views pass through the network.
 
     Raises:
         UsageError: An extension cannot be imported, or cannot be combined with other terms.
     """
-    supervision = Supervision(tasks, training.task_weights)
+    supervision = Supervision(tasks, training.task_weights, training.stage_weight)
     if isinstance(spec, Teacher):
         return TeacherMethod(spec, supervision)
     terms: dict[str, Term] = {}

@@ -84,10 +84,12 @@ class Supervision(nn.Module):
     Args:
         tasks: Tasks in the order of the columns of `Batch.granted`.
         weights: Fixed or learned weights.
+        stage_weight: Weight of the losses of each stage but the last, whose weight is 1.
     """
 
-    def __init__(self, tasks: tuple[Task, ...], weights: TaskWeightsSpec) -> None:
+    def __init__(self, tasks: tuple[Task, ...], weights: TaskWeightsSpec, stage_weight: float) -> None:
         super().__init__()
+        self.stage_weight = stage_weight
         self.tasks = tasks
         self.weights = weights
         learned = isinstance(weights, UncertaintyWeights)
@@ -103,8 +105,9 @@ class Supervision(nn.Module):
         labels = batch.views[0].labels
         losses = [supervised_losses(self.tasks, stage, labels, batch.granted) for stage in stages]
         reported = {f"loss/{task}": loss.detach() for task, loss in losses[-1].items()}
-        total = torch.stack([self._weighted(of_stage, batch.granted) for of_stage in losses]).sum()
-        if len(losses) > 1:
+        *earlier_totals, total = [self._weighted(of_stage, batch.granted) for of_stage in losses]
+        if earlier_totals:
+            total = total + self.stage_weight * torch.stack(earlier_totals).sum()
             earlier = torch.stack([loss.detach() for of_stage in losses[:-1] for loss in of_stage.values()])
             reported["loss/earlier_stages"] = earlier.sum()
         if self.log_scales is not None:

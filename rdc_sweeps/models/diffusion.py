@@ -9,24 +9,25 @@ The authors' code covers Feature Diffusion on PASCAL-Context alone. From it are:
 stride 8, a 3x3 convolution to 512 channels, per task two residual blocks and a 1x1 convolution; a condition without
 gradient, made by a 3x3 convolution of all first predictions; two steps, whose noise has standard deviations equally
 spaced from the root of 0.001 to that of 0.01; a denoiser that predicts the clean signal, through which training passes
-once per step, with gradient, and which is supervised after the last; four cross-attentions at a quarter of the
-resolution, whose queries come from the condition, and keys and values from the noised signal; the convolutions before
-and after.
+once per step, with gradient, and which is supervised after the last; half the weight for the losses of first
+predictions (`training.stage_weight`); four cross-attentions at a quarter of the resolution, whose queries come from the
+condition, and keys and values from the noised signal; the convolutions before and after.
 
-Chosen here, where these are silent:
+Chosen here, where these are silent, for Prediction Diffusion:
 
-- Prediction Diffusion: the signals are the predictions at the maps' stride (logits, depth, normals), and the denoiser's
-  feature becomes a prediction after every step, not only after the last;
-- weights are initialised as in torch, those of the attention as in the authors' code.
+- the signals are the predictions at the maps' stride (logits, depth, normals), and the denoiser's feature becomes a
+  prediction after every step, not only after the last;
+- predictions are divided by their root mean square, per image and task, before they are noised and enter the condition,
+  and denoised ones are multiplied by it. Otherwise noise that logits would hardly feel would bury disparities of 0.02.
 
 Different from the authors' code:
 
-- Predictions are divided by their root mean square, per image and task, before they are noised or enter the condition,
-  and denoised ones are multiplied by it. Otherwise noise that logits would hardly feel would bury disparities of 0.02.
 - In evaluation no noise is drawn, and each random variable is replaced by its mean: equal images have equal predictions
   in any batch. The authors' code draws noise there, too.
 - In training every task is denoised for every image, since methods need all predictions; the authors' code denoises the
   tasks with a label. The gradient of the supervised losses is the same.
+- The losses of an image are not multiplied by the number of tasks over that of its labels.
+- Convolutions and the encoding of the step are initialised as in torch; the attention is, as there, by Glorot & Bengio.
 """
 
 import math
@@ -126,6 +127,7 @@ class DiffusionNetwork(MultiTaskNetwork):
     def __init__(self, backbone: Backbone, out_channels: Mapping[Task, int], spec: DiffusionSpec) -> None:
         super().__init__(backbone)
         width = spec.width
+        self.tasks = tuple(out_channels)
         self.stride = spec.stride
         self.of_predictions = spec.denoise == "prediction"
         self.schedule = NoiseSchedule.of(spec.steps)
@@ -146,7 +148,7 @@ class DiffusionNetwork(MultiTaskNetwork):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Denoised predictions of all tasks; see `MultiTaskNetwork.forward`."""
-        return dict(self.stages(image)[-1].items())
+        return {str(task): maps for task, maps in self.stages(image)[-1].items()}
 
     def stages(self, image: Tensor) -> list[Predictions]:
         """First and denoised predictions; see `MultiTaskNetwork.stages`."""
@@ -154,32 +156,33 @@ class DiffusionNetwork(MultiTaskNetwork):
         coarse = torch.Size((size[0] // self.stride, size[1] // self.stride))
         scales = self.backbone(image.contiguous(memory_format=torch.channels_last))
         shared = self.embedding(torch.cat([resize(scale, coarse) for scale in scales], dim=1))
-        features = {task: decoder(shared) for task, decoder in self.decoders.items()}
-        first = {task: head(features[task]) for task, head in self.first_heads.items()}
-        condition = self._condition(first)
+        features = {task: self.decoders[task](shared) for task in self.tasks}
+        first = {task: self.first_heads[task](features[task]) for task in self.tasks}
+        scales = {task: _scale(first[task]) for task in self.tasks} if self.of_predictions else {}
+        shown = {task: first[task] / scales[task] for task in self.tasks} if self.of_predictions else first
+        condition = self._condition(shown)
         noise = self._noise(image) if self.training else None
-        denoised = {}
-        for number, (task, head) in enumerate(self.heads.items()):
+        denoised: Predictions = {}
+        for number, task in enumerate(self.tasks):
             own_noise = None if noise is None else noise.tagged(number)
+            head = self.heads[task]
             if self.of_predictions:
-                scale = _scale(first[task])
-                denoised[task] = self._denoised(task, head, first[task] / scale, condition, own_noise) * scale
+                denoised[task] = self._denoised(task, head, shown[task], condition, own_noise) * scales[task]
             else:
                 clean = self._denoised(task, nn.Identity(), features[task], condition, own_noise)
                 denoised[task] = head(clean)
-        return [{task: resize(maps, size) for task, maps in stage.items()} for stage in (first, denoised)]  # type: ignore[misc]
+        return [{task: resize(maps, size) for task, maps in stage.items()} for stage in (first, denoised)]
 
-    def _condition(self, first: Mapping[str, Tensor]) -> Tensor:
-        """What the denoiser of every task sees, Tensor (B, width, h, w), without gradient to the first predictions."""
-        parts = [self.conditions[task](maps.detach() / _scale(maps)) for task, maps in first.items()]
-        return torch.stack(parts).sum(dim=0)
+    def _condition(self, predictions: Predictions) -> Tensor:
+        """What the denoiser of every task sees, Tensor (B, width, h, w), without gradient to the predictions."""
+        return torch.stack([self.conditions[task](maps.detach()) for task, maps in predictions.items()]).sum(dim=0)
 
     def _noise(self, image: Tensor) -> Noise:
         noise = content_noise(image, self.noise_key + self.passes)
         self.passes.add_(1)
         return noise
 
-    def _denoised(self, task: str, head: nn.Module, signal: Tensor, condition: Tensor, noise: Noise | None) -> Tensor:
+    def _denoised(self, task: Task, head: nn.Module, signal: Tensor, condition: Tensor, noise: Noise | None) -> Tensor:
         """The signal noised and denoised again.
 
         Args:
@@ -230,7 +233,7 @@ class Denoiser(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, task: str, noised: Tensor, condition: Tensor, step: int) -> Tensor:
+    def forward(self, task: Task, noised: Tensor, condition: Tensor, step: int) -> Tensor:
         """The feature of the clean signal.
 
         Args:

@@ -22,7 +22,9 @@ HUB_SECONDS = 5.0
 """How long the hub may take to answer before it counts as unreachable."""
 
 
-def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path | None) -> None:
+def load_weights(
+    backbone: Backbone, pretrained: Pretrained, weights_root: Path | None, field: str = "backbone.pretrained"
+) -> None:
     """Fill `backbone.body` with the weights that `pretrained` names.
 
     Keys of the classification head are ignored; other keys without a place in the architecture are logged.
@@ -31,6 +33,7 @@ def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path 
         backbone: The network, initialised.
         pretrained: None, timm's hub, or a file with timm's names.
         weights_root: Folder of weight files; only needed for files.
+        field: Where a spec has `pretrained`, for messages.
 
     Raises:
         WeightsError: The tag is unknown, the hub cannot be reached, or the file is missing, damaged or of another
@@ -39,11 +42,11 @@ def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path 
     if pretrained.source == "none":
         return
     if pretrained.source == "file":
-        path = _file(pretrained, weights_root)
+        path = _file(pretrained, weights_root, field)
     else:
-        path = _hub_file(_repository(backbone.architecture, pretrained))
+        path = _hub_file(_repository(backbone.architecture, pretrained, field), field)
     tensors = _read(path)
-    _check_fit(tensors, backbone, path)
+    _check_fit(tensors, backbone, path, field)
     wanted = backbone.body.state_dict()
     chosen = {key: tensors[key] for key in wanted if key in tensors}
     broken = [key for key, tensor in chosen.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
@@ -52,28 +55,31 @@ def load_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path 
     backbone.body.load_state_dict(chosen, strict=False)
 
 
-def check_weights(backbone: Backbone, pretrained: Pretrained, weights_root: Path | None) -> None:
+def check_weights(
+    backbone: Backbone, pretrained: Pretrained, weights_root: Path | None, field: str = "backbone.pretrained"
+) -> None:
     """Raise what `load_weights` would raise, without reading values or downloading.
 
     Args:
         backbone: The network; its parameters may be on the meta device.
         pretrained: None, timm's hub, or a file with timm's names.
         weights_root: Folder of weight files; only needed for files.
+        field: Where a spec has `pretrained`, for messages.
 
     Raises:
         WeightsError: As `load_weights` would.
     """
     if pretrained.source == "file":
-        path = _file(pretrained, weights_root)
-        _check_fit(_read(path), backbone, path)
+        path = _file(pretrained, weights_root, field)
+        _check_fit(_read(path), backbone, path, field)
     elif pretrained.source == "timm":
-        _find_on_hub(_repository(backbone.architecture, pretrained))
+        _find_on_hub(_repository(backbone.architecture, pretrained, field), field)
 
 
-def _file(pretrained: FileWeights, weights_root: Path | None) -> Path:
+def _file(pretrained: FileWeights, weights_root: Path | None, field: str) -> Path:
     if weights_root is None:
         raise WeightsError(
-            f"backbone.pretrained.file: {pretrained.file!r} is relative to the weights folder, which is not set. "
+            f"{field}.file: {pretrained.file!r} is relative to the weights folder, which is not set. "
             "Set weights_root (or RDC_SWEEP_WEIGHTS_ROOT) to the folder that holds it."
         )
     path = weights_root / pretrained.file
@@ -104,7 +110,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return content
 
 
-def _check_fit(tensors: Mapping[str, Tensor], backbone: Backbone, path: Path) -> None:
+def _check_fit(tensors: Mapping[str, Tensor], backbone: Backbone, path: Path, field: str) -> None:
     wanted = {key: tuple(tensor.shape) for key, tensor in backbone.body.state_dict().items()}
     # Counters of seen batches change nothing here, and older files lack them.
     missing = [key for key in wanted if key not in tensors and not key.endswith("num_batches_tracked")]
@@ -119,7 +125,7 @@ def _check_fit(tensors: Mapping[str, Tensor], backbone: Backbone, path: Path) ->
         listed = "; ".join(f"{what}: {_some(keys)}" for what, keys in problems.items() if keys)
         raise WeightsError(
             f"{path}: not weights of {backbone.architecture} ({listed}). Give a file with timm's names for "
-            f"{backbone.architecture}, or set backbone.pretrained to {{source: none}}."
+            f"{backbone.architecture}, or set {field} to {{source: none}}."
         )
     if unknown:
         logger.warning("%s: not used: %s", path, _some(unknown))
@@ -132,31 +138,31 @@ def _classifier_keys(architecture: str) -> set[str]:
     return set(whole.state_dict())
 
 
-def _repository(architecture: str, pretrained: TimmWeights) -> str:
+def _repository(architecture: str, pretrained: TimmWeights, field: str) -> str:
     """The repository on the hub that holds the weights of a tag."""
     tags = [name.partition(".")[2] for name in timm.list_pretrained(f"{architecture}.*")]
     if pretrained.tag not in tags:
         known = f"its tags are {', '.join(tags)}" if tags else "it has none"
         raise WeightsError(
-            f"backbone.pretrained.tag: timm has no weights {pretrained.tag!r} of {architecture}; {known}. Choose one "
+            f"{field}.tag: timm has no weights {pretrained.tag!r} of {architecture}; {known}. Choose one "
             "of them, or another source."
         )
     repository: str = timm.get_pretrained_cfg(f"{architecture}.{pretrained.tag}").hf_hub_id
     return repository
 
 
-def _hub_file(repository: str) -> Path:
+def _hub_file(repository: str, field: str) -> Path:
     """timm's weights in the hub's cache, downloaded if they are not there."""
-    found = _find_on_hub(repository)
+    found = _find_on_hub(repository, field)
     if isinstance(found, Path):
         return found
     try:
         return Path(hf_hub_download(found, HUB_FILE))
     except Exception as error:
-        raise _unreachable(found, error) from error
+        raise _unreachable(found, error, field) from error
 
 
-def _find_on_hub(repository: str) -> Path | str:
+def _find_on_hub(repository: str, field: str) -> Path | str:
     """The cached file, or else the repository after one answered request for it."""
     cached = try_to_load_from_cache(repository, HUB_FILE)
     if isinstance(cached, str):
@@ -165,15 +171,15 @@ def _find_on_hub(repository: str) -> Path | str:
         # A download alone retries for the better part of a minute before it admits that there is no network.
         get_hf_file_metadata(hf_hub_url(repository, HUB_FILE), timeout=HUB_SECONDS)
     except Exception as error:  # The HTTP client's errors depend on which client the hub library uses.
-        raise _unreachable(repository, error) from error
+        raise _unreachable(repository, error, field) from error
     return repository
 
 
-def _unreachable(repository: str, error: Exception) -> WeightsError:
+def _unreachable(repository: str, error: Exception, field: str) -> WeightsError:
     return WeightsError(
-        f"backbone.pretrained: {HUB_FILE} of {repository} is not in the cache and cannot be downloaded "
+        f"{field}: {HUB_FILE} of {repository} is not in the cache and cannot be downloaded "
         f"({_first_line(error)}). Run once where there is a network, put the file into the weights folder and set "
-        "backbone.pretrained to {source: file, file: NAME}, or to {source: none}."
+        f"{field} to {{source: file, file: NAME}}, or to {{source: none}}."
     )
 
 

@@ -170,6 +170,12 @@ class TrainingSpec(Spec):
     )
     augmentation: AugmentationSpec = AugmentationSpec()
     task_weights: TaskWeightsSpec = FixedWeights()
+    stage_weight: float = Field(
+        0.5,
+        ge=0,
+        description="Weight of the supervised losses of predictions that the network itself refines, which only "
+        "`diffusion` does; 0.5 as in DiffusionMTL's code.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast, with float32 master weights."
     )

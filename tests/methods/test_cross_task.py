@@ -10,7 +10,14 @@ from rdc_sweeps.methods.cross_task import PROJECTION_SEED, encoder_feature
 from rdc_sweeps.methods.method import Method, encoder_outputs
 from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, prediction_input
 from rdc_sweeps.models.registry import build_network
-from rdc_sweeps.specs.backbone import EfficientNetLite0Spec, Hrnet18Spec, NoWeights, SegNetSpec
+from rdc_sweeps.specs.backbone import (
+    BackboneSpec,
+    DiffusionSpec,
+    EfficientNetLite0Spec,
+    Hrnet18Spec,
+    NoWeights,
+    SegNetSpec,
+)
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CrossTask, FeatureKind, JointSpaceMapping
 
@@ -223,10 +230,15 @@ def test_segnets_feature_is_the_unchanged_output_of_its_encoder() -> None:
 
 @pytest.mark.parametrize(
     "backbone",
-    [Hrnet18Spec(pretrained=NoWeights()), EfficientNetLite0Spec(pretrained=NoWeights()), SegNetSpec()],
+    [
+        Hrnet18Spec(pretrained=NoWeights()),
+        EfficientNetLite0Spec(pretrained=NoWeights()),
+        SegNetSpec(),
+        DiffusionSpec(encoder=EfficientNetLite0Spec(pretrained=NoWeights()), width=8),
+    ],
     ids=lambda spec: spec.name,
 )
-def test_trains_every_backbone(backbone: Hrnet18Spec | EfficientNetLite0Spec | SegNetSpec) -> None:
+def test_trains_every_backbone(backbone: BackboneSpec) -> None:
     torch.manual_seed(0)
     network = build_network(backbone, TASKS, CLASSES, weights_root=None)
     found = outcome(method(), network, toy_batch(ONE_LABEL, size=(64, 96)))

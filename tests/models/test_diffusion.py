@@ -16,7 +16,15 @@ from torch import Tensor
 from rdc_sweeps.errors import WeightsError
 from rdc_sweeps.models.diffusion import DiffusionNetwork, NoiseSchedule
 from rdc_sweeps.models.registry import build_network, check_pretrained
-from rdc_sweeps.specs.backbone import DiffusionSpec, EfficientNetLite0Spec, FileWeights, Hrnet18Spec, NoWeights
+from rdc_sweeps.specs.backbone import (
+    DiffusionSpec,
+    EfficientNetLite0Spec,
+    FileWeights,
+    Hrnet18Spec,
+    NoWeights,
+    ResNet18Spec,
+    TimmWeights,
+)
 from rdc_sweeps.specs.base import Task
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
@@ -262,8 +270,12 @@ def test_a_few_steps_lower_the_error_of_both_stages(denoise: Literal["prediction
     assert (errors[-1] < 0.8 * errors[0]).all()
 
 
-@pytest.mark.parametrize("encoder", [LITE, Hrnet18Spec(pretrained=NoWeights())], ids=lambda encoder: encoder.name)
-def test_takes_every_encoder(encoder: EfficientNetLite0Spec | Hrnet18Spec) -> None:
+@pytest.mark.parametrize(
+    "encoder",
+    [LITE, Hrnet18Spec(pretrained=NoWeights()), ResNet18Spec(pretrained=NoWeights())],
+    ids=lambda encoder: encoder.name,
+)
+def test_takes_every_encoder(encoder: EfficientNetLite0Spec | Hrnet18Spec | ResNet18Spec) -> None:
     network = build(encoder=encoder)
     assert network(images())["normal"].shape == (2, 3, 64, 96)
 
@@ -293,10 +305,15 @@ def test_pretrained_weights_fit_the_encoder(tmp_path: Path) -> None:
     assert all(torch.equal(value, whole[key]) for key, value in network.backbone.body.state_dict().items())
 
 
-def test_missing_weights_are_reported_with_the_field_of_the_encoder(tmp_path: Path) -> None:
+def test_messages_about_weights_name_the_field_of_the_encoder(tmp_path: Path) -> None:
     spec = DiffusionSpec(encoder=EfficientNetLite0Spec(pretrained=FileWeights(file="w.safetensors")))
-    with pytest.raises(WeightsError, match=r"w\.safetensors: no such file"):
+    with pytest.raises(WeightsError, match=r"backbone\.encoder\.pretrained\.file: 'w\.safetensors' is relative"):
+        check_pretrained(spec, None)
+    save_file({"other": torch.zeros(1)}, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"or set backbone\.encoder\.pretrained to \{source: none\}"):
         check_pretrained(spec, tmp_path)
+    with pytest.raises(WeightsError, match=r"backbone\.encoder\.pretrained\.tag: timm has no weights 'none'"):
+        check_pretrained(DiffusionSpec(encoder=ResNet18Spec(pretrained=TimmWeights(tag="none"))), None)
 
 
 @pytest.mark.parametrize(

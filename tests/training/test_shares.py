@@ -151,9 +151,11 @@ def test_no_process_may_have_anything_to_contrast(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "hrnet18", "taskexpert"])
+@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "hrnet18", "taskexpert", "diffusion"])
 def test_every_backbone_learns_the_same(backbone: str, settings: Settings) -> None:
     network: dict[str, Any] = {"name": backbone, "pretrained": {"source": "none"}}
     if backbone == "taskexpert":
         network |= {"vit": "tiny", "width": 16, "experts": 2}
+    if backbone == "diffusion":
+        network = {**DIFFUSION, "denoise": "feature"}
     check(small_run({"backbone": network}), settings, 2)

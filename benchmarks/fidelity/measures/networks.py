@@ -1,18 +1,18 @@
-"""HRNet18, SegNet and a_theta against functions of the same weights."""
+"""HRNet18, SegNet, DiffusionMTL and a_theta against functions of the same weights."""
 
 import torch
 
 from benchmarks.fidelity.component import Component, Differences, largest, relative, relative_of
 from benchmarks.fidelity.examples import gumbel_numbers
 from benchmarks.fidelity.inputs import CLASSES, SIZE, TASKS, images, labels, predictions, randomised
-from benchmarks.fidelity.references import hrnet, mapping, segnet
+from benchmarks.fidelity.references import diffusion, hrnet, mapping, segnet
 from benchmarks.fidelity.references.layers import Weights
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.methods.pairs import map_pairs, task_pairs
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import MultiTaskNetwork, Normalise
 from rdc_sweeps.models.registry import build_network
-from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec, NoWeights, SegNetSpec
+from rdc_sweeps.specs.backbone import BackboneSpec, DiffusionSpec, Hrnet18Spec, NoWeights, ResNet18Spec, SegNetSpec
 from rdc_sweeps.specs.base import Size
 from rdc_sweeps.specs.method import JointSpaceMapping, MappingSpec, RegionContrast
 
@@ -88,6 +88,18 @@ def segnet_of_li() -> Differences:
     return Differences(max(apart))
 
 
+def feature_diffusion() -> Differences:
+    """First and denoised predictions in evaluation, with the encoder's maps given."""
+    spec = DiffusionSpec(encoder=ResNet18Spec(pretrained=NoWeights()), denoise="feature", width=16)
+    network, image = built(spec).eval(), images(2)
+    assert network.backbone is not None
+    size = (image.shape[2], image.shape[3])
+    with torch.no_grad():
+        reference = diffusion.predictions(network.backbone(image), size, TASKS, copied(network), training=False)
+        ours = [{str(task): maps for task, maps in stage.items()} for stage in network.stages(image)]
+    return Differences(max(relative_of(*stages) for stages in zip(ours, reference, strict=True)))
+
+
 def released_mapping() -> Differences:
     """Features of all predictions and labels of three images."""
     spec = RegionContrast().mapping
@@ -154,6 +166,12 @@ COMPONENTS = [
         "code of Li et al., after MTAN",
         segnet_of_li,
         {"backbone.name": "segnet"},
+    ),
+    Component(
+        "DiffusionMTL, Feature Diffusion, evaluation without noise, in standard deviations",
+        "its authors' code",
+        feature_diffusion,
+        {"backbone.denoise": "feature"},
     ),
     Component(
         "a_theta of the contrast, in standard deviations",
