@@ -1,16 +1,19 @@
 """DejaVu: conditional regeneration of the image as a second supervision (Borse et al., CVPR 2023, arXiv 2303.01573)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
-from rdc_sweeps.data.batches import Batch, View
+from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
+from rdc_sweeps.methods.supervised import as_labels, supervised_losses
 from rdc_sweeps.models.mapping import relative_depth, shifted_normal
 from rdc_sweeps.models.network import Predictions, task_channels
 from rdc_sweeps.specs.base import Task
@@ -38,9 +41,14 @@ class DejaVuTerm(Term):
     - the module itself (`RegenerationModule`): four convolutions, 32 channels;
     - one fixed redaction per run, with zeros in place of what is removed: blocks of 8 pixels, or all frequencies of
       0.1 and above;
-    - the mean squared error over all pixels, kept and removed, as the only reconstruction loss: no perceptual,
-      language or cyclic terms, and no attention module in the network itself;
+    - the mean squared error over all pixels, kept and removed, as the reconstruction loss, without perceptual terms;
     - weight 1, on view 1, like the supervised losses.
+
+    Of the paper's extensions, cyclic consistency (DejaVu-CL) is `cyclic_weight`. Only its name is known here, and read
+    like this: the regenerated image passes through the network, and the supervised losses of its predictions are taken
+    against the predictions of the image itself, as labels without gradient. The network's batch norms do not count
+    regenerated images in their running statistics. Shared attention (DejaVu-SA), a regeneration module with attention
+    inside the network, and text supervision (DejaVu-TS) are not described well enough by what is public.
     """
 
     uses_last_view = False
@@ -48,18 +56,43 @@ class DejaVuTerm(Term):
     def __init__(self, spec: DejaVu, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()
         self.spec = spec
+        self.tasks = tasks
         self.regeneration = RegenerationModule(tasks, classes, spec.channels)
 
     def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
         """See `Term.forward`; only the first view is used."""
-        reconstruction = self.reconstruction(batch.views[0], outputs.first)
-        total = ramped(self.spec.weight, self.spec.ramp_epochs, epoch) * reconstruction
-        return Losses(total, {"loss/reconstruction": reconstruction.detach()})
+        image = batch.views[0].image
+        regenerated = self.regeneration(redact(image, self.spec.redaction), outputs.first).to(image.dtype)
+        reconstruction = F.mse_loss(regenerated, image)
+        total, reported = self.spec.weight * reconstruction, {"loss/reconstruction": reconstruction.detach()}
+        if self.spec.cyclic_weight:
+            cyclic = self._cyclic(outputs, regenerated)
+            total, reported["loss/cyclic"] = total + self.spec.cyclic_weight * cyclic, cyclic.detach()
+        return Losses(ramped(1.0, self.spec.ramp_epochs, epoch) * total, reported)
 
-    def reconstruction(self, view: View, predictions: Predictions) -> Tensor:
-        """Mean squared error of the regenerated images of a view."""
-        regenerated = self.regeneration(redact(view.image, self.spec.redaction), predictions)
-        return F.mse_loss(regenerated.to(view.image.dtype), view.image)
+    def _cyclic(self, outputs: Outputs, regenerated: Tensor) -> Tensor:
+        """The supervised losses of the regenerated image's predictions against those of the image."""
+        assert outputs.network is not None
+        with fixed_running_statistics(outputs.network):
+            predictions: Predictions = outputs.network(regenerated)
+        labels = {task: label.detach() for task, label in as_labels(outputs.first).items()}
+        everywhere = torch.ones(len(regenerated), len(self.tasks), dtype=torch.bool)
+        losses = supervised_losses(self.tasks, predictions, labels, everywhere)
+        return torch.stack(list(losses.values())).sum()
+
+
+@contextmanager
+def fixed_running_statistics(network: nn.Module) -> Iterator[None]:
+    """Within the context, batch norms in training mode leave their running statistics as they are."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 def condition(task: Task, prediction: Tensor) -> Tensor:

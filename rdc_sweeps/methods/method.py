@@ -43,11 +43,13 @@ class Outputs:
         last: Final predictions of the last view, which is the first one if there is only one.
         encoder: Outputs of the encoder for the last view, Tensors (B, C_i, H_i, W_i) without gradient; empty unless
             a term uses them.
+        network: The network, for terms that pass other images through it.
     """
 
     stages: Sequence[Predictions]
     last: Predictions
     encoder: Sequence[Tensor] = ()
+    network: nn.Module | None = None
 
     @property
     def first(self) -> Predictions:
@@ -121,14 +123,14 @@ def network_outputs(
     with encoder_outputs(network) if encoder else _nothing() as maps:
         if len(views) == 1:
             stages = _stages(network, views[0].image)
-            return Outputs(stages, stages[-1], tuple(maps))
+            return Outputs(stages, stages[-1], tuple(maps), network)
         if view_norm == "apart":
             stages = _stages(network, views[0].image)
-            return Outputs(stages, _stages(network, views[1].image)[-1], tuple(maps))
+            return Outputs(stages, _stages(network, views[1].image)[-1], tuple(maps), network)
         both = _stages(network, torch.cat([view.image for view in views]))
         first = [{task: prediction[: len(batch)] for task, prediction in stage.items()} for stage in both]
         last = {task: prediction[len(batch) :] for task, prediction in both[-1].items()}
-        return Outputs(first, last, tuple(scale[len(batch) :] for scale in maps))
+        return Outputs(first, last, tuple(scale[len(batch) :] for scale in maps), network)
 
 
 def _stages(network: nn.Module, image: Tensor) -> Sequence[Predictions]:

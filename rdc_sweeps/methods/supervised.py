@@ -74,6 +74,20 @@ def supervised_losses(
     return losses
 
 
+def as_labels(predictions: Predictions) -> Predictions:
+    """Labels made of predictions, in the form of `View.labels`."""
+    labels: Predictions = {}
+    for task, prediction in predictions.items():
+        match task:
+            case "semantic":
+                labels[task] = prediction.argmax(dim=1)
+            case "depth":
+                labels[task] = prediction.float().clamp_min(0)
+            case "normal":
+                labels[task] = F.normalize(prediction.float(), dim=1)
+    return labels
+
+
 class Supervision(nn.Module):
     """The weighted sum of the tasks' losses on the first view, over all stages of the network's predictions.
 

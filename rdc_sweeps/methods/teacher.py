@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.method import Losses, Method
-from rdc_sweeps.methods.supervised import Supervision
+from rdc_sweeps.methods.supervised import Supervision, as_labels
 from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.specs.method import Teacher
 
@@ -74,17 +73,3 @@ class TeacherMethod(Method):
         taught: Losses = self.supervision(stages, replace(batch, views=(predicted,), granted=~batch.granted))
         reported = {name.replace("loss/", "loss/predicted_"): value for name, value in taught.reported.items()}
         return Losses(supervised.total + self.spec.weight * taught.total, {**reported, **supervised.reported})
-
-
-def as_labels(predictions: Predictions) -> Predictions:
-    """Labels made of predictions, in the form of `View.labels`."""
-    labels: Predictions = {}
-    for task, prediction in predictions.items():
-        match task:
-            case "semantic":
-                labels[task] = prediction.argmax(dim=1)
-            case "depth":
-                labels[task] = prediction.float().clamp_min(0)
-            case "normal":
-                labels[task] = F.normalize(prediction.float(), dim=1)
-    return labels

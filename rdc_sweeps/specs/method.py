@@ -175,6 +175,9 @@ class DejaVu(Spec):
     name: Literal["dejavu"] = "dejavu"
     redaction: RedactionSpec = CheckerboardRedaction()
     channels: int = Field(32, ge=1, description="Channels of the regeneration module's hidden layers.")
+    cyclic_weight: float = Field(
+        0.0, ge=0, description="Weight of cyclic consistency: the network predicts the same of the regenerated image."
+    )
     weight: float = Field(1.0, ge=0, description="Weight of the reconstruction loss.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 

@@ -51,6 +51,18 @@ def test_a_term_has_the_value_that_it_has_alone() -> None:
         torch.testing.assert_close(outcome(alone, toy_network().eval(), batch)[reported], found[reported])
 
 
+@pytest.mark.parametrize(
+    "names", [("cross_task", "dejavu"), ("dejavu", "region_contrast"), ("cross_task", "region_contrast")], ids="+".join
+)
+def test_any_two_train_the_network_and_their_own_parameters(names: tuple[str, ...]) -> None:
+    network, built = toy_network(), combined(*names)
+    outcome(built, network, toy_batch(ONE_LABEL, views=2))["total"].backward()
+    for module in (network, *built.terms.values()):  # type: ignore[operator]
+        gradients = [value.grad for value in module.parameters() if value.grad is not None]
+        assert all(gradient.isfinite().all() for gradient in gradients)
+        assert any(gradient.any() for gradient in gradients)
+
+
 def test_the_mappings_of_all_terms_have_film_parameters() -> None:
     film = combined("cross_task", "region_contrast").film_parameters()
     alone = [toy_method(getattr(spec_of("cross_task", "region_contrast"), name)) for name in TERMS if name != "dejavu"]

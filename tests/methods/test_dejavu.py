@@ -7,9 +7,17 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn
-from torch import Tensor
+from torch import Tensor, nn
 
-from rdc_sweeps.methods.dejavu import RegenerationModule, checkerboard, condition, redact, without_band
+from rdc_sweeps.methods.dejavu import (
+    RegenerationModule,
+    checkerboard,
+    condition,
+    fixed_running_statistics,
+    redact,
+    without_band,
+)
+from rdc_sweeps.methods.supervised import as_labels, supervised_losses
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, SpectralRedaction
 
@@ -217,3 +225,37 @@ def test_the_spec_chooses() -> None:
     full = image(16, 24)
     assert torch.equal(redact(full, CheckerboardRedaction(block=4)), checkerboard(full, 4))
     assert torch.equal(redact(full, SpectralRedaction(lower=0.2, upper=0.4)), without_band(full, 0.2, 0.4))
+
+
+def test_cyclic_consistency_is_the_loss_of_the_regenerated_images_predictions_against_those_of_the_image() -> None:
+    torch.manual_seed(3)
+    spec = DejaVu(channels=8, weight=3.0, cyclic_weight=0.5, ramp_epochs=4)
+    network, built, batch = toy_network(), toy_method(spec), toy_batch(ONE_LABEL)
+    made: list[Tensor] = []
+    built.terms["dejavu"].regeneration.register_forward_hook(lambda _m, _i, image: made.append(image.detach()))
+    found = outcome(built, network, batch, epoch=1.0)
+    with torch.no_grad():
+        first, again = network(batch.views[0].image), network(made[0])
+    everywhere = torch.ones(2, 3, dtype=torch.bool)
+    expected = sum(supervised_losses(TASKS, again, as_labels(first), everywhere).values())
+    torch.testing.assert_close(found["loss/cyclic"], expected)
+    supervised = sum(found[f"loss/{task}"] for task in TASKS)
+    terms = 3.0 * found["loss/reconstruction"] + 0.5 * found["loss/cyclic"]
+    torch.testing.assert_close(found["total"].detach(), supervised + 0.25 * terms)
+    alone = outcome(toy_method(DejaVu(channels=8)), toy_network(), batch)
+    assert "loss/cyclic" not in alone
+
+
+def test_regenerated_images_do_not_enter_running_statistics_but_train_the_network() -> None:
+    torch.manual_seed(0)
+    networks = [nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    image, other = torch.rand(2, 3, 4, 4), 5 + torch.rand(2, 3, 4, 4)
+    for network in networks:
+        network(image)
+    with fixed_running_statistics(networks[1]):
+        networks[1](other).square().sum().backward()
+    for name in ("running_mean", "running_var"):
+        assert torch.equal(getattr(networks[0][1], name), getattr(networks[1][1], name))
+    assert networks[1][0].weight.grad is not None
+    assert networks[1][1].momentum == 0.1

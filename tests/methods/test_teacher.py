@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from rdc_sweeps.methods.supervised import supervised_losses
-from rdc_sweeps.methods.teacher import TeacherAndStudent, as_labels
+from rdc_sweeps.methods.supervised import as_labels, supervised_losses
+from rdc_sweeps.methods.teacher import TeacherAndStudent
 from rdc_sweeps.specs.method import Teacher
 from rdc_sweeps.specs.run import RunSpec
 

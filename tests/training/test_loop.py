@@ -40,7 +40,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "supervised": {"method": {"name": "supervised"}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
-    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
+    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
     "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
     "teacher": {"dataset": STREETS, "method": {"name": "teacher", "teacher_epochs": 1}},

@@ -40,7 +40,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "maps normalised in one pool": {**TINY, "method": {"mapping": {"norm": "pooled"}}},
     "without gradient": {**TINY, "method": {"gradient": False}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
-    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4}},
+    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
     "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
