@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,10 @@ NEGATIVES = 2
 """Regions of the bank that are compared: its length is read off a pair of lists."""
 
 
+GatherRows = Callable[[Tensor], tuple[Tensor, slice]]
+"""From rows (n, ...) of this process to those of all processes, and which are this process's."""
+
+
 class ReleasedBank(nn.Module):
     """Scores the regions of predictions against the two oldest regions of a bank of past ones, in double precision.
 
@@ -26,7 +32,7 @@ class ReleasedBank(nn.Module):
     since its positive term is exp(0) whatever the positive is. D is the squared Wasserstein distance with the absolute
     values of the root's diagonal in place of the diagonal. The regions of an item's prediction and then of its label
     enter the bank before the item is scored, item by item; the oldest leave a full bank. The bank is part of the
-    module's state. Several processes have a bank each, of their own items.
+    module's state, the same in each of several processes that share the items.
 
     Args:
         spec: Temperature and size of the bank.
@@ -46,7 +52,13 @@ class ReleasedBank(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, prediction_features: Tensor, label_features: Tensor, index: RegionIndex, *, min_pixels: int
+        self,
+        prediction_features: Tensor,
+        label_features: Tensor,
+        index: RegionIndex,
+        *,
+        min_pixels: int,
+        gather_rows: GatherRows = lambda values: (values, slice(None)),
     ) -> Tensor:
         """Losses (N,) float64 of N items in their order, 0 for one without regions; waits for the device.
 
@@ -55,21 +67,24 @@ class ReleasedBank(nn.Module):
             label_features: Tensor (N, d, h, w).
             index: The regions of the N items.
             min_pixels: Regions with fewer pixels are left out.
+            gather_rows: Joins values (n, ...) of the processes that share the items, in the order of the items, and
+                tells which are those of this process.
         """
         for features in (prediction_features, label_features):
             check_features(features, index)
         sides = [region_moments(features.double(), index) for features in (prediction_features, label_features)]
         valid = index.valid(min_pixels)
         counts = valid.sum(1)
-        if not bool(counts.any()):
-            return counts.double()
+        everyones, own = gather_rows(counts)
         # Item by item, the regions of its prediction and then of its label.
         kept = valid.repeat(1, 2).flatten()
-        entering = [torch.cat(pair, 1).flatten(0, 1)[kept] for pair in zip(*sides, strict=True)]
+        entering = [gather_rows(torch.cat(pair, 1).flatten(0, 1)[kept])[0] for pair in zip(*sides, strict=True)]
+        if not len(entering[0]):
+            return counts.double()
         filled = int(self.filled)
         means = torch.cat([self.means[:filled], entering[0]])
         covariances = torch.cat([self.covariances[:filled], entering[1]])
-        oldest = (filled + 2 * counts.cumsum(0) - self.spec.bank).clamp_min(0)
+        oldest = (filled + 2 * everyones.cumsum(0) - self.spec.bank).clamp_min(0)[own]
 
         mean, covariance = (side[valid] for side in sides[0])
         item = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
@@ -91,7 +106,12 @@ class ReleasedBank(nn.Module):
 def _distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covariance_b: Tensor) -> Tensor:
     """D of pairs (n,) of Gaussians with means (n, d) and covariances (n, d, d)."""
     identity = torch.eye(mean_a.shape[-1], dtype=mean_a.dtype, device=mean_a.device)
-    a, b = covariance_a + EPSILON * identity, covariance_b + EPSILON * identity
+    # The decompositions refuse NaN; as a distance, it lets a network that diverges show in the loss.
+    finite = torch.stack([matrix.isfinite().all((-2, -1)) for matrix in (covariance_a, covariance_b)]).all(0)
+    a, b = (
+        torch.where(finite[:, None, None], matrix + EPSILON * identity, identity)
+        for matrix in (covariance_a, covariance_b)
+    )
     # With A = L L^T, the root of A B is L (L^T B L)^(1/2) L^-1.
     factor = torch.linalg.cholesky(a)
     values, vectors = torch.linalg.eigh(factor.mT @ b @ factor)

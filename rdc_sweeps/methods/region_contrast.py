@@ -14,6 +14,7 @@ from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
 from rdc_sweeps.methods.readings import further_negatives, pair_weights
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
+from rdc_sweeps.parallel.world import world
 from rdc_sweeps.regions.maps import NO_REGION, patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import ReleasedContrast
@@ -69,7 +70,9 @@ class RegionContrastTerm(Term):
         weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
         if isinstance(self.spec.contrast, ReleasedContrast):
             assert self.bank is not None
-            losses = self.bank(predicted, labelled, index, min_pixels=self.spec.min_pixels)
+            losses = self.bank(
+                predicted, labelled, index, min_pixels=self.spec.min_pixels, gather_rows=world().gather_rows
+            )
             return (losses * weights.to(losses)).sum() / view.image.shape[0], {}, {}
         outcome = region_contrast(
             predicted,

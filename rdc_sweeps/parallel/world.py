@@ -73,6 +73,22 @@ class World:
             dist.all_gather(parts, values)
         return torch.stack(parts)
 
+    def gather_rows(self, values: Tensor) -> tuple[Tensor, slice]:
+        """The rows of every process one after the other, and which of them are this process's.
+
+        Args:
+            values: Tensor (n, ...), with another n in each process.
+        """
+        numbers = [len(values)] if self.size == 1 else self.gather(torch.tensor(len(values))).tolist()
+        first = sum(numbers[: self.rank])
+        own = slice(first, first + len(values))
+        if self.size == 1:
+            return values, own
+        padded = values.new_zeros(max(numbers), *values.shape[1:])
+        padded[: len(values)] = values
+        parts = zip(self.gather(padded), numbers, strict=True)
+        return torch.cat([part[:number] for part, number in parts]), own
+
     def mean(self, values: Mapping[str, Tensor], counts: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         """Means over the items of all processes, from means over the items of each.
 

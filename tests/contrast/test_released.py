@@ -57,6 +57,15 @@ def test_an_item_without_regions_is_0_and_leaves_the_bank_as_it_is() -> None:
     assert losses[1] == 0
 
 
+def test_divergence_shows() -> None:
+    bank = ReleasedBank(ReleasedContrast(), CHANNELS)
+    source, target, regions = batch(2, 0)
+    source[1, 2, 3, 4] = torch.nan
+    losses = bank(source, target, index_regions(regions), min_pixels=10)
+    assert losses[0].isfinite()
+    assert losses[1].isnan()
+
+
 def test_nothing_has_a_gradient_and_the_positive_does_not_matter() -> None:
     source, target, regions = batch(1, 0)
     first, second = (ReleasedBank(ReleasedContrast(), CHANNELS) for _ in range(2))

@@ -29,7 +29,15 @@ def said() -> dict[str, object]:
             count=[1, 1, 2][here.rank],
         ),
         "weight": layer.weight,
+        "rows": here.gather_rows(torch.arange(2.0 * here.rank).reshape(here.rank, 2) + 10 * here.rank),
     }
+
+
+def test_rows_of_every_rank_are_joined_in_order() -> None:
+    for rank, answer in enumerate(in_group(3, said)):
+        rows, own = answer["rows"]
+        assert rows.tolist() == [[10, 11], [20, 21], [22, 23]]
+        assert rows[own].tolist() == [[], [[10, 11]], [[20, 21], [22, 23]]][rank]
 
 
 def test_all_ranks_hear_the_same() -> None:
@@ -52,6 +60,8 @@ def test_one_process_needs_no_communication() -> None:
     assert ALONE.any_rank([True, False]) == [True, False]
     value = {"loss": torch.tensor(0.1)}
     assert ALONE.mean(value, {}, 4) == value
+    rows, own = ALONE.gather_rows(torch.arange(3))
+    assert rows[own].tolist() == [0, 1, 2]
 
 
 def test_trouble_of_others_is_raised_before_anything_is_waited_for() -> None:

@@ -37,6 +37,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "gaussian": {},
     "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
     "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "released contrast": {"method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
     "supervised": {"method": {"name": "supervised"}},
     "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},

@@ -38,6 +38,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "sampled pixels": {**TINY, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
     "maps normalised singly": {**TINY, "method": {"mapping": {"norm": "single"}}},
     "maps normalised in one pool": {**TINY, "method": {"mapping": {"norm": "pooled"}}},
+    "released contrast": {**TINY, "method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
     "without gradient": {**TINY, "method": {"gradient": False}},
     "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
@@ -133,7 +134,8 @@ def test_processes_share_a_smaller_last_batch(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["gaussian", "maps normalised singly", pytest.param("cross-task", marks=pytest.mark.slow)]
+    "method",
+    ["gaussian", "released contrast", "maps normalised singly", pytest.param("cross-task", marks=pytest.mark.slow)],
 )
 def test_a_process_may_have_nothing_to_contrast(method: str, settings: Settings) -> None:
     spec = small_run(METHODS[method])
