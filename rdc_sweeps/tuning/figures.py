@@ -149,7 +149,8 @@ def _intermediate(summary: StudySummary, axes: Sequence[FieldAxis]) -> Figure | 
         for phase, style in labels
         if any(trial.phase == phase for trial in trials)
     ]
-    for special, name, text in ((summary.default, "default", "the untuned row"), (summary.best, "best", "best")):
+    for special, name, text in ((summary.best, "best", "best"), (summary.default, "default", "the untuned row")):
+        # Dashes on a line: both are seen if they are one trial.
         if special is not None and special.curve:
             style = "--" if name == "default" else "-"
             handles += curve(special, style, color=COLOURS[name], linewidth=2, label=text)

@@ -1,5 +1,6 @@
 """The report of a study as one self-contained HTML file: it needs no network and no other files."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.lines import missing_lines
 from rdc_sweeps.reporting.report import Report, Row
-from rdc_sweeps.tuning.figures import ANCHOR, svg_text
+from rdc_sweeps.tuning.figures import ANCHOR, WIDTH, svg_text
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import TrialSummary
 from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text, short_titles, value_text
@@ -44,6 +45,7 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
     """
     try:
         import jinja2
+        from markupsafe import Markup, escape
     except ImportError as error:
         raise UsageError(f"{error}; reports of studies need: pip install -e '.[tune]' in the checkout") from error
     environment = jinja2.Environment(
@@ -54,6 +56,8 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["value_text"] = value_text
+    # Texts of reports set names in backquotes.
+    environment.filters["code_spans"] = lambda text: Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
     summary, spec = report.summary, report.tuned.spec
     return environment.get_template(TEMPLATE).render(
         report=report,
@@ -69,7 +73,10 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
         trials=[_trial(report, trial) for trial in _ranked(report)],
         reasons=any(trial.reason for trial in summary.trials),
         test=_test_table(report.confirmation) if report.confirmation and _any_done(report.confirmation) else None,
-        figures=[(name, svg_text(name, figure, summary), CAPTIONS[name]) for name, figure in figures.items()],
+        figures=[
+            (name, svg_text(name, figure, summary), CAPTIONS[name], figure.get_figwidth() > WIDTH)
+            for name, figure in figures.items()
+        ],
         anchor=ANCHOR,
     )
 

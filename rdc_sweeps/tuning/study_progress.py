@@ -39,8 +39,15 @@ class ProgressTracker:
             return None
 
     def changed(self, summary: StudySummary) -> list[TrialSummary]:
-        """The trials whose phase has changed since the last call."""
-        found = [trial for trial in summary.trials if self._phases.get(trial.number) != trial.phase]
+        """The trials whose phase has changed since the last call; a new one once its configuration is chosen."""
+        fields = len(self.study.tuned.spec.space)
+        found = [
+            trial
+            for trial in summary.trials
+            if self._phases.get(trial.number) != trial.phase
+            # A sampler stores one field after the other.
+            and (trial.phase != "running" or len(trial.values) == fields)
+        ]
         self._phases.update({trial.number: trial.phase for trial in found})
         return found
 

@@ -105,6 +105,16 @@ def test_equal_values_have_no_surface(tmp_path: Path) -> None:
     assert {one.get_label() for one in plot.lines} == {"the untuned row", "best"}
 
 
+def test_the_best_trial_and_the_untuned_row_are_both_seen_if_they_are_one(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    found = summary_of(tuned, ["complete"] * 3, [3.0, 1.0, 2.0])
+    assert found.best is found.default
+    plot = plot_of(draw_figures(found, tuned.spec.space)["intermediate"])
+    best, untuned = line(plot, "best"), line(plot, "the untuned row")
+    assert plot.lines.index(best) < plot.lines.index(untuned)
+    assert (best.get_linestyle(), untuned.get_linestyle()) == ("-", "--")
+
+
 def test_a_metric_that_is_better_when_lower(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
     found = summary_of(tuned, ["complete"] * 3, [0.5, 0.3, 0.4], objective="aErr", direction="minimize", epochs_saved=0)

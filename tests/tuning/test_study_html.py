@@ -41,7 +41,7 @@ def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_
     assert "one-region-gaussian-tuned" in test
     assert "22.33 ± 0.33" in test
     assert "42.28" in test  # published
-    assert "Numbers of profile `demo` are not comparable with the published ones" in test
+    assert "Numbers of profile demo are not comparable with the published ones" in test
     assert "X: failed, disk &lt;full&gt; — one-region-gaussian (seed 2)" in test
     assert "mIoU" not in before + after
     assert "22.33" not in before + after
@@ -86,6 +86,31 @@ def test_a_trial_has_its_configuration_its_runs_and_why_it_failed(tmp_path: Path
     assert len(rows) == len(usual(tuned).trials)
     assert links <= rows
     assert {"0", "1", "2"} <= links
+
+
+def test_each_of_the_compared_trials_has_its_colour(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    assert re.search(r'<tr class="default"><td class="text">the untuned row</td>', html)
+    assert len(re.findall(r'<tr class="best"><td class="text">best</td>', html)) == 1
+
+
+def test_names_in_notes_are_code(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
+    assert "Numbers of profile <code>demo</code> are not comparable" in html
+    assert "`" not in words(html)
+
+
+def test_only_a_broad_figure_takes_the_whole_width(tmp_path: Path) -> None:
+    three = tuned_row(tmp_path)
+    assert re.findall(r'id="(\w+)" class="broad"', render(report_of(three, usual(three), tmp_path / "runs"))) == [
+        "slices"
+    ]
+    one = tuned_row(tmp_path, space="\n  method.contrast.temperature: {log: [0.01, 100]}")
+    html = render(report_of(one, usual(one), tmp_path / "runs"))
+    assert 'id="slices"' in html
+    assert 'class="broad"' not in html
 
 
 def browse(page: Path, width: int, folder: Path) -> tuple[list[str], list[str]]:
