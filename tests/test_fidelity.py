@@ -16,7 +16,11 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
+def _marks(component: Component) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if component.name.startswith("three training steps") else []
+
+
+@pytest.mark.parametrize("component", [pytest.param(one, id=one.name, marks=_marks(one)) for one in COMPONENTS])
 def test_a_component_agrees_with_its_reference(component: Component) -> None:
     differences = component.measure()
     assert differences.agreed <= component.bound

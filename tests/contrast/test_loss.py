@@ -166,6 +166,7 @@ def test_gradcheck(spec: ContrastSpec) -> None:
 FURTHER = FurtherNegatives(torch.tensor([[3, -1], [0, 2]]), torch.tensor([[1.0, 1.0], [0.25, 0.75]]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [EVERY[0], EVERY[5], EVERY[7], EVERY[9], EVERY[12]])
 def test_gradcheck_with_further_negatives(spec: ContrastSpec) -> None:
     prediction, label, regions = scene(5, size=(4, 5), number=3)

@@ -59,7 +59,7 @@ USABLE = {"none": 0, "small": 0, "one": 1, "one and void": 1, "one of two is sma
     cells=st.booleans(),
     max_regions=st.sampled_from([None, 1, 30]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_number_of_regions_has_a_loss_and_a_gradient(
     kinds: list[str], spec: ContrastSpec, size: tuple[int, int], cells: bool, max_regions: int | None
 ) -> None:

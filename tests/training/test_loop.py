@@ -108,7 +108,16 @@ def assert_same(a: Any, b: Any) -> None:
         assert a == b
 
 
-@pytest.mark.parametrize("changes", METHODS.values(), ids=METHODS.keys())
+SLOW = {"vector on patches", "single task", "joint task", "teacher", "combined", "diffusion"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name, changes in METHODS.items()
+    ],
+)
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     changes: dict[str, Any], settings: Settings, tmp_path: Path
 ) -> None:

@@ -111,7 +111,10 @@ def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | 
             torch.testing.assert_close(share["state"][name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
-SLOW = ("drawn negatives", "maps normalised in one pool", "without gradient", "single task", "combined")
+SLOW = {
+    "drawn negatives", "maps normalised in one pool", "without gradient", "single task", "combined", "dejavu",
+    "joint task", "teacher", "diffusion", "maps normalised singly",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
