@@ -12,13 +12,15 @@ from torch import Tensor
 from benchmarks.contrast.scenes import voronoi
 from benchmarks.contrast.timing import interleaved, medians, paired_ratio
 from rdc_sweeps.contrast import index_regions, region_contrast
+from rdc_sweeps.methods.pairs import Pairs
+from rdc_sweeps.methods.readings import further_negatives
 from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, label_input, pair_index, prediction_input
 from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.models.registry import new_network
 from rdc_sweeps.specs.backbone import Hrnet18Spec
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import GaussianContrast
-from rdc_sweeps.specs.method import MappingSpec
+from rdc_sweeps.specs.method import MappingSpec, PairReading
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 13
@@ -44,20 +46,25 @@ class TrainingStep:
         supervised = F.cross_entropy(self.network(self.views[0])["semantic"], self.label)
         predictions = self.network(self.views[1])
         features = [self._features(predictions, task) for task in ("depth", "normal")]
-        loss = supervised + self.contrast(*(torch.cat(side) for side in zip(*features, strict=True)))
+        prediction, label = (torch.cat(side) for side in zip(*features, strict=True))
+        loss = supervised + self.contrast(prediction, label, "sum")
         torch.autograd.backward(loss)
         self.optimiser.step()
 
-    def contrast(self, prediction: Tensor, label: Tensor) -> Tensor:
-        """L_RC of every image and pair, starting from the region maps."""
-        images = torch.arange(BATCH).repeat(len(prediction) // BATCH)
+    def contrast(self, prediction: Tensor, label: Tensor, reading: PairReading) -> Tensor:
+        """L_RC of every image and pair, starting from the region maps; up to two tasks against the semantic label."""
+        number = len(prediction) // BATCH
+        images = torch.arange(BATCH).repeat(number)
+        pairs = Pairs(images, 1 + torch.arange(number).repeat_interleave(BATCH), torch.zeros_like(images))
         index = index_regions(self.regions).select(images)
-        return region_contrast(prediction, label, index, GaussianContrast(), min_pixels=2).loss
+        further = further_negatives(pairs) if reading == "equation" else None
+        return region_contrast(prediction, label, index, GaussianContrast(), min_pixels=2, further=further).loss
 
-    def contrast_alone(self, pairs: int) -> None:
+    def contrast_alone(self, pairs: int, reading: PairReading) -> None:
         """L_RC forward and backward on features of the same shape, with `pairs` task pairs per image."""
-        sides = [torch.randn(pairs * BATCH, 32, SIZE[0] // 16, SIZE[1] // 16, requires_grad=True) for _ in range(2)]
-        torch.autograd.backward(self.contrast(*sides))
+        shape = (pairs * BATCH, 32, SIZE[0] // 16, SIZE[1] // 16)
+        prediction, label = (torch.randn(shape, requires_grad=True) for _ in range(2))
+        torch.autograd.backward(self.contrast(prediction, label, reading))
 
     def _features(self, predictions: dict[str, Tensor], task: Task) -> tuple[Tensor, Tensor]:
         predicted = prediction_input(task, predictions[task], torch.rand)
@@ -70,15 +77,19 @@ class TrainingStep:
 
 
 def run(quick: bool) -> list[dict[str, Any]]:
-    """One row per number of regions: seconds of the step, and of L_RC with one and two task pairs per image."""
+    """One row per number of regions: seconds of the step, and of L_RC with one and two task pairs per image.
+
+    The step adds up the contrasts of its pairs; negatives in all tasks are timed alone.
+    """
     rows = []
     for regions in (30, 100):
         step = TrainingStep(regions)
         seconds = interleaved(
             {
                 "step": step,
-                "one pair per image": partial(step.contrast_alone, 1),
-                "two pairs per image": partial(step.contrast_alone, 2),
+                "one pair per image": partial(step.contrast_alone, 1, "sum"),
+                "two pairs per image": partial(step.contrast_alone, 2, "sum"),
+                "negatives in all tasks": partial(step.contrast_alone, 2, "equation"),
             },
             2 if quick else 7,
         )
@@ -90,6 +101,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 "regions": regions,
                 "seconds": medians(seconds),
                 "share_two_pairs": paired_ratio(seconds["two pairs per image"], seconds["step"]),
+                "equation_to_sum": paired_ratio(seconds["negatives in all tasks"], seconds["two pairs per image"]),
                 "share_one_pair": paired_ratio(one_pair, [r + o for r, o in zip(rest, one_pair, strict=True)]),
             }
         )
