@@ -12,6 +12,7 @@ from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.reporting.terminal import NATURAL_WIDTH
 
 
 def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json: bool) -> None:
@@ -26,17 +27,25 @@ def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json:
     if as_json:
         print_json([_as_json(one, found.get(one.run.id)) for one in planned])
         return
-    shown = Table(box=None, pad_edge=False)
-    for column in ("row", "seed", "run", "state", "action", "steps", "reason"):
-        shown.add_column(column, justify="right" if column in {"seed", "steps"} else "left", overflow="fold")
-    for one in planned:
-        cells = (one.run.row.id, str(one.run.spec.seed), one.run.id, one.state, one.action, str(one.steps), one.reason)
-        shown.add_row(*map(Text, cells))
-    data.print(shown)
+    whole = _table(planned, folded=False)
+    fits = data.measure(whole, options=data.options.update(width=NATURAL_WIDTH)).minimum <= data.width
+    data.print(whole if fits else _table(planned, folded=True))
     for line in summary(planned, found):
         say(line)
     for text in executor.job_files(planned):
         data.file.write("\n" + text)
+
+
+def _table(planned: Sequence[Planned], *, folded: bool) -> Table:
+    """A line per run; if `folded`, rows' names and ids may be broken too, on a terminal too narrow for them."""
+    shown = Table(box=None, pad_edge=False)
+    for column in ("row", "seed", "run", "state", "action", "steps", "reason"):
+        right, whole = column in {"seed", "steps"}, column != "reason" and not folded
+        shown.add_column(column, justify="right" if right else "left", overflow="fold", no_wrap=whole)
+    for one in planned:
+        cells = (one.run.row.id, str(one.run.spec.seed), one.run.id, one.state, one.action, str(one.steps), one.reason)
+        shown.add_row(*map(Text, cells))
+    return shown
 
 
 def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[str]:

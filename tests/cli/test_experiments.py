@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,24 @@ def test_dry_run_says_what_would_be_done_and_why(cli: Cli, tmp_path: Path) -> No
         ("ours", 1, "train", "new", 4),
     ]
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dry_run_loses_nothing_on_a_narrow_terminal(cli: Cli, tmp_path: Path) -> None:
+    wide = cli("run", "tiny", "-n", COLUMNS="80").stdout.splitlines()
+    narrow = cli("run", "tiny", "-n", COLUMNS="50").stdout
+    assert len(wide) == 3
+    for line in wide[1:]:
+        run = line.split()[2]
+        assert len(run) == 16
+        # What does not fit goes on in the line below, in its column.
+        assert run in _joined(narrow, column=2)
+
+
+def _joined(table: str, column: int) -> str:
+    """The texts of a column, whatever lines they are broken into."""
+    head, *lines = table.splitlines()
+    starts = [found.start() for found in re.finditer(r"\S+", head)]
+    return "".join(line[starts[column] : starts[column + 1]].strip() for line in lines)
 
 
 @pytest.mark.parametrize(
