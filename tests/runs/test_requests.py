@@ -1,15 +1,18 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rdc_sweeps.errors import RunLockedError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Failure, Origin, Result
 from rdc_sweeps.runs.requests import forget_failure, request_run, restore_failure, set_aside
+from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.run import RunSpec, run_id
 from tests.runs.writing import write_result
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 SPEC = RunSpec()
 
 
@@ -26,6 +29,17 @@ def test_the_first_table_to_ask_is_remembered(directory: RunDirectory) -> None:
     request_run(directory, SPEC, Origin(table="table1", row="a", profile="demo"))
     request_run(directory, SPEC, Origin(table="table3", row="b", profile="demo"))
     assert directory.origin() == Origin(table="table1", row="a", profile="demo")
+
+
+def test_the_spec_file_of_every_row_is_that_spec(tmp_path: Path) -> None:
+    catalogue = Catalogue(EXPERIMENTS)
+    runs = [run for table in catalogue.tables for run in catalogue.runs(table, "paper", seeds=[0, 1])]
+    assert len(runs) > 100
+    for run in runs:
+        directory = RunDirectory(tmp_path, run.id)
+        request_run(directory, run.spec)
+        assert yaml.safe_load(directory.spec.read_text()) == run.spec.model_dump(mode="json")
+        assert directory.read_spec() == run.spec
 
 
 def test_setting_aside_keeps_everything(directory: RunDirectory) -> None:
