@@ -1,18 +1,16 @@
 """DejaVu: conditional regeneration of the image as a second supervision (Borse et al., CVPR 2023, arXiv 2303.01573)."""
 
 import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch
-from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
+from rdc_sweeps.methods.method import Losses, Outputs, Term, fixed_running_statistics, ramped
 from rdc_sweeps.methods.supervised import as_labels, supervised_losses
 from rdc_sweeps.models.mapping import relative_depth, shifted_normal
 from rdc_sweeps.models.network import Predictions, task_channels
@@ -79,20 +77,6 @@ class DejaVuTerm(Term):
         everywhere = torch.ones(len(regenerated), len(self.tasks), dtype=torch.bool)
         losses = supervised_losses(self.tasks, predictions, labels, everywhere)
         return torch.stack(list(losses.values())).sum()
-
-
-@contextmanager
-def fixed_running_statistics(network: nn.Module) -> Iterator[None]:
-    """Within the context, batch norms in training mode leave their running statistics as they are."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
 
 
 def condition(task: Task, prediction: Tensor) -> Tensor:

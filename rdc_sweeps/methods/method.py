@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.models.network import Predictions
@@ -117,7 +118,8 @@ def network_outputs(
         batch: Views of B images.
         last_view: Whether predictions of the last view are needed; without, the first view stands for it.
         encoder: Whether the outputs of its encoder are needed.
-        view_norm: Two views pass as one batch, so that batch norms see them together, or one after the other.
+        view_norm: Two views pass as one batch, so that batch norms see them together, or one after the other, and only
+            the first one changes the running statistics.
     """
     views = (batch.views[0], batch.views[-1]) if last_view and len(batch.views) > 1 else (batch.views[0],)
     with encoder_outputs(network) if encoder else _nothing() as maps:
@@ -126,7 +128,9 @@ def network_outputs(
             return Outputs(stages, stages[-1], tuple(maps), network)
         if view_norm == "apart":
             stages = _stages(network, views[0].image)
-            return Outputs(stages, _stages(network, views[1].image)[-1], tuple(maps), network)
+            with fixed_running_statistics(network):
+                last = _stages(network, views[1].image)[-1]
+            return Outputs(stages, last, tuple(maps), network)
         both = _stages(network, torch.cat([view.image for view in views]))
         first = [{task: prediction[: len(batch)] for task, prediction in stage.items()} for stage in both]
         last = {task: prediction[len(batch) :] for task, prediction in both[-1].items()}
@@ -161,3 +165,17 @@ def encoder_outputs(network: nn.Module) -> Iterator[list[Tensor]]:
         yield maps
     finally:
         handle.remove()
+
+
+@contextmanager
+def fixed_running_statistics(network: nn.Module) -> Iterator[None]:
+    """Within the context, batch norms in training mode leave their running statistics as they are."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum

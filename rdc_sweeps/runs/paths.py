@@ -5,7 +5,8 @@ runs/<id>/spec.yaml          the resolved spec
           environment.json   packages, device, host, commit, threads
           events.jsonl       the event log: a line per step and per epoch
           panels/            images of predictions after each epoch
-          checkpoints/       the last checkpoint, replaced after every epoch and when the run is stopped
+          checkpoints/       the last checkpoint, replaced after every epoch and when the run is stopped; weights that
+                             `training.keep_checkpoints` asks for
           status.json        heartbeat: owner, time, progress, device, Slurm job
           attempts.jsonl     a line for each start and each orderly end of a worker
           stopped.json       why it was cancelled or pruned

@@ -12,12 +12,15 @@ from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, Teacher, terms_of
 from rdc_sweeps.specs.training import TrainingLength, TrainingSpec
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Increased whenever the same spec would train differently than before."""
+
+BESIDE = {"training": {"keep_checkpoints", "probe"}}
+"""Fields that say what is kept and measured beside a training. They change nothing in it, so ids leave them out."""
 
 
 class RunSpec(Spec):
-    """Everything that determines the result of a training run, and nothing else."""
+    """Everything that determines the result of a training run, and the fields `BESIDE`."""
 
     dataset: DatasetSpec = NyuV2Spec()
     labels: LabelSpec = LabelSpec()
@@ -72,6 +75,6 @@ class RunSpec(Spec):
 
 def run_id(spec: RunSpec) -> str:
     """Identity of a run: 16 hex digits of SHA-256 over the canonical JSON of its spec and the schema version."""
-    content = {"schema": SCHEMA_VERSION, "spec": spec.model_dump(mode="json")}
+    content = {"schema": SCHEMA_VERSION, "spec": spec.model_dump(mode="json", exclude=BESIDE)}
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]

@@ -83,9 +83,10 @@ class AugmentationSpec(Spec):
         "`flip` and two views.",
     )
     view_norm: Literal["together", "apart"] = Field(
-        "together",
-        description="together: the network's batch norms see both views as one batch, as in the released code and Li "
-        "et al.'s, which concatenate the views; apart: each view is a batch of its own.",
+        "apart",
+        description="apart: each view is a batch of its own for the network's batch norms, and only view 1 changes "
+        "their running statistics, so that a term without effect leaves the supervised training as it is; together: "
+        "both views are one batch, as in the released code and Li et al.'s, which concatenate them.",
     )
 
     @model_validator(mode="after")
@@ -111,6 +112,13 @@ class UncertaintyWeights(Spec):
 
 
 TaskWeightsSpec = Annotated[FixedWeights | UncertaintyWeights, Field(discriminator="name")]
+
+
+class ProbeSpec(Spec):
+    """Probes during a training: what its cross-task term looks at, see docs/probe.md."""
+
+    every: int = Field(1, ge=1, description="Epochs between two probes; the last epoch always has one.")
+    images: int = Field(48, ge=1, description="Training images that are probed, with labels that are withheld.")
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,15 @@ class TrainingSpec(Spec):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="bfloat16: autocast, with float32 master weights."
+    )
+
+    keep_checkpoints: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="Epochs, counted from 0, after which the weights are kept in checkpoints/epoch-N.pt. No part of "
+        "the run's identity.",
+    )
+    probe: ProbeSpec | None = Field(
+        None, description="Probes of the term after epochs; null: none. No part of the run's identity."
     )
 
     @model_validator(mode="before")

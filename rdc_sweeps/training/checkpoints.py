@@ -19,6 +19,11 @@ def save_checkpoint(path: Path, run: str, state: Mapping[str, Any], write: Write
     write(path, lambda file: torch.save({"format": FORMAT, "run": run, **state}, file))
 
 
+def kept_checkpoint(last: Path, epoch: int) -> Path:
+    """The file with the weights after an epoch, beside the last checkpoint; see `TrainingSpec.keep_checkpoints`."""
+    return last.with_name(f"epoch-{epoch}.pt")
+
+
 def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
     """Load the checkpoint of a run to the CPU; None if there is none.
 

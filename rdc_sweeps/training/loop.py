@@ -26,7 +26,7 @@ from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
+from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, clip_gradients, set_learning_rates
@@ -135,6 +135,7 @@ class _Loop:
                 self._save()
                 return self._training(finished=False)
             self._evaluate()
+            self._keep()
             self.epoch, self.step, self.sums = self.epoch + 1, 0, {}
             self._save()
         return self._training(finished=True)
@@ -212,6 +213,12 @@ class _Loop:
         return evaluate(
             self.learner.network, batches, self.meter, self.device, panels, self.spec.dataset.classes, self.world
         )
+
+    def _keep(self) -> None:
+        if self.world.rank or self.epoch not in self.spec.training.keep_checkpoints:
+            return
+        state = {"epoch": self.epoch, "learner": self.learner.state_dict()}
+        save_checkpoint(kept_checkpoint(self.checkpoint, self.epoch), self.id, state, self.write)
 
     def _save(self) -> None:
         if self.world.rank:

@@ -120,6 +120,17 @@ def test_views_pass_the_networks_batch_norms_together_or_apart(view_norm: Any, m
     assert torch.equal(*first) is not mixed
 
 
+@pytest.mark.parametrize(("view_norm", "same"), [("together", False), ("apart", True)])
+@torch.no_grad()
+def test_only_the_first_view_changes_running_statistics_if_views_are_apart(view_norm: Any, same: bool) -> None:
+    batch = toy_batch(ONE_LABEL, views=2)
+    network, alone = _Normalised(), _Normalised()
+    network_outputs(network, batch, last_view=True, encoder=False, view_norm=view_norm)
+    alone(batch.views[0].image)
+    assert torch.equal(network.norm.running_mean, alone.norm.running_mean) is same  # type: ignore[arg-type]
+    assert torch.equal(network.norm.running_var, alone.norm.running_var) is same  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("view_norm", ["together", "apart"])
 @torch.no_grad()
 def test_terms_see_the_last_view_and_its_encoder_outputs(view_norm: Any) -> None:
@@ -135,5 +146,5 @@ def test_terms_see_the_last_view_and_its_encoder_outputs(view_norm: Any) -> None
 
 
 def test_a_runs_augmentation_says_how_views_are_normalised() -> None:
-    training = TrainingSpec(augmentation=AugmentationSpec(view_norm="apart"))
-    assert toy_method(spec_of("cross_task", "dejavu"), training=training).view_norm == "apart"
+    training = TrainingSpec(augmentation=AugmentationSpec(view_norm="together"))
+    assert toy_method(spec_of("cross_task", "dejavu"), training=training).view_norm == "together"

@@ -13,10 +13,10 @@ from rdc_sweeps.methods.dejavu import (
     RegenerationModule,
     checkerboard,
     condition,
-    fixed_running_statistics,
     redact,
     without_band,
 )
+from rdc_sweeps.methods.method import fixed_running_statistics
 from rdc_sweeps.methods.supervised import as_labels, supervised_losses
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, SpectralRedaction

@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
-from rdc_sweeps.methods.method import Method
+from rdc_sweeps.methods.method import Method, ViewNorm
 from rdc_sweeps.methods.region_contrast import RegionContrastTerm
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, Supervised
-from rdc_sweeps.specs.training import TrainingSpec
+from rdc_sweeps.specs.training import AugmentationSpec, TrainingSpec
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 CLASSES = 5
@@ -46,9 +46,10 @@ def contrast_spec(changes: dict[str, Any] | None = None) -> RegionContrast:
     return RegionContrast.model_validate({"mapping": {"channels": [8, 8]}, "min_pixels": 2, **(changes or {})})
 
 
-def method(changes: dict[str, Any] | None = None) -> Method:
+def method(changes: dict[str, Any] | None = None, view_norm: ViewNorm = "apart") -> Method:
     torch.manual_seed(0)
-    return build_method(contrast_spec(changes), TASKS, CLASSES, TrainingSpec())
+    training = TrainingSpec(augmentation=AugmentationSpec(view_norm=view_norm))
+    return build_method(contrast_spec(changes), TASKS, CLASSES, training)
 
 
 def term(changes: dict[str, Any] | None = None) -> RegionContrastTerm:
@@ -232,7 +233,7 @@ def test_patches_tile_the_region_map() -> None:
 
 
 def test_the_second_view_is_contrasted_and_the_first_supervised() -> None:
-    network, built = Predictions(2), method()
+    network, built = Predictions(2), method(view_norm="together")  # it has one map per view
     first, second = view(1, seed=3), view(1, seed=4)
     two = replace(batch(GRANTED[:1]), views=(first, second))
     losses(network, built, two)["total"].backward()

@@ -14,7 +14,7 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training import loop
-from rdc_sweeps.training.checkpoints import load_checkpoint
+from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint
 from rdc_sweeps.training.loop import Training, train
 from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.training.setup import Learner, build_learner, open_data
@@ -249,6 +249,38 @@ def test_the_contrast_changes_what_the_network_learns(settings: Settings, tmp_pa
     mapping = [name for name in without if ".mapping." in name and name.endswith("conv.weight")]
     assert mapping
     assert all(not torch.equal(without[name], large[name]) for name in mapping)
+
+
+@pytest.mark.parametrize("changes", [{"weight": 0.0}, {"gradient": False}], ids=["no weight", "no gradient"])
+def test_a_contrast_without_effect_trains_what_supervision_alone_trains(
+    changes: dict[str, Any], settings: Settings, tmp_path: Path
+) -> None:
+    control, state = run(small_run({"method": changes}), settings, tmp_path / "control")
+    alone, alone_state = run(small_run({"method": {"name": "supervised"}}), settings, tmp_path / "alone")
+    assert [(record.test, record.validation) for record in control.history] == [
+        (record.test, record.validation) for record in alone.history
+    ]
+    # Batch norms count their batches, also those that leave their statistics alone.
+    of_network = [
+        {name: value for name, value in one["learner"].items() if name.startswith("network.") and "num_" not in name}
+        for one in (state, alone_state)
+    ]
+    assert of_network[0]
+    assert_same(*of_network)
+
+
+@pytest.mark.slow
+def test_weights_are_kept_after_the_epochs_that_the_spec_names(settings: Settings, tmp_path: Path) -> None:
+    spec = small_run({"training": {"keep_checkpoints": [0, 1, 5]}, "method": {"name": "supervised"}})
+    _, last = run(spec, settings, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-0.pt", "epoch-1.pt", "last.pt"]
+    kept = [load_checkpoint(kept_checkpoint(tmp_path / "last.pt", epoch), run_id(spec)) for epoch in (0, 1)]
+    assert [state["epoch"] for state in kept if state] == [0, 1]
+    assert kept[0] is not None
+    assert kept[1] is not None
+    assert_same(kept[1]["learner"], last["learner"])
+    _, first = run(spec, settings, tmp_path / "shorter", stop_after=2)
+    assert_same(kept[0]["learner"], first["learner"])
 
 
 @pytest.mark.parametrize("setting", ["onelabel", "randomlabels"])

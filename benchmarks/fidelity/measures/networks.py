@@ -7,7 +7,9 @@ from benchmarks.fidelity.examples import gumbel_numbers
 from benchmarks.fidelity.inputs import CLASSES, SIZE, TASKS, images, labels, predictions, randomised
 from benchmarks.fidelity.references import diffusion, hrnet, mapping, segnet
 from benchmarks.fidelity.references.layers import Weights
+from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
+from rdc_sweeps.methods.method import ViewNorm, network_outputs
 from rdc_sweeps.methods.pairs import map_pairs, task_pairs
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import MultiTaskNetwork, Normalise
@@ -67,6 +69,22 @@ def momentum() -> Differences:
 def _statistics_apart(network: MultiTaskNetwork, weights: Weights) -> float:
     state = network.state_dict()
     return max(largest(state[name], tensor) for name, tensor in weights.items() if "running_" in name)
+
+
+def two_views() -> Differences:
+    """Predictions of both views in a training step, and the running statistics after it."""
+    return Differences(_views_apart("together"), _views_apart("apart"))
+
+
+def _views_apart(view_norm: ViewNorm) -> float:
+    network = built(Hrnet18Spec(pretrained=NoWeights(), norm_momentum=0.01)).train()
+    weights, image = copied(network), images(4)
+    views = tuple(View(part, {}, None, torch.empty(0)) for part in image.split(2))
+    batch = Batch(torch.arange(2), GRANTED[:2], views, step_noise(0, 0, 0, range(2)))
+    outputs = network_outputs(network, batch, last_view=True, encoder=False, view_norm=view_norm)
+    ours = {str(task): torch.cat([outputs.first[task], outputs.last[task]]) for task in TASKS}
+    apart = relative_of(ours, hrnet.predictions(image, weights, training=True))
+    return max(apart, _statistics_apart(network, weights))
 
 
 def input_values() -> Differences:
@@ -154,6 +172,12 @@ COMPONENTS = [
         "released code",
         momentum,
         {"backbone.norm_momentum": 0.01},
+    ),
+    Component(
+        "HRNet18, both views in a training step, in standard deviations",
+        "released code and that of Li et al., which concatenate the views",
+        two_views,
+        {"training.augmentation.view_norm": "together"},
     ),
     Component(
         "what HRNet18 sees of an image in [0, 1]",
