@@ -6,14 +6,18 @@ Relative folders in a file are relative to that file; all others are relative to
 """
 
 import os
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     SettingsError,
@@ -26,15 +30,57 @@ PROJECT_FILE = "rdc-sweep.toml"
 PREFIX = "RDC_SWEEP_"
 
 
-def _expand(value: Any) -> Any:
-    return Path(value).expanduser() if isinstance(value, str) else value
+SHELL_VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 
 
-Folder = Annotated[Path, BeforeValidator(_expand)]
+def _folder(text: str) -> Path:
+    """The folder that a text names, as a shell would read it: `~`, `~user` and variables are expanded.
+
+    Raises:
+        ValueError: It is no name of a folder; folders of such names would be created.
+    """
+    if not text or text != text.strip() or not text.isprintable():
+        raise ValueError("must be the name of a folder, without spaces around it or control characters")
+    if text[0] in "\"'" or text[-1] in "\"'":
+        raise ValueError("must be the name of a folder without quotation marks; they are for the shell alone")
+    if re.match(r"\w+:/", text):
+        raise ValueError("must be a folder of this machine, not a URL")
+    expanded = os.path.expandvars(text)
+    if unset := SHELL_VARIABLE.search(expanded):
+        raise ValueError(f"the variable {unset.group()} is not set")
+    try:
+        return Path(expanded).expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no home folder of {expanded.partition('/')[0]}") from None
+
+
+def _with_folders(values: Mapping[str, Any], place: Callable[[str], str], base: Path = Path()) -> dict[str, Any]:
+    """Settings whose folders are read by `_folder`, and relative ones resolved against `base`.
+
+    Raises:
+        UsageError: A folder cannot be read; `place` says where a setting stands.
+    """
+
+    def read(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: read(name, inner) for key, inner in value.items()}
+        try:
+            return base / _folder(str(value)) if isinstance(value, str | Path) else value
+        except ValueError as error:
+            raise UsageError(f"{place(name)}: {name}: {error}, found {str(value)!r}") from None
+
+    fields = Settings.model_fields
+    are_folders = {name for name in values if name in fields and _mentions_path(fields[name].annotation)}
+    return {name: read(name, value) if name in are_folders else value for name, value in values.items()}
 
 
 def _xdg(variable: str, default: str) -> Path:
-    return Path(os.environ.get(variable) or Path.home() / default) / "rdc-sweep"
+    try:
+        return Path(os.environ.get(variable) or Path.home() / default) / "rdc-sweep"
+    except RuntimeError:
+        raise UsageError(
+            f"there is no home folder: HOME is not set, and user {os.getuid()} has no entry in passwd; set HOME"
+        ) from None
 
 
 class Settings(BaseSettings):
@@ -42,17 +88,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
 
-    root: Folder = Field(Path("runs"), description="Run directories.")
-    experiments: Folder | None = Field(
+    root: Path = Field(Path("runs"), description="Run directories.")
+    experiments: Path | None = Field(
         None, description="Tables and profiles; default: ./experiments, or the ones shipped."
     )
     profile: str = Field("paper", description="Profile applied to every table.")
-    nyuv2_root: Folder | None = Field(None, description="NYU-V2 in the MTAN .npy layout.")
-    cityscapes_root: Folder | None = Field(None, description="Cityscapes in the MTAN .npy layout.")
-    dataset_roots: dict[str, Folder] = Field({}, description="Folders of data sets added by extensions, by name.")
-    label_settings_root: Folder | None = Field(None, description="The published label settings (.pth files).")
-    weights_root: Folder | None = Field(None, description="Pretrained weights and SAM checkpoints.")
-    cache_root: Folder = Field(
+    nyuv2_root: Path | None = Field(None, description="NYU-V2 in the MTAN .npy layout.")
+    cityscapes_root: Path | None = Field(None, description="Cityscapes in the MTAN .npy layout.")
+    dataset_roots: dict[str, Path] = Field({}, description="Folders of data sets added by extensions, by name.")
+    label_settings_root: Path | None = Field(None, description="The published label settings (.pth files).")
+    weights_root: Path | None = Field(None, description="Pretrained weights and SAM checkpoints.")
+    cache_root: Path = Field(
         default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"), description="Rendered data sets and region maps."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available, else CPU.")
@@ -85,7 +131,19 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, project file, user file, in order of precedence."""
-        return (init_settings, env_settings, *(_FileSource(settings_cls, path) for path in settings_files()))
+        return (
+            init_settings,
+            _Variables(settings_cls),
+            *(_FileSource(settings_cls, path) for path in settings_files()),
+        )
+
+
+class _Variables(EnvSettingsSource):
+    """The environment variables."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Their values."""
+        return _with_folders(super().__call__(), lambda name: PREFIX + name.upper())
 
 
 class _FileSource(TomlConfigSettingsSource):
@@ -93,21 +151,18 @@ class _FileSource(TomlConfigSettingsSource):
 
     def __init__(self, settings_cls: type[BaseSettings], path: Path) -> None:
         self.path = path
-        try:
-            super().__init__(settings_cls, path)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{path}: invalid TOML: {error}") from error
+        super().__init__(settings_cls, path)
 
     def __call__(self) -> dict[str, Any]:
         """The file's values."""
-        return {name: self._resolved(name, value) for name, value in super().__call__().items()}
+        return _with_folders(super().__call__(), lambda _: str(self.path), self.path.parent)
 
-    def _resolved(self, name: str, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._resolved(name, inner) for key, inner in value.items()}
-        field = Settings.model_fields.get(name)
-        is_folder = field is not None and _mentions_path(field.annotation) and isinstance(value, str)
-        return self.path.parent / Path(value).expanduser() if is_folder else value
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        try:
+            # Editors of Windows put a byte order mark at the beginning.
+            return tomllib.loads(self.path.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(f"{self.path}: invalid TOML: {error}") from error
 
 
 def _mentions_path(annotation: Any) -> bool:
@@ -122,7 +177,10 @@ def settings_files() -> list[Path]:
 
 def project_file() -> Path | None:
     """The nearest `rdc-sweep.toml` in the working directory or one above it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the working directory no longer exists; change to another one") from None
     return next((path for folder in (here, *here.parents) if (path := folder / PROJECT_FILE).is_file()), None)
 
 
@@ -140,7 +198,7 @@ def load_settings(**flags: Any) -> Settings:
     if misspelt:
         known = ", ".join(PREFIX + name.upper() for name in Settings.model_fields)
         raise UsageError(f"{', '.join(misspelt)}: no such setting. Available variables: {known}")
-    given = {name: value for name, value in flags.items() if value is not None}
+    given = _with_folders({name: value for name, value in flags.items() if value is not None}, _flag)
     try:
         return Settings(**given)
     except SettingsError as error:
@@ -173,10 +231,14 @@ def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:
     return f"{_origin(name, flags)}: {name}: {message}"
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _origin(name: str, flags: Mapping[str, Any]) -> str:
     variable = PREFIX + name.upper()
     if name in flags:
-        return f"--{name.replace('_', '-')}"
+        return _flag(name)
     if os.environ.get(variable):
         return variable
     return next((str(path) for path in settings_files() if name in _FileSource(Settings, path)()), "settings")

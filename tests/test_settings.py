@@ -158,3 +158,73 @@ def test_the_experiments_are_the_settings_else_the_folder_here_else_the_shipped(
     (machine / "project/experiments").mkdir()
     assert experiments_folder(load_settings()) == Path("experiments")
     assert experiments_folder(load_settings(experiments=machine / "mine")) == machine / "mine"
+
+
+@pytest.mark.parametrize("name", ["~/nyu", "$HOME/nyu", "${HOME}/nyu"])
+@pytest.mark.parametrize("source", ["file", "variable", "flag"])
+def test_folders_are_expanded_wherever_they_are_set(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, source: str, name: str
+) -> None:
+    flags = {}
+    if source == "file":
+        (machine / "project/rdc-sweep.toml").write_text(f'nyuv2_root = "{name}"\n')
+    elif source == "variable":
+        monkeypatch.setenv("RDC_SWEEP_NYUV2_ROOT", name)
+    else:
+        flags = {"nyuv2_root": Path(name)}
+    assert load_settings(**flags).nyuv2_root == machine / "home/nyu"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ('"/a/b"', "without quotation marks"),
+        ("'/a/b", "without quotation marks"),
+        ("/a/b ", "without spaces around it"),
+        ("/a/b\r", "without spaces around it"),
+        ("/a\x1b[0m/b", "control characters"),
+        ("$NO_SUCH_VARIABLE/runs", r"the variable \$NO_SUCH_VARIABLE is not set"),
+        ("${NO_SUCH}/runs", r"the variable \$\{NO_SUCH\} is not set"),
+        ("~nosuchuser/runs", "there is no home folder of ~nosuchuser"),
+        ("s3://bucket/runs", "not a URL"),
+    ],
+)
+def test_a_text_that_names_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, message: str) -> None:
+    monkeypatch.setenv("RDC_SWEEP_ROOT", name)
+    with pytest.raises(UsageError, match=f"RDC_SWEEP_ROOT: root: .*{message}"):
+        load_settings()
+    monkeypatch.delenv("RDC_SWEEP_ROOT")
+    with pytest.raises(UsageError, match=f"--root: root: .*{message}"):
+        load_settings(root=Path(name))
+
+
+def test_folders_of_further_data_sets_are_read_like_others(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RDC_SWEEP_DATASET_ROOTS", '{"mine": "$HOME/mine"}')
+    assert load_settings().dataset_roots == {"mine": machine / "home/mine"}
+    (machine / "project/rdc-sweep.toml").write_text('[dataset_roots]\nyours = "~nosuchuser"\n')
+    with pytest.raises(UsageError, match=r"rdc-sweep.toml: dataset_roots: there is no home folder"):
+        load_settings()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(machine: Path) -> None:
+    (machine / "project/rdc-sweep.toml").write_bytes(b'\xef\xbb\xbfprofile = "cpu"\r\n')
+    assert load_settings().profile == "cpu"
+
+
+def test_without_a_home_the_remedy_is_named(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    assert load_settings().cache_root == machine / "home/.cache/rdc-sweep"
+    monkeypatch.delenv("HOME")
+    with pytest.raises(UsageError, match=r"HOME is not set, and user .* has no entry in passwd; set HOME"):
+        load_settings()
+
+
+def test_a_working_directory_that_was_removed_is_named(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (machine / "gone").mkdir()
+    monkeypatch.chdir(machine / "gone")
+    (machine / "gone").rmdir()
+    with pytest.raises(UsageError, match="the working directory no longer exists"):
+        load_settings()

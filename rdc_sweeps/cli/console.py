@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,12 @@ def print_json(value: Any) -> None:
 def say(text: str, style: str | None = None) -> None:
     """Print a message literally, without markup or highlighting."""
     messages.print(text, style=style, markup=False, highlight=False)
+
+
+def say_all(lines: Iterable[str]) -> None:
+    """Print messages, each literally on a line."""
+    for line in lines:
+        say(line)
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from rdc_sweeps.cli.console import build_progress, say
+from rdc_sweeps.cli.console import build_progress, say, say_all
 from rdc_sweeps.cli.options import ExperimentsOption, ProfileOption, RowsArgument, SetOption, TableArgument, resolve
+from rdc_sweeps.processes.environment import adopt_worker_environment
 
 group = typer.Typer(help="Compute region maps.", no_args_is_help=True)
 
@@ -32,6 +33,7 @@ def build(
     """Compute the region maps of a table's runs; resumes if stopped."""
     resolved = resolve(table, rows, None, assignments, profile=profile, experiments=experiments, device=device)
     runs, settings = resolved.runs, resolved.settings
+    say_all(adopt_worker_environment())
     from rdc_sweeps.dispatch.inputs import build_missing_regions, check_regions
 
     check_regions(runs, settings)

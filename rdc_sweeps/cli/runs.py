@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rdc_sweeps.api import run_table
-from rdc_sweeps.cli.console import build_progress, data, print_json, say
+from rdc_sweeps.cli.console import build_progress, data, print_json, say, say_all
 from rdc_sweeps.cli.dry_run import print_dry_run
 from rdc_sweeps.cli.listening import ConsoleListener
 from rdc_sweeps.cli.options import (
@@ -22,6 +22,7 @@ from rdc_sweeps.cli.options import (
     find_run,
     resolve,
 )
+from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
 from rdc_sweeps.settings import load_settings, read_settings
 
 
@@ -80,6 +81,7 @@ def run(
     if dry_run:
         print_dry_run(resolved, retry_failed=retry_failed, rerun=rerun, as_json=as_json)
         return
+    say_all(worker_environment().messages)
     listener = ConsoleListener(resolved.settings)
     if run_table(resolved, retry_failed=retry_failed, rerun=rerun, listener=listener):
         raise typer.Exit(1)
@@ -93,6 +95,7 @@ def worker(
     ] = None,
 ) -> None:
     """Train one run in this process."""
+    say_all(adopt_worker_environment())
     settings = read_settings(settings_file) if settings_file else load_settings(root=root)
     from rdc_sweeps.dispatch.worker import main
 
@@ -104,6 +107,7 @@ def prepare(
     settings_file: Annotated[Path, typer.Option("--settings", help="JSON file of settings.", show_default=False)],
 ) -> None:
     """Compute the missing region maps of submitted runs; resumes if stopped."""
+    say_all(adopt_worker_environment())
     settings = read_settings(settings_file)
     from rdc_sweeps.dispatch.inputs import build_for_submission
 

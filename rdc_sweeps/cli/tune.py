@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rdc_sweeps.cli.console import data, print_json, say
+from rdc_sweeps.cli.console import data, print_json, say, say_all
 from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption, parse_seeds
 from rdc_sweeps.cli.study_listening import StudyConsoleListener
+from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings, read_settings
 from rdc_sweeps.tuning.study_request import StudyPlan, plan_study, request_study
@@ -99,6 +100,7 @@ def tune(
     if dry_run:
         _print_plan(plan_study(request), settings.root, as_json=as_json)
         return
+    say_all(worker_environment().messages)
     result = run_study(request, workers=workers, confirm=confirm, listener=StudyConsoleListener(settings))
     _print_result(result, as_json=as_json)
     if not result.complete:
@@ -155,6 +157,7 @@ def study_worker(
     trials: Annotated[int, typer.Option(help="Total number of trials.", show_default=False)],
 ) -> None:
     """Run trials of a study in this process until all are finished."""
+    say_all(adopt_worker_environment())
     from rdc_sweeps.tuning.study_workers import enter_slurm_worker
 
     settings = read_settings(settings_file)

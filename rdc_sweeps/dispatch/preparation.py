@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.processes.children import fork_server
+from rdc_sweeps.runs.environment import check_packages
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 
@@ -89,6 +90,7 @@ def _prepare(runs: list[Run], settings: Settings, report: "ReportBuild") -> int:
 
     from rdc_sweeps.dispatch.inputs import build_missing_regions, check_inputs
 
+    check_packages()
     gpus = torch.cuda.device_count() if settings.device != "cpu" else 0
     check_inputs(runs, settings)
     build_missing_regions([run.spec for run in runs], settings, report)
@@ -98,5 +100,6 @@ def _prepare(runs: list[Run], settings: Settings, report: "ReportBuild") -> int:
 def _check(runs: list[Run], settings: Settings, report: "ReportBuild") -> bool:
     from rdc_sweeps.dispatch.inputs import check_inputs, regions_are_missing
 
+    check_packages()
     check_inputs(runs, settings)
     return regions_are_missing([run.spec for run in runs], settings, report)

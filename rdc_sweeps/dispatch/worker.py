@@ -14,7 +14,7 @@ from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.environment import describe_environment
+from rdc_sweeps.runs.environment import check_packages, describe_environment
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.runs.states import WorkerEnd, WorkerExit
@@ -61,6 +61,7 @@ class _Trainer:
         if self.settings.device == "cuda" and not torch.cuda.is_available():
             # Otherwise it could take days to notice that a node trains on its CPU.
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
+        check_packages()
         torch.set_num_threads(self._threads())
         recorder.run.write_environment(describe_environment())
         self.tracking = Tracker(

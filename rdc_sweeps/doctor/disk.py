@@ -95,7 +95,7 @@ def locks_work(folder: Path) -> bool:
     """Whether a lock excludes other processes and is released when its process is killed."""
     path = folder / "lock"
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-P", "-c", HOLD, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     try:
         assert holder.stdout is not None  # it is a pipe

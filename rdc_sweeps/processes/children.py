@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
+from rdc_sweeps.processes.environment import PACKAGE, built_environment
+
 STOP_SECONDS = 60.0
 """Seconds that stopped runs may take to save their checkpoints."""
 
@@ -19,11 +21,35 @@ ORPHANED = os.EX_TEMPFAIL
 POLL_SECONDS = 0.5
 
 
+class WorkerProcess(ForkServerProcess):
+    """A process with the environment of workers, which imports this package from where its parent has it."""
+
+    def start(self) -> None:
+        """Start it, and first the fork server if it is not running.
+
+        Raises:
+            UsageError: It would import another package of this name.
+        """
+        self.package = PACKAGE
+        with built_environment():
+            super().start()
+
+    def run(self) -> None:
+        """Call the target."""
+        if self.package != PACKAGE:
+            sys.exit(f"error: {self.package} started this process, but it has imported {PACKAGE}")
+        super().run()
+
+
+class _Context(ForkServerContext):
+    Process = WorkerProcess
+
+
 def fork_server(*modules: str) -> ForkServerContext:
     """A context whose processes are forked from one server that has imported `modules` (with torch, say) once."""
     # Read when a library starts its thread pool; workers set their own number afterwards.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    context = multiprocessing.get_context("forkserver")
+    context = _Context()
     context.set_forkserver_preload(["rdc_sweeps.processes.server", *modules])
     return context
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import rdc_sweeps
 from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
+from rdc_sweeps.processes.environment import PACKAGE, worker_environment
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import FORMER_LOG, last_event
 from rdc_sweeps.tracking.identity import Identity
@@ -146,11 +146,12 @@ def is_sent(run: RunDirectory, *, in_progress: bool) -> bool:
 
 def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[bytes]:
     # The process must import this same package, wherever it was imported from.
-    path = [str(Path(rdc_sweeps.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    variables = worker_environment().variables
+    path = [str(Path(PACKAGE).parents[1]), variables.get("PYTHONPATH")]
     with (run.wandb / LOG).open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "rdc_sweeps.tracking.uploader", str(run.folder.absolute()), mode, *options],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+            env={**variables, "PYTHONPATH": os.pathsep.join(filter(None, path))},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -21,7 +21,7 @@ except ImportError as error:
 
 FINISH = Path(__file__).with_name("finish.sh")
 
-MODULE = ("-m", "rdc_sweeps")
+MODULE = ("-P", "-m", "rdc_sweeps")
 
 
 @dataclass(frozen=True)
