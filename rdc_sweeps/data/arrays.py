@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rdc_sweeps.data.scene import VOID, Floats
+from rdc_sweeps.data.units import EMPTY, DepthUnit, image_problem, normal_problem
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size
 
@@ -55,6 +56,8 @@ def image_of(stored: Stored, size: Size) -> Floats:
     if not (low >= -1e-3 and high <= 1 + 1e-3):
         raise DataError(f"{path}: image values from {low:g} to {high:g}; write uint8, or floats in [0, 1]")
     np.clip(image, 0, 1, out=image)
+    if problem := image_problem(image, low, high):
+        raise DataError(f"{path}: {problem}; write the image again, as uint8, or floats in [0, 1]")
     if image.shape[:2] == size:
         return image
     height, width = size
@@ -79,8 +82,8 @@ def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
     return values.astype(np.int16)
 
 
-def depth_of(stored: Stored, size: Size) -> Floats:
-    """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in its own unit; 0 is invalid."""
+def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Floats:
+    """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in `unit`, if one is known; 0 is invalid."""
     path, values = _plane(stored)
     depth = _nearest(values, size).astype(np.float32)
     right = np.isfinite(depth) & (depth >= 0)
@@ -89,6 +92,8 @@ def depth_of(stored: Stored, size: Size) -> Floats:
             f"{path}: {_count(~right)} with a depth of NaN, infinity or less than 0; "
             "write 0 where there is no measurement"
         )
+    if unit and (problem := unit.problem(depth)):
+        raise DataError(f"{path}: {problem}")
     return depth
 
 
@@ -98,12 +103,14 @@ def normal_of(stored: Stored, size: Size) -> Floats:
     normal = np.array(_nearest(values, size), dtype=np.float32)
     square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
     right = square <= 4
+    if problem := normal_problem(normal, square):
+        raise DataError(f"{path}: {problem}")
     if not right.all():
         raise DataError(
             f"{path}: {_count(~right)} with a normal that is NaN or longer than 2; write unit vectors as floats, "
             "and (0, 0, 0) where there is none"
         )
-    length = np.sqrt(np.where(square > 1e-6, square, np.float32(np.inf)))
+    length = np.sqrt(np.where(square > EMPTY, square, np.float32(np.inf)))
     normal /= length[..., None]
     return normal
 

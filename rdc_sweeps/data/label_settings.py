@@ -1,10 +1,9 @@
 """Label settings: which images have labels for which tasks (Li et al., CVPR 2022)."""
 
-import pickle
+import hashlib
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
@@ -56,7 +55,20 @@ def _random_labels(images: int, tasks: int, generator: np.random.Generator) -> N
     return generator.permuted(np.tile(np.arange(tasks), (images, 1)), axis=1) < number
 
 
-def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | None) -> NDArray[np.bool_]:
+def setting_digest(spec: LabelSpec, dataset: DatasetSpec, images: int, *, root: Path | None) -> str:
+    """A digest of a label setting: of the file if it is published, else of the mask; see `label_mask`.
+
+    Raises:
+        DataError: The published file is missing.
+    """
+    if spec.setting != "full" and spec.origin == "published":
+        content = _file(spec.setting, dataset, root).read_bytes()
+    else:
+        content = label_mask(spec, dataset, images, root=root).tobytes()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _file(setting: str, dataset: DatasetSpec, root: Path | None) -> Path:
     if root is None:
         raise DataError(
             f"labels.origin is 'published', but the folder of the published label settings is not set; "
@@ -70,10 +82,18 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
             f"{path}: no such file; {_SETTING} must name the folder that holds {path.parent.name}/{path.name}, "
             "or set labels.origin to generated"
         )
+    return path
+
+
+def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | None) -> NDArray[np.bool_]:
+    # Imported here, so that a digest needs no PyTorch.
+    import torch
+
+    path = _file(setting, dataset, root)
     again = "download it again, or set labels.origin to generated"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, OSError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # A damaged file fails in whatever way its parser does.
         raise DataError(f"{path}: damaged, or contains more than tensors; {again}") from error
     weights = content.get(_KEY) if isinstance(content, dict) else None
     if not isinstance(weights, torch.Tensor):
@@ -89,7 +109,32 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
             f"{path}: is for {weights.shape[0]} images, but the training split has {images}; "
             "use the complete data set it was published for, or set labels.origin to generated"
         )
-    if not bool(((weights == 0) | (weights == 1)).all()):
+    try:
+        values = weights.numpy()
+    except Exception as error:  # Sparse or quantized tensors, or a type that NumPy lacks.
+        raise DataError(f"{path}: {_KEY} is no ordinary tensor ({error}); {again}") from error
+    if not ((values == 0) | (values == 1)).all():
         raise DataError(f"{path}: contains values other than 0 and 1; {again}")
-    mask: NDArray[np.bool_] = weights.numpy() == 1
+    mask: NDArray[np.bool_] = values == 1
+    if problem := _other_meaning(mask, path.stem, dataset):
+        raise DataError(f"{path}: {problem}; {again}")
     return mask
+
+
+def _other_meaning(mask: NDArray[np.bool_], setting: str, dataset: DatasetSpec) -> str | None:
+    """Why a mask (images, K) is not of this setting; None if it can be."""
+    labels, tasks = mask.sum(axis=1), len(dataset.tasks)
+    low, high = (1, 1) if setting == "onelabel" else (1, tasks - 1)
+    wrong = (labels < low) | (labels > high)
+    if wrong.any():
+        image = int(wrong.argmax())
+        expected = "1 label" if high == 1 else f"{low} to {high} labels"
+        return (
+            f"{int(wrong.sum())} of {len(mask)} images have not {expected} as {setting!r} means "
+            f"(image {image} has {int(labels[image])})"
+        )
+    if setting == "randomlabels" and len(mask) > 1 and (labels == labels[0]).all():
+        return f"all images have {int(labels[0])} of {tasks} labels, so this is not {setting!r}; are files swapped?"
+    if absent := [dataset.tasks[column] for column in np.flatnonzero(mask.sum(axis=0) == 0)]:
+        return f"no image has a label for {' or '.join(absent)}"
+    return None

@@ -1,12 +1,16 @@
 """NYU-V2 and Cityscapes in MTAN's `.npy` layout: `<split>/<folder>/<index>.npy`, one folder per task."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rdc_sweeps.data import arrays
+import numpy as np
+
+from rdc_sweeps.data import arrays, fingerprint
 from rdc_sweeps.data.arrays import Stored, open_array
+from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.data.units import DISPARITY, METRES, DepthUnit
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size, Task
 from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, NYU_CLASSES, CityscapesSpec, NyuV2Spec
@@ -14,11 +18,19 @@ from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, NYU_CLASSES, Cityscapes
 
 @dataclass(frozen=True)
 class MtanLayout:
-    """Folder names of one split, and the data set's classes and labels."""
+    """Folder names of one split, and the data set's classes and labels.
+
+    Attributes:
+        classes: Names of the semantic classes.
+        labels: The folder of each task.
+        image: The folder of the images.
+        depth_unit: Depth in another unit is refused; None to accept any.
+    """
 
     classes: tuple[str, ...]
     labels: Mapping[Task, str]
     image: str = "image"
+    depth_unit: DepthUnit | None = None
 
     @property
     def folders(self) -> tuple[str, ...]:
@@ -26,18 +38,26 @@ class MtanLayout:
         return (self.image, *self.labels.values())
 
 
-NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"})
+NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"}, depth_unit=METRES)
 """NYU-V2 (Silberman et al. 2012) as published with MTAN."""
 
-CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "depth": "depth"})
+CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "depth": "depth"}, depth_unit=DISPARITY)
 """Cityscapes (Cordts et al. 2016) as published with MTAN: 7 classes, and disparity in place of depth."""
 
 
 class MtanFolder:
-    """One split in MTAN's layout, read at `size`. Only requested files are opened, and they are memory-mapped."""
+    """One split in MTAN's layout, read at `size`. Only requested files are opened, by default memory-mapped."""
 
-    def __init__(self, folder: Path, layout: MtanLayout, size: Size, count: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        layout: MtanLayout,
+        size: Size,
+        count: int,
+        open_file: Callable[[Path], Stored] = open_array,
+    ) -> None:
         self.folder = folder
+        self._open_file = open_file
         self._layout = layout
         self._size = size
         self._count = count
@@ -82,14 +102,30 @@ class MtanFolder:
         return Scene(
             image=arrays.image_of(image, self._size),
             semantic=arrays.semantic_of(semantic, self._size, len(self.classes)) if semantic else None,
-            depth=arrays.depth_of(depth, self._size) if depth else None,
+            depth=arrays.depth_of(depth, self._size, self._layout.depth_unit) if depth else None,
             normal=arrays.normal_of(normal, self._size) if normal else None,
+        )
+
+    def fingerprint(self) -> SplitRecord:
+        """The fingerprint of all files of the split.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        folders = self._layout.folders
+        names = [f"{folder}/{index}.npy" for folder in folders for index in range(self._count)]
+        some = fingerprint.spread(self._count)
+        stored = {folder: [np.asarray(self._open(folder, index).values) for index in some] for folder in folders}
+        return SplitRecord(
+            images=self._count,
+            digest=fingerprint.files_digest({name: self.folder / name for name in names}),
+            means=fingerprint.means(stored),
         )
 
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
-        return open_array(self.folder / folder / f"{index}.npy")
+        return self._open_file(self.folder / folder / f"{index}.npy")
 
 
 def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> MtanFolder:

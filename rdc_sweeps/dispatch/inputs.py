@@ -6,14 +6,16 @@ from pathlib import Path
 
 import torch
 
+from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
-from rdc_sweeps.errors import RdcError
+from rdc_sweeps.errors import DataError, RdcError
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.sources import region_generator
+from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
@@ -112,15 +114,22 @@ def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) ->
 
 
 def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, report: ReportBuild) -> bool:
-    """Whether a training image has no region map in the store; images are read until one is found."""
+    """Whether a training image has no sound region map in the store; images are read until one is found."""
     for (source, dataset), spec in _sources(specs).items():
         _, store = open_generator(source, settings, "cpu")
         images = open_data(spec, settings).splits.train
         for row in range(len(images)):
-            if not store.path(image_digest(images.image(row))).exists():
+            if not _is_stored(store, images.image(row)):
                 return True
             report(f"looking for {source.source} regions of {dataset.name}", row + 1, len(images))
     return False
+
+
+def _is_stored(store: RegionStore, image: Floats) -> bool:
+    try:
+        return store.get(image_digest(image), image.shape[:2]) is not None
+    except DataError:
+        return False
 
 
 def _sources(specs: Iterable[RunSpec]) -> dict[tuple[RegionSource, DatasetSpec], RunSpec]:

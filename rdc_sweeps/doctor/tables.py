@@ -12,8 +12,8 @@ from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.training.setup import dataset_root, stored_regions
-from rdc_sweeps.training.splits import open_splits
+from rdc_sweeps.training.setup import stored_regions
+from rdc_sweeps.training.splits import dataset_root, open_splits
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _needs(specs: Mapping[str, list[RunSpec]], settings: Settings) -> dict[Need,
 
 
 def _needs_of(spec: RunSpec, settings: Settings) -> Iterator[tuple[tuple[object, ...], Need]]:
-    root = dataset_root(spec, settings)
+    root = dataset_root(spec.dataset, settings)
     height, width = spec.dataset.size
     yield (
         ("data", spec.dataset),

@@ -33,6 +33,9 @@ def build_regions(
         generator: Computes the maps.
         store: Store of this generator's maps.
         progress: Called after each image with the number of finished images and their total.
+
+    Raises:
+        DataError: The store cannot be written to, or the generator returns no map of its image.
     """
     total = len(images)
     start = random.randrange(total) if total else 0
@@ -41,12 +44,17 @@ def build_regions(
         image = images.image((start + done) % total)
         digest = image_digest(image)
         try:
-            regions = store.get(digest)
+            regions = store.get(digest, image.shape[:2])
         except DataError:
             logger.warning("%s: damaged region map, recomputing it", store.path(digest))
             regions = None
         if regions is None:
             regions = generator(image)
+            if regions.shape != image.shape[:2]:
+                raise DataError(
+                    f"the region generator returned a map of shape {regions.shape} for an image of shape "
+                    f"{image.shape[:2]}; its __call__ must return (H, W)"
+                )
             store.put(digest, regions)
             built += 1
         without += not (regions >= 0).any()

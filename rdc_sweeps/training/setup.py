@@ -1,9 +1,7 @@
 """Builds the data, network and method of a run from its spec."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +16,13 @@ from rdc_sweeps.methods.teacher import TeacherAndStudent
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sources import is_stored, region_generator
-from rdc_sweeps.regions.store import RegionStore
+from rdc_sweeps.regions.store import RegionReader, RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, Teacher, terms_of
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.sources import RegionSource
-from rdc_sweeps.training.splits import Splits, open_splits
+from rdc_sweeps.training.splits import Splits, dataset_root, open_splits
 
 
 @dataclass(frozen=True)
@@ -41,16 +39,9 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
 
     The validation split is held out of the training images, so the setting withholds labels there too.
     """
-    splits = open_splits(spec.dataset, root=dataset_root(spec, settings), cache=settings.cache_root)
+    splits = open_splits(spec.dataset, root=dataset_root(spec.dataset, settings), cache=settings.cache_root)
     mask = label_mask(spec.labels, spec.dataset, splits.training_images, root=settings.label_settings_root)
     return TrainingData(splits, mask[splits.train_indices], mask[splits.validation_indices])
-
-
-def dataset_root(spec: RunSpec, settings: Settings) -> Path | None:
-    """The folder of a run's data set from the settings; None if none is set or needed."""
-    name = spec.dataset.name
-    root: Path | None = getattr(settings, f"{name}_root", None)
-    return settings.dataset_roots.get(name, root)
 
 
 def stored_regions(spec: RunSpec) -> RegionSource | None:
@@ -67,14 +58,13 @@ def open_generator(source: RegionSource, settings: Settings, device: str) -> tup
     return generator, RegionStore(settings.cache_root / "regions", generator.key)
 
 
-def region_reader(spec: RunSpec, data: TrainingData, settings: Settings) -> Callable[[int], NDArray[np.int32]] | None:
-    """Load the region maps of the training split, as a function of the position in it; None if the run needs none."""
+def region_reader(spec: RunSpec, data: TrainingData, settings: Settings) -> RegionReader | None:
+    """Load the region maps of the training split, by the position in it; None if the run needs none."""
     source = stored_regions(spec)
     if source is None:
         return None
     _, store = open_generator(source, settings, "cpu")
-    reader: Callable[[int], NDArray[np.int32]] = store.reader(data.splits.train)
-    return reader
+    return store.reader(data.splits.train)
 
 
 def build_learner(spec: RunSpec, settings: Settings) -> "Learner":

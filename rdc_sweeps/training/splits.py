@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rdc_sweeps.data.mtan import open_cityscapes, open_nyuv2
 from rdc_sweeps.data.scene import Dataset, Subset
 from rdc_sweeps.errors import DataError
+from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, NyuV2Spec, RoomsSpec, StreetsSpec
 from rdc_sweeps.specs.extensions import implementation
@@ -33,7 +34,7 @@ class Splits:
     Attributes:
         train, validation, test: Data sets, read at the size in the spec.
         train_indices, validation_indices: Positions of these images in the original training split, for label settings.
-        training_images: Number of images in the original training split.
+        whole: The original training and test split, of which the images are.
     """
 
     train: Dataset
@@ -41,7 +42,12 @@ class Splits:
     test: Dataset
     train_indices: NDArray[np.int64]
     validation_indices: NDArray[np.int64]
-    training_images: int
+    whole: tuple[Dataset, Dataset]
+
+    @property
+    def training_images(self) -> int:
+        """Number of images in the original training split."""
+        return len(self.whole[0])
 
 
 def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
@@ -75,7 +81,28 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
         Subset(testing, test_indices),
         train_indices,
         validation_indices,
-        total,
+        (training, testing),
+    )
+
+
+def dataset_root(spec: DatasetSpec, settings: Settings) -> Path | None:
+    """The folder of a data set from the settings; None if none is set or needed."""
+    root: Path | None = getattr(settings, f"{spec.name}_root", None)
+    return settings.dataset_roots.get(spec.name, root)
+
+
+def other_count(spec: DatasetSpec, splits: Splits) -> str | None:
+    """How many images the splits have if the published data set has other numbers; None if they are the same.
+
+    This includes data sets that nobody has published.
+    """
+    found = tuple(map(len, splits.whole))
+    published: tuple[int, int] | None = getattr(spec, "published", None)
+    if published is None or found == published:
+        return None
+    return (
+        f"{spec.name}: has {found[0]} training and {found[1]} test images, but {published[0]} and {published[1]} "
+        "are published"
     )
 
 

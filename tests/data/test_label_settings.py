@@ -1,3 +1,5 @@
+import contextlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rdc_sweeps.data.label_settings import label_mask
+from rdc_sweeps.data.label_settings import label_mask, setting_digest
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import LabelSpec, NyuV2Spec, RoomsSpec
+from tests.data.damage import mutations
 
 ONE = LabelSpec(setting="onelabel", origin="published")
 
@@ -94,6 +97,11 @@ def test_rooms_have_no_published_settings(shared: Path) -> None:
         ({"labels_weights": torch.ones(8)}, r"shape \(8,\)"),
         ({"labels_weights": torch.ones(9, 3)}, "is for 9 images, but the training split has 8"),
         ({"labels_weights": torch.full((8, 3), 0.5)}, "values other than 0 and 1"),
+        ({"labels_weights": torch.zeros(8, 3)}, r"8 of 8 images have not 1 label .*\(image 0 has 0\)"),
+        ({"labels_weights": torch.ones(8, 3)}, r"8 of 8 images have not 1 label .*\(image 0 has 3\)"),
+        ({"labels_weights": torch.eye(3)[[0, 1, 2, 0, 1, 0, 1, 0]] + torch.eye(8, 3)}, "values other than 0 and 1"),
+        ({"labels_weights": torch.eye(3)[[0, 1, 0, 0, 1, 0, 1, 0]]}, "no image has a label for normal"),
+        ({"labels_weights": torch.eye(8, 3, dtype=torch.bfloat16)}, "is no ordinary tensor"),
         ({"other": torch.ones(8, 3)}, "has no tensor 'labels_weights'"),
         ([1, 2], "has no tensor"),
     ],
@@ -101,6 +109,58 @@ def test_rooms_have_no_published_settings(shared: Path) -> None:
 def test_a_file_of_another_kind_is_an_error(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(DataError, match=r"onelabel\.pth: .*" + message):
         label_mask(ONE, NyuV2Spec(), 8, root=published(tmp_path, content))
+
+
+ONES = torch.eye(3)[torch.arange(8) % 3]
+TWOS = 1 - ONES
+MIXED = torch.cat([ONES[:4], TWOS[4:]])
+
+
+@pytest.mark.parametrize("mask", [ONES, TWOS, torch.cat([MIXED[:7], torch.zeros(1, 3)]), torch.ones(8, 3)])
+def test_files_that_do_not_mean_random_labels_are_an_error(tmp_path: Path, mask: torch.Tensor) -> None:
+    spec = LabelSpec(setting="randomlabels", origin="published")
+    label_mask(spec, NyuV2Spec(), 8, root=published(tmp_path, {"labels_weights": MIXED}, "randomlabels"))
+    torch.save({"labels_weights": mask}, tmp_path / "nyuv2_settings/randomlabels.pth")
+    with pytest.raises(DataError, match=r"randomlabels\.pth: .*(1 to 2 labels|files swapped)"):
+        label_mask(spec, NyuV2Spec(), 8, root=tmp_path)
+
+
+def test_swapped_published_files_are_an_error(shared: Path, tmp_path: Path) -> None:
+    source, folder = shared / "data/label_settings/nyuv2_settings", tmp_path / "nyuv2_settings"
+    folder.mkdir()
+    for one, other in (("onelabel", "randomlabels"), ("randomlabels", "onelabel")):
+        (folder / f"{one}.pth").write_bytes((source / f"{other}.pth").read_bytes())
+    for setting in ("onelabel", "randomlabels"):
+        with pytest.raises(DataError, match=rf"{setting}\.pth: "):
+            label_mask(LabelSpec(setting=setting, origin="published"), NyuV2Spec(), 795, root=tmp_path)
+
+
+@pytest.mark.parametrize("setting", ["onelabel", "randomlabels"])
+@pytest.mark.parametrize("count", [60, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("archive", [False, True])
+def test_mutated_files_are_noticed_or_harmless(tmp_path: Path, setting: str, count: int, archive: bool) -> None:
+    spec = LabelSpec(setting=setting, origin="published")
+    mask = label_mask(spec.model_copy(update={"origin": "generated"}), NyuV2Spec(), 30, root=None)
+    path = published(tmp_path, {}, setting) / f"nyuv2_settings/{setting}.pth"
+    content = {"labels_weights": torch.from_numpy(mask.astype(np.float32))}
+    torch.save(content, path, _use_new_zipfile_serialization=archive)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for mutated in mutations(path.read_bytes(), count):
+            path.write_bytes(mutated)
+            with contextlib.suppress(DataError):
+                np.testing.assert_array_equal(label_mask(spec, NyuV2Spec(), 30, root=tmp_path), mask)
+
+
+def test_the_digest_is_that_of_the_content(tmp_path: Path) -> None:
+    root = published(tmp_path, {"labels_weights": ONES})
+    first = setting_digest(ONE, NyuV2Spec(), 8, root=root)
+    torch.save({"labels_weights": ONES.flip(0)}, root / "nyuv2_settings/onelabel.pth")
+    assert setting_digest(ONE, NyuV2Spec(), 8, root=root) != first
+    drawn = [setting_digest(LabelSpec(setting="onelabel", seed=seed), RoomsSpec(), 8, root=None) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    with pytest.raises(DataError, match="no such file"):
+        setting_digest(ONE, RoomsSpec(), 8, root=root)
 
 
 class Malicious:

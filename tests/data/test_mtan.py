@@ -109,12 +109,12 @@ def test_reduced_labels_stay_over_their_part_of_the_image(write_mtan: WriteMtan)
     left[:, 64:] = 5
     for index in range(6):
         np.save(root / f"train/label/{index}.npy", left)
-        np.save(root / f"train/image/{index}.npy", np.repeat((left / 5.0)[..., None], 3, axis=2))
+        np.save(root / f"train/image/{index}.npy", np.repeat((0.1 + left / 6.25)[..., None], 3, axis=2))
     scene = opened(root).scene(0, ["semantic"])
     assert scene.semantic is not None
     np.testing.assert_array_equal(scene.semantic[:, 32:], 5)
     np.testing.assert_array_equal(scene.semantic[:, :32], 0)
-    np.testing.assert_allclose(scene.image[:, [0, 31, 32, 63], 0].mean(axis=0), [0, 0, 1, 1], atol=0.15)
+    np.testing.assert_allclose(scene.image[:, [0, 31, 32, 63], 0].mean(axis=0), [0.1, 0.1, 0.9, 0.9], atol=0.15)
 
 
 def test_withheld_labels_are_not_opened(write_mtan: WriteMtan) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rdc_sweeps.errors import DataError
 from rdc_sweeps.regions.build import BuildReport, build_regions
 from rdc_sweeps.regions.generator import generator_key, image_digest
 from rdc_sweeps.regions.store import RegionStore
@@ -166,3 +167,24 @@ def test_two_builders_share_the_work(tmp_path: Path) -> None:
     assert all(report["built"] + report["reused"] == 60 for report in reports)
     assert sum(report["built"] for report in reports) >= 60
     assert_complete(tmp_path, 60)
+
+
+def test_a_map_of_another_shape_is_computed_again(tmp_path: Path) -> None:
+    images, generator = Pictures([0, 1]), Brightness()
+    build(tmp_path, images, generator)
+    store = RegionStore(tmp_path, generator.key)
+    np.savez_compressed(store.path(image_digest(images.image(0))), regions=np.zeros((8, 6), np.uint16))
+    assert build(tmp_path, images, generator) == BuildReport(built=1, reused=1)
+    store.reader(images)
+
+
+class Transposed(Brightness):
+    """A generator that confuses height and width."""
+
+    def __call__(self, image: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
+        return super().__call__(image).T
+
+
+def test_a_generator_that_returns_another_shape_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"shape \(8, 6\) for an image of shape \(6, 8\)"):
+        build(tmp_path, Pictures([0]), Transposed())

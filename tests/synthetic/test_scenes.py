@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.synthetic.engine.rendered import RenderedScenes, Renderer
 from rdc_sweeps.synthetic.rooms.scenes import ROOMS
 from rdc_sweeps.synthetic.streets.scenes import STREETS
+from tests.data.damage import mutations
 from tests.synthetic.digests import digest
 
 SIZES = {"rooms": (96, 128), "streets": (64, 128)}
@@ -111,3 +113,39 @@ def test_a_cached_scene_is_the_rendered_one(renderer: Renderer, tmp_path: Path) 
     np.testing.assert_array_equal(cached.image(1), first.image)
     folders = {renderer.layout.image, *renderer.layout.labels.values()}
     assert {path.parent.name for path in tmp_path.rglob("*.npy")} == folders
+
+
+def test_a_damaged_or_misplaced_cached_file_is_rendered_again(renderer: Renderer, tmp_path: Path) -> None:
+    size = (32, 64)
+    cached = RenderedScenes(renderer, 7, 0, 2, size, tmp_path)
+    wanted = digest(cached.scene(0, cached.tasks))
+    cached.scene(1, cached.tasks)
+    for folder in (renderer.layout.image, *renderer.layout.labels.values()):
+        (path,) = tmp_path.rglob(f"{folder}/0.npy")
+        sound = path.read_bytes()
+        flipped = bytearray(sound)
+        flipped[len(sound) // 2] ^= 1
+        for content in (bytes(flipped), sound[:-4], path.with_name("1.npy").read_bytes(), b""):
+            path.write_bytes(content)
+            assert digest(cached.scene(0, cached.tasks)) == wanted
+            assert path.read_bytes() == sound
+
+
+def test_other_programs_can_read_a_cached_file(tmp_path: Path) -> None:
+    cached = RenderedScenes(ROOMS, 7, 0, 1, (32, 64), tmp_path)
+    scene = cached.scene(0, ["depth"])
+    (path,) = tmp_path.rglob("depth/0.npy")
+    np.testing.assert_array_equal(np.load(path), scene.depth)
+    np.testing.assert_array_equal(np.load(path, mmap_mode="r"), scene.depth)
+
+
+@pytest.mark.slow
+def test_three_thousand_mutated_cached_files_are_noticed(tmp_path: Path) -> None:
+    scene = ROOMS.render(7, 0, (32, 32))
+    cached = RenderedScenes(replace(ROOMS, render=lambda *_: scene), 7, 0, 1, (32, 32), tmp_path)
+    wanted = digest(cached.scene(0, cached.tasks))
+    paths = [next(tmp_path.rglob(f"{folder}/0.npy")) for folder in ("image", "label", "depth", "normal")]
+    for path in paths:
+        for mutated in mutations(path.read_bytes(), 750):
+            path.write_bytes(mutated)
+            assert digest(cached.scene(0, cached.tasks)) == wanted

@@ -1,13 +1,22 @@
-"""Rendered data sets: scenes are rendered on first access and cached on disk in MTAN's layout."""
+"""Rendered data sets: scenes are rendered on first access and cached on disk in MTAN's layout.
 
+A cached file is an `.npy` file and, after the array, a checksum, which other readers of such files ignore.
+"""
+
+import io
+import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
+from rdc_sweeps.data.arrays import AnyArray, Stored
+from rdc_sweeps.data.fingerprint import values_digest
 from rdc_sweeps.data.mtan import MtanFolder, MtanLayout
+from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.files import write_atomically
@@ -55,7 +64,7 @@ class RenderedScenes:
         self._first = first
         self._count = count
         name = f"v{renderer.version}-seed{seed}-{size[0]}x{size[1]}"
-        self._stored = MtanFolder(cache / renderer.name / name, renderer.layout, size, first + count)
+        self._stored = MtanFolder(cache / renderer.name / name, renderer.layout, size, first + count, _open_cached)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -91,6 +100,12 @@ class RenderedScenes:
             self._store(number)
         return self._stored.scene(number, tasks)
 
+    def fingerprint(self) -> SplitRecord:
+        """What determines the scenes; none is rendered."""
+        renderer = self._renderer
+        identity = (renderer.name, renderer.version, self._seed, self._first, self._count, self.size)
+        return SplitRecord(images=self._count, digest=values_digest(identity))
+
     def _store(self, number: int) -> None:
         scene = self._renderer.render(self._seed, number, self.size)
         layout = self._renderer.layout
@@ -100,9 +115,36 @@ class RenderedScenes:
             try:
                 # Not flushed to disk, which would take a quarter of the time: a file truncated by a crash is damaged,
                 # and rendered again.
-                write_atomically(target, partial(np.save, arr=array), durable=False)
+                write_atomically(target, partial(_save, path=target, array=array), durable=False)
             except OSError as error:
                 raise DataError(
                     f"{target}: cannot be written ({error}); free space or allow writing there, "
                     "or set RDC_SWEEP_CACHE_ROOT to another folder"
                 ) from error
+
+
+def _save(file: IO[bytes], path: Path, array: AnyArray) -> None:
+    content = io.BytesIO()
+    np.save(content, array)
+    file.write(content.getbuffer())
+    file.write(_checksum(path, content.getbuffer()))
+
+
+def _open_cached(path: Path) -> Stored:
+    """Read a cached file.
+
+    Raises:
+        DataError: It is missing or damaged, or was written for another scene.
+    """
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    if content[-4:] != _checksum(path, content[:-4]):
+        raise DataError(f"{path}: damaged, or of an earlier version")
+    return Stored(path, np.load(io.BytesIO(content)))
+
+
+def _checksum(path: Path, content: memoryview) -> bytes:
+    """Of the content and of the data set, seed, size, folder and number that the path names."""
+    return zlib.crc32(content, zlib.crc32("/".join(path.parts[-4:]).encode())).to_bytes(4)
