@@ -1,0 +1,74 @@
+"""`python -m benchmarks.findings [--root DIR]`: collect finished runs, and write docs/findings.md and its figures."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.findings.collection import collect
+from benchmarks.findings.comparisons import settings
+from benchmarks.findings.figures import draw_figures
+from benchmarks.findings.page import results_text, with_results
+from benchmarks.findings.records import Results, read_results, write_results
+from rdc_sweeps.errors import RdcError
+from rdc_sweeps.files import write_atomically
+from rdc_sweeps.reporting.outcomes import Outcome
+from rdc_sweeps.settings import experiments_folder, load_settings
+from rdc_sweeps.specs.catalogue import Catalogue
+
+DOCS = Path(__file__).parents[2] / "docs"
+SEEDS = (0, 1, 2, 3, 4)
+
+
+def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
+    """Collect or read the results, and write whatever is made from them."""
+    parser = argparse.ArgumentParser(description="The results of docs/findings.md, from finished runs or from JSON.")
+    parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
+    parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
+    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="seeds of every row (default: 0,1,2,3,4)")
+    parser.add_argument("--from", dest="source", type=Path, help="instead of runs, results that were stored as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        if options.source:
+            results = read_results(options.source)
+        else:
+            results = _collected(options, docs / "findings" / "results.json")
+        _write(results, docs)
+    except RdcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _collected(options: argparse.Namespace, stored: Path) -> Results:
+    """The stored results with those of the runs folder, for which they are replaced."""
+    chosen = load_settings(root=options.root)
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    found, missing = collect(Catalogue(experiments_folder(chosen)), options.profile, seeds, chosen.root)
+    for line in _missing_lines(missing):
+        print(line, file=sys.stderr)
+    earlier = read_results(stored) if stored.exists() else Results()
+    merged = earlier.merged(found)
+    write_results(stored, merged)
+    print(f"found {len(found.runs)} runs; {len(merged.runs)} are stored")
+    return merged
+
+
+def _missing_lines(missing: Sequence[Outcome]) -> list[str]:
+    """A line for each row and cause, with the seeds."""
+    seeds: dict[tuple[str, str, str | None], list[str]] = {}
+    for one in missing:
+        seeds.setdefault((one.row, one.state, one.cause), []).append(str(one.seed))
+    return [f"no result of {row}, seed {', '.join(of)}: {state}, {cause}" for (row, state, cause), of in seeds.items()]
+
+
+def _write(results: Results, docs: Path) -> None:
+    page, figures = docs / "findings.md", docs / "findings"
+    text = with_results(page.read_text(encoding="utf-8"), results_text(results, figures), str(page))
+    for path in draw_figures(settings(results), figures):
+        print(f"wrote {path}")
+    write_atomically(page, lambda file: file.write(text.encode()))
+    print(f"wrote {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Rows compared by seed: with their baseline in each label setting, and with each other where a claim says so."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
+from benchmarks.findings.statistics import Difference, corrected, difference
+from rdc_sweeps.metrics.delta import delta_m
+from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
+
+Measure = MainMetric | Literal["delta_m"]
+MEASURES: tuple[Measure, ...] = (*MAIN_METRICS, "delta_m")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row minus another, over the seeds that both have."""
+
+    row: RowRecord
+    other: RowRecord
+    seeds: tuple[int, ...]
+    differences: Mapping[Measure, Difference]
+    """Empty without a common seed."""
+    claim: str | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The rows of a table with one label setting."""
+
+    table: TableRecord
+    label_setting: str
+    rows: tuple[RowRecord, ...]
+    runs: Mapping[str, Mapping[int, RunRecord]]
+    """By row and seed."""
+    comparisons: tuple[Comparison, ...]
+    """Of each row that has a baseline with it."""
+
+    @property
+    def name(self) -> str:
+        """For files and headings."""
+        return f"{self.table.table}-{self.table.profile}-{self.label_setting}"
+
+
+def settings(results: Results) -> list[Setting]:
+    """All label settings of all tables, in order."""
+    found = []
+    for table in results.tables:
+        runs = counted_runs(results, table)
+        for label_setting in dict.fromkeys(row.label_setting for row in table.rows):
+            rows = tuple(row for row in table.rows if row.label_setting == label_setting)
+            by_id = {row.id: row for row in table.rows}
+            pairs = [(row, by_id[row.baseline], None) for row in rows if row.baseline is not None]
+            found.append(Setting(table, label_setting, rows, runs, compare(pairs, runs)))
+    return found
+
+
+def claimed(results: Results, table: TableRecord) -> tuple[Comparison, ...]:
+    """The pairs of rows to which a claim applies."""
+    by_id = {row.id: row for row in table.rows}
+    pairs = [(by_id[one.better], by_id[one.worse], one.claim) for one in table.claims]
+    return compare(pairs, counted_runs(results, table))
+
+
+def counted_runs(results: Results, table: TableRecord) -> dict[str, dict[int, RunRecord]]:
+    """By row and seed, the runs whose spec is that of the row."""
+    specs = {row.id: row.spec for row in table.rows}
+    found: dict[str, dict[int, RunRecord]] = {row: {} for row in specs}
+    for run in results.runs:
+        if (run.table, run.profile) == table.key and specs.get(run.row) == run.spec:
+            found[run.row][run.seed] = run
+    return found
+
+
+def compare(
+    pairs: Iterable[tuple[RowRecord, RowRecord, str | None]], runs: Mapping[str, Mapping[int, RunRecord]]
+) -> tuple[Comparison, ...]:
+    """Differences of pairs of rows; for each measure, p values are corrected over all pairs."""
+    found = [_differences(row, other, claim, runs) for row, other, claim in pairs]
+    by_measure = {
+        measure: corrected(
+            {index: one.differences[measure] for index, one in enumerate(found) if measure in one.differences}
+        )
+        for measure in MEASURES
+    }
+    return tuple(
+        Comparison(
+            one.row,
+            one.other,
+            one.seeds,
+            {measure: by_measure[measure][index] for measure in one.differences},
+            one.claim,
+        )
+        for index, one in enumerate(found)
+    )
+
+
+def _differences(
+    row: RowRecord, other: RowRecord, claim: str | None, runs: Mapping[str, Mapping[int, RunRecord]]
+) -> Comparison:
+    seeds = tuple(sorted(runs[row.id].keys() & runs[other.id].keys()))
+    pairs = [(runs[row.id][seed].test, runs[other.id][seed].test) for seed in seeds]
+    if not pairs:
+        return Comparison(row, other, (), {}, claim)
+    found: dict[Measure, Difference] = {
+        name: difference(
+            [first[name] - second[name] for first, second in pairs], higher_is_better=METRICS[name].higher_is_better
+        )
+        for name in MAIN_METRICS
+    }
+    gains = [delta_m(first, second) for first, second in pairs]  # type: ignore[arg-type]
+    found["delta_m"] = difference(gains, higher_is_better=True)
+    return Comparison(row, other, seeds, found, claim)

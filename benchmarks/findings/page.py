@@ -1,0 +1,177 @@
+"""The generated part of docs/findings.md: tables and links to the figures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+from benchmarks.findings.claims import CLAIMS
+from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
+from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
+from benchmarks.findings.statistics import Difference
+from rdc_sweeps.errors import UsageError
+from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
+from rdc_sweeps.reporting.report import MISSING
+
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
+
+ANSWERS = {"better": "holds", "worse": "does not hold", "cannot tell": "cannot tell", "identical": "identical"}
+"""What the verdict on two rows says about the claim that the first is better."""
+
+TITLES = {"onelabel": "One label per image", "randomlabels": "Random labels", "full": "All labels"}
+
+
+def with_results(page: str, text: str, place: str) -> str:
+    """The page with this text between the markers.
+
+    Raises:
+        UsageError: The page does not have each marker once, in order.
+    """
+    head, begin, rest = page.partition(BEGIN)
+    _, end, foot = rest.partition(END)
+    if not begin or not end or page.count(BEGIN) + page.count(END) != 2:
+        raise UsageError(f"{place}: must have the lines {BEGIN} and {END} once, in this order; write them in again")
+    return f"{head}{BEGIN}\n{text}{END}{foot}"
+
+
+def results_text(results: Results, figures: Path) -> str:
+    """All tables, with links to the figures in a folder beside the page."""
+    lines = [""]
+    if not results.tables:
+        lines += ["No results have been collected yet.", ""]
+    for table in results.tables:
+        lines += [f"### Table `{table.table}`, profile `{table.profile}`", ""]
+        lines += [f"{'; '.join(table.data)}. Selection of epochs: `{table.selection}`.", ""]
+        for setting in settings(results):
+            if setting.table == table:
+                lines += _setting(setting, figures)
+        lines += _claims(claimed(results, table), table)
+    if left_out := results.uncounted():
+        specs = sorted({f"{run.row} ({run.profile})" for run in left_out})
+        lines += [f"{len(left_out)} runs of rows that have another spec by now are kept, but not counted: "]
+        lines[-1] += f"{', '.join(specs)}."
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _setting(setting: Setting, figures: Path) -> list[str]:
+    lines = [f"#### {TITLES[setting.label_setting]}", ""]
+    lines += _table(
+        ["row", "seeds", "epochs", *map(_title, MAIN_METRICS)], [_means(row, setting) for row in setting.rows]
+    )
+    if not any(one.differences for one in setting.comparisons):
+        return [*lines, "No row has a seed in common with its baseline, so there is no difference yet.", ""]
+    baselines = ", ".join(dict.fromkeys(one.other.method for one in setting.comparisons))
+    lines += [f"Differences to {baselines}, paired by seed:", ""]
+    head = ["row", "seeds", "measure", "difference", "95 % interval", "p (Holm)", "verdict", "would have shown"]
+    lines += _table(head, [line for one in setting.comparisons for line in _differences(one)])
+    return [*lines, f"![{_caption(setting)}]({figures.name}/{figure_name(setting)})", ""]
+
+
+def figure_name(setting: Setting) -> str:
+    """File name of a setting's figure."""
+    return f"{setting.name}.png"
+
+
+def _caption(setting: Setting) -> str:
+    return f"{TITLES[setting.label_setting]}: differences by seed, their means and 95 % intervals"
+
+
+def _means(row: RowRecord, setting: Setting) -> list[str]:
+    runs = setting.runs[row.id]
+    seeds = [str(seed) if seed in runs else MISSING for seed in setting.table.seeds]
+    return [
+        f"{row.method} (`{row.id}`)",
+        " ".join(seeds),
+        " ".join(str(runs[seed].epoch) for seed in sorted(runs)) or MISSING,
+        *(_mean(name, list(runs.values())) for name in MAIN_METRICS),
+    ]
+
+
+def _mean(name: MainMetric, runs: Sequence[RunRecord]) -> str:
+    values = [run.test[name] for run in runs]
+    if not values:
+        return MISSING
+    text = METRICS[name].text(fmean(values))
+    return f"{text} ± {METRICS[name].text(stdev(values))}" if len(values) > 1 else text
+
+
+def _differences(one: Comparison) -> list[list[str]]:
+    if not one.differences:
+        return [[one.row.method, "0", *[MISSING] * 6]]
+    return [
+        [
+            one.row.method if measure == MEASURES[0] else "",
+            str(len(one.seeds)) if measure == MEASURES[0] else "",
+            _title(measure),
+            _signed(measure, found.mean),
+            _interval(measure, found),
+            _p(found.corrected),
+            found.verdict or "one seed",
+            "" if found.smallest is None else _size(measure, found.smallest),
+        ]
+        for measure, found in one.differences.items()
+    ]
+
+
+def _claims(found: Sequence[Comparison], table: TableRecord) -> list[str]:
+    lines = ["#### The paper's claims", ""]
+    lines += [
+        "Each line is a pair of rows that differ in what the claim is about; the first is the one it says is better.",
+        "",
+    ]
+    rows: list[list[str]] = []
+    for claim in CLAIMS:
+        pairs = [one for one in found if one.claim == claim.text]
+        rows += [[f"{claim.text} ({claim.source})", *_pair(one)] for one in pairs]
+        if not pairs:
+            rows.append([f"{claim.text} ({claim.source})", f"no rows in `{table.table}`", *[MISSING] * 6])
+    head = ["claim", "rows", "seeds", _title("delta_m"), "95 % interval", "p (Holm)", "claim", "would have shown"]
+    return [*lines, *_table(head, rows)]
+
+
+def _pair(one: Comparison) -> list[str]:
+    names = f"`{one.row.id}` − `{one.other.id}`"
+    if not one.differences:
+        return [names, "0", *[MISSING] * 5]
+    gain = one.differences["delta_m"]
+    return [
+        names,
+        str(len(one.seeds)),
+        _signed("delta_m", gain.mean),
+        _interval("delta_m", gain),
+        _p(gain.corrected),
+        ANSWERS[gain.verdict] if gain.verdict else "one seed",
+        "" if gain.smallest is None else _size("delta_m", gain.smallest),
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table and an empty line."""
+    return ["| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows)] + [""]
+
+
+def _title(measure: Measure) -> str:
+    if measure == "delta_m":
+        return "Δm, %"
+    metric = METRICS[measure]
+    return f"{measure} {'↑' if metric.higher_is_better else '↓'}"
+
+
+def _size(measure: Measure, value: float) -> str:
+    return f"{value:.2f}" if measure == "delta_m" else METRICS[measure].text(value)
+
+
+def _signed(measure: Measure, value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{_size(measure, abs(value))}"
+
+
+def _interval(measure: Measure, found: Difference) -> str:
+    if found.interval is None:
+        return ""
+    return " to ".join(_signed(measure, edge) for edge in found.interval)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"

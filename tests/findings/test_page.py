@@ -1,0 +1,120 @@
+"""What the command writes: the page between its markers, and the figures."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.findings.__main__ import DOCS, main
+from benchmarks.findings.comparisons import settings
+from benchmarks.findings.figures import SOURCE, digest
+from benchmarks.findings.page import BEGIN, END, results_text, with_results
+from benchmarks.findings.records import Results, read_results, write_results
+from rdc_sweeps.errors import UsageError
+from tests.findings.made_up import results, run
+
+FIGURES = Path("findings")
+
+
+def cells(text: str, start: str) -> list[list[str]]:
+    """Cells of all table lines whose first cell starts like this."""
+    lines = [
+        [cell.strip() for cell in line.removeprefix("| ").removesuffix(" |").split(" | ")]
+        for line in text.splitlines()
+        if line[:1] == "|"
+    ]
+    return [line for line in lines if line[0].startswith(start)]
+
+
+def test_means_and_differences_of_complete_rows() -> None:
+    text = results_text(
+        results(
+            *(run("mtl", seed, 20.0 + seed) for seed in range(3)),
+            *(run("rdc", s, [22.0, 23.2, 24.1][s]) for s in range(3)),
+        ),
+        FIGURES,
+    )
+    means, differences = cells(text, "RDC")[:2]
+    assert means[1:4] == ["0 1 2", "3 3 3", "23.10 ± 1.05"]
+    assert differences[:5] == ["RDC", "3", "mIoU ↑", "+2.10", "+1.85 to +2.35"]
+    assert differences[6] == "better"
+    assert "![One label per image" in text
+
+
+def test_missing_runs_show_as_x_and_differences_use_the_common_seeds() -> None:
+    text = results_text(results(run("mtl", 0), run("mtl", 1, 21.0), run("rdc", 1, 25.0), run("rdc", 2, 40.0)), FIGURES)
+    assert cells(text, "MTL")[0][1:3] == ["0 1 X", "3 3"]
+    means, difference = cells(text, "RDC")[:2]
+    assert means[1] == "X 1 2"
+    assert difference[1:4] == ["1", "mIoU ↑", "+4.00"]
+    control, none = cells(text, "Control")
+    assert control[1:4] == ["X X X", "X", "X"]
+    assert none[1:] == ["0", *["X"] * 6]
+
+
+def test_one_seed_has_neither_interval_nor_verdict() -> None:
+    text = results_text(results(run("mtl", 0), run("rdc", 0, 30.0), seeds=(0,)), FIGURES)
+    assert cells(text, "RDC")[0][3] == "30.00"
+    assert cells(text, "RDC")[1][3:] == ["+10.00", "", "", "one seed", ""]
+    claims = [line for line in cells(text, "RDC is better than supervision alone") if "rdc" in line[1]]
+    assert claims[0][2:7] == ["1", "+16.67", "", "", "one seed"]
+
+
+def test_a_claim_without_rows_or_seeds_shows_as_x() -> None:
+    text = results_text(results(), FIGURES)
+    assert cells(text, "regions are better than patches")[0][1:] == ["no rows in `findings`", *["X"] * 6]
+    assert cells(text, "RDC is better than supervision")[0][2:] == ["0", *["X"] * 5]
+
+
+def test_runs_that_do_not_count_are_mentioned() -> None:
+    text = results_text(results(run("mtl", 0), run("rdc", 0, spec="older")), FIGURES)
+    assert "1 runs of rows that have another spec by now are kept, but not counted: rdc (cpu)." in text
+    assert cells(text, "RDC")[0][1] == "X X X"
+
+
+@pytest.mark.parametrize("page", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}\n{END}\n{END}"])
+def test_a_page_without_its_markers_is_refused(page: str) -> None:
+    with pytest.raises(UsageError, match=r"page\.md: must have the lines"):
+        with_results(page, "", "page.md")
+
+
+def test_the_command_writes_page_and_figures_from_json_and_removes_stale_figures(tmp_path: Path) -> None:
+    stored = results(*(run(row, seed, 20.0 + seed) for row in ("mtl", "rdc") for seed in range(3)))
+    write_results(tmp_path / "own.json", stored)
+    docs = tmp_path / "docs"
+    (docs / "findings").mkdir(parents=True)
+    (docs / "findings" / "stale.png").touch()
+    (docs / "findings.md").write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    main(["--from", str(tmp_path / "own.json")], docs)
+    text = (docs / "findings.md").read_text()
+    assert text.startswith(f"above\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nbelow\n")
+    assert "old" not in text
+    (figure,) = (docs / "findings").iterdir()
+    assert f"(findings/{figure.name})" in text
+    assert Image.open(figure).text[SOURCE] == digest(settings(stored)[0])  # type: ignore[attr-defined]
+
+
+def test_errors_are_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--from", str(tmp_path / "none.json")], tmp_path)
+    assert ended.value.code == UsageError.exit_code
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_the_page_and_its_figures_are_what_the_results_give(tmp_path: Path) -> None:
+    stored = DOCS / "findings" / "results.json"
+    found = read_results(stored) if stored.exists() else Results()
+    page = (DOCS / "findings.md").read_text(encoding="utf-8")
+    assert page == with_results(page, results_text(found, FIGURES), "findings.md"), (
+        "run `python -m benchmarks.findings --from docs/findings/results.json`"
+    )
+    drawn = {f"{one.name}.png": digest(one) for one in settings(found) if any(c.differences for c in one.comparisons)}
+    shown = {path.name: Image.open(path).text[SOURCE] for path in (DOCS / "findings").glob("*.png")}  # type: ignore[attr-defined]
+    assert shown == drawn
+    if stored.exists():
+        shutil.copytree(DOCS / "findings", tmp_path / "findings")
+        shutil.copy(DOCS / "findings.md", tmp_path)
+        main(["--from", str(stored)], tmp_path)
+        assert (tmp_path / "findings.md").read_text(encoding="utf-8") == page
