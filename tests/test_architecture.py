@@ -20,15 +20,16 @@ ROOMS: dict[str, set[str]] = {
     "synthetic": {"specs", "data"},
     "regions": {"specs", "data"},
     "methods": {"specs", "metrics", "parallel", "contrast", "models", "data", "regions"},
+    "probing": {"specs", "methods", "models", "data"},
 }
-"""Rooms up to `methods`, each with the rooms from which it may import besides the ground. Specs and metrics are on one
+"""Rooms up to `probing`, each with the rooms from which it may import besides the ground. Specs and metrics are on one
 level: tables name metrics, and metrics are of tasks."""
 
 STOREYS = (
     {"training"},
     {"runs", "tracking"},
     {"dispatch"},
-    {"doctor", "monitoring", "tuning", "probing", "reporting"},
+    {"doctor", "monitoring", "tuning", "reporting"},
     {"api", "extend"},
     {"cli"},
 )

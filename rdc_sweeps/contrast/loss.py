@@ -161,18 +161,20 @@ def _contrast(
         negative_pairs = _sampled_negatives(negative_pairs, spec.negative_count, draw)
     per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature, log_weights)
 
-    regions = valid.sum(1)
-    anchors = (2 * regions).clamp_min(1)
+    anchors = (2 * valid.sum(1)).clamp_min(1)
     known = distances.detach()
     positive = torch.where(positive_pairs, known, 0.0).sum(2)
     nearest = positive < torch.where(negative_pairs, known, torch.inf).amin(2)
-    number = negative_pairs.sum((1, 2)).clamp_min(1)
+    negatives = negative_pairs.sum(2)
+    number = negatives.sum(1).clamp_min(1)
     return ContrastOutcome.of(
         losses=per_anchor.sum(1) / anchors,
-        regions=regions,
+        valid=valid,
         positive=positive.sum(1) / anchors,
         negative=torch.where(negative_pairs, known, 0.0).sum((1, 2)) / number,
         nearest=(nearest & anchors_valid).sum(1) / anchors,
+        hits=nearest.to(known.dtype).unflatten(1, (2, slots)).mean(1),
+        chance=(1 / (1 + negatives)).to(known.dtype).unflatten(1, (2, slots)).mean(1),
     )
 
 

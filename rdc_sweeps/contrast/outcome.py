@@ -34,16 +34,30 @@ class ContrastOutcome:
         losses: Tensor (N,), eq. 6 of each item; 0 for an item with fewer than two valid regions.
         used: Tensor (N,) bool, the items with at least two valid regions, of which the diagnostics are means.
         diagnostics: Detached scalars.
+        hits: Tensor (N, R), per slot the share of its anchors whose positive is nearer than every negative.
+        chance: Tensor (N, R), that share if distances said nothing: the mean over anchors of 1 / (1 + negatives).
+            Both are NaN where a slot is not valid, or the only one.
     """
 
     loss: Tensor
     losses: Tensor
     used: Tensor
     diagnostics: Diagnostics
+    hits: Tensor
+    chance: Tensor
 
     @staticmethod
-    def of(losses: Tensor, regions: Tensor, positive: Tensor, negative: Tensor, nearest: Tensor) -> ContrastOutcome:
-        """Reduce per-item losses (N,), region numbers (N,) and means (N,) of distances and accuracy."""
+    def of(
+        losses: Tensor,
+        valid: Tensor,
+        positive: Tensor,
+        negative: Tensor,
+        nearest: Tensor,
+        hits: Tensor,
+        chance: Tensor,
+    ) -> ContrastOutcome:
+        """Reduce losses (N,) and means (N,) of distances and accuracy of items with valid slots (N, R)."""
+        regions = valid.sum(1)
         used = regions >= 2
         losses = torch.where(used, losses, 0.0)
         loss = losses.sum() / max(losses.shape[0], 1)
@@ -54,4 +68,6 @@ class ContrastOutcome:
             return torch.where(used.any(), (known * share).sum(), torch.nan)
 
         diagnostics = Diagnostics(mean(positive), mean(negative), mean(nearest), regions.to(losses.dtype).mean())
-        return ContrastOutcome(loss, losses, used, diagnostics)
+        compared = valid & used[:, None]
+        hits, chance = (torch.where(compared, each.detach(), torch.nan) for each in (hits, chance))
+        return ContrastOutcome(loss, losses, used, diagnostics, hits, chance)

@@ -59,7 +59,7 @@ def pixel_contrast(
     joining = None if further is None else _further_keys(further, factors, pixels)
 
     weighted = number is not None or further is not None
-    per_anchor, nearest, totals = [], [], []
+    per_anchor, nearest, totals, chance = [], [], [], []
     positive = torch.where(used, distance, 0.0)
     for own, other in ((0, 1), (1, 0)):
         against = (0, 1) if spec.negatives == "both" else (other,)
@@ -77,16 +77,28 @@ def pixel_contrast(
         nearest.append(-positive.detach() / spec.temperature > top)
         with torch.no_grad():
             totals.append(_negative_logits(queries, keys, pixels.slots, key_slots, anchor_weights, key_weights))
+            keys_of = _per_slot(key_slots, torch.ones_like(key_weights), valid.shape[1])
+            chance.append(1 / (1 + keys_of.sum(1, keepdim=True) - keys_of))
 
     portion = anchor_weights / anchor_weights.sum(1, keepdim=True).clamp_min(1)
     total, negatives = (torch.stack(parts).sum(0) for parts in zip(*totals, strict=True))
+    nearer = torch.stack(nearest).to(portion.dtype).mean(0)
+    anchors = _per_slot(pixels.slots, torch.ones_like(nearer), valid.shape[1]).clamp_min(1)
     return ContrastOutcome.of(
         losses=(torch.stack(per_anchor).mean(0) * portion).sum(1),
-        regions=valid.sum(1),
+        valid=valid,
         positive=(positive * portion).sum(1),
         negative=-spec.temperature * total / negatives.clamp_min(1),
-        nearest=(torch.stack(nearest).to(portion.dtype).mean(0) * portion).sum(1),
+        nearest=(nearer * portion).sum(1),
+        hits=_per_slot(pixels.slots, nearer, valid.shape[1]) / anchors,
+        chance=torch.stack(chance).mean(0),
     )
+
+
+def _per_slot(slots: Tensor, values: Tensor, capacity: int) -> Tensor:
+    """Sums (N, capacity) of values (N, P) by slot (N, P); those with slot -1 are left out."""
+    sums = values.new_zeros(values.shape[0], capacity + 1)
+    return sums.scatter_add(1, slots + 1, values)[:, 1:]
 
 
 def _further_keys(

@@ -80,11 +80,12 @@ def jointly_valid(tasks: Sequence[Task], labels: Mapping[Task, Tensor], granted:
     """
     valid = torch.ones((), dtype=torch.bool, device=granted.device)
     for column, task in enumerate(tasks):
-        valid = valid & (_valid_pixels(task, labels[task]) | ~granted[:, column, None, None])
+        valid = valid & (valid_pixels(task, labels[task]) | ~granted[:, column, None, None])
     return valid
 
 
-def _valid_pixels(task: Task, label: Tensor) -> Tensor:
+def valid_pixels(task: Task, label: Tensor) -> Tensor:
+    """Bool Tensor (B, H, W), where a label, see `View.labels`, is not void."""
     match task:
         case "semantic":
             return label != VOID

@@ -37,6 +37,7 @@ class CrossTaskTerm(Term):
     """
 
     uses_encoder = True
+    value = "loss/consistency"
 
     def __init__(self, spec: CrossTask, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()

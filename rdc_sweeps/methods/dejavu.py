@@ -50,6 +50,7 @@ class DejaVuTerm(Term):
     """
 
     uses_last_view = False
+    value = "loss/reconstruction"
 
     def __init__(self, spec: DejaVu, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()

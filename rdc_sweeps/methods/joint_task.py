@@ -45,6 +45,8 @@ class JointTaskTerm(Term):
     both stacks.
     """
 
+    value = "loss/joint_distance"
+
     def __init__(self, spec: JointTask, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()
         self.spec = spec

@@ -83,10 +83,13 @@ class Term(nn.Module, ABC):
         uses_last_view: Whether the term needs predictions of the last view. If no term does, only the first view passes
             through the network.
         uses_encoder: Whether the term needs `Outputs.encoder`.
+        value: The reported value that says how far predictions and labels are from what the term asks for; None for the
+            total.
     """
 
     uses_last_view: ClassVar[bool] = True
     uses_encoder: ClassVar[bool] = False
+    value: ClassVar[str | None] = None
 
     def film_parameters(self) -> list[nn.Parameter]:
         """Parameters of the second optimiser group."""

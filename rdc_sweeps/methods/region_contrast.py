@@ -1,16 +1,17 @@
 """Region-aware distribution contrast: w L_RC of eq. 1, with every contrast and extraction."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
 
-from rdc_sweeps.contrast import Diagnostics, region_contrast
-from rdc_sweeps.contrast.index import as_index
+from rdc_sweeps.contrast import ContrastOutcome, Diagnostics, region_contrast
+from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.released import ReleasedBank
 from rdc_sweeps.data.batches import Batch, View
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
-from rdc_sweeps.methods.pairs import CONTRAST, map_pairs, task_pairs
+from rdc_sweeps.methods.pairs import CONTRAST, Pairs, map_pairs, task_pairs
 from rdc_sweeps.methods.readings import further_negatives, pair_weights
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
@@ -21,6 +22,21 @@ from rdc_sweeps.specs.contrast import ReleasedContrast
 from rdc_sweeps.specs.method import RegionContrast
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """The contrast of a batch, region by region.
+
+    Attributes:
+        pairs: Its N items.
+        index: The regions of each item.
+        outcome: Their contrast.
+    """
+
+    pairs: Pairs
+    index: RegionIndex
+    outcome: ContrastOutcome
+
+
 class RegionContrastTerm(Term):
     """The contrast between tasks on the last view.
 
@@ -28,6 +44,8 @@ class RegionContrastTerm(Term):
     other into one space, where their regions are contrasted. `readings` has how the pairs of an image make up its L_RC.
     That of the batch is the mean over all its images; one without two usable regions counts as 0.
     """
+
+    value = "loss/contrast"
 
     def __init__(self, spec: RegionContrast, tasks: tuple[Task, ...], classes: int) -> None:
         super().__init__()
@@ -60,35 +78,63 @@ class RegionContrastTerm(Term):
             predictions: For that view, by task (B, C, H, W).
             batch: Its last view has the labels and regions.
         """
-        view, pairs = batch.views[-1], task_pairs(batch.granted)
-        noise = pairs.noise(batch.noise)
-        mapped = map_pairs(self.mapping, predictions, view.labels, pairs, noise, self.tasks, self.classes)
-        if mapped is None:
-            return view.image.new_zeros(()), {}, {}
-        predicted, labelled = mapped
-        index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
-        weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
+        if self.bank is not None:
+            return self._released(self.bank, predictions, batch), {}, {}
+        compared = self.compare(predictions, batch)
+        if compared is None:
+            return batch.views[-1].image.new_zeros(()), {}, {}
+        outcome, pairs = compared.outcome, compared.pairs
+        names = [field.name for field in fields(Diagnostics)]
+        reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
+        counts = dict.fromkeys(reported, outcome.used.sum())
+        counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
+        return self._summed(outcome.losses, pairs, batch), reported, counts
+
+    def compare(self, predictions: Predictions, batch: Batch) -> Comparison | None:
+        """Contrast the regions of all pairs of tasks; None if no process has any. Arguments are those of `contrast`.
+
+        Raises:
+            UsageError: The contrast is the released one, which has another form.
+        """
         if isinstance(self.spec.contrast, ReleasedContrast):
-            assert self.bank is not None
-            losses = self.bank(
-                predicted, labelled, index, min_pixels=self.spec.min_pixels, gather_rows=world().gather_rows
-            )
-            return (losses * weights.to(losses)).sum() / view.image.shape[0], {}, {}
+            raise UsageError("contrast: released compares with a bank, not the regions of an image with each other")
+        mapped = self._mapped(predictions, batch)
+        if mapped is None:
+            return None
+        pairs, index, predicted, labelled = mapped
         outcome = region_contrast(
             predicted,
             labelled,
             index,
             self.spec.contrast,
             min_pixels=self.spec.min_pixels,
-            draw=noise.tagged(CONTRAST).uniform,
+            draw=pairs.noise(batch.noise).tagged(CONTRAST).uniform,
             further=further_negatives(pairs) if self.spec.pairs == "equation" else None,
         )
-        names = [field.name for field in fields(Diagnostics)]
-        reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
-        counts = dict.fromkeys(reported, outcome.used.sum())
-        counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
-        loss = (outcome.losses * weights.to(outcome.losses)).sum() / view.image.shape[0]
-        return loss, reported, counts
+        return Comparison(pairs, index, outcome)
+
+    def _released(self, bank: ReleasedBank, predictions: Predictions, batch: Batch) -> Tensor:
+        mapped = self._mapped(predictions, batch)
+        if mapped is None:
+            return batch.views[-1].image.new_zeros(())
+        pairs, index, predicted, labelled = mapped
+        losses = bank(predicted, labelled, index, min_pixels=self.spec.min_pixels, gather_rows=world().gather_rows)
+        return self._summed(losses, pairs, batch)
+
+    def _mapped(self, predictions: Predictions, batch: Batch) -> tuple[Pairs, RegionIndex, Tensor, Tensor] | None:
+        """The N items of a batch, their regions, and the features of their predictions and labels (N, d, h, w)."""
+        view, pairs = batch.views[-1], task_pairs(batch.granted)
+        noise = pairs.noise(batch.noise)
+        mapped = map_pairs(self.mapping, predictions, view.labels, pairs, noise, self.tasks, self.classes)
+        if mapped is None:
+            return None
+        predicted, labelled = mapped
+        index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
+        return pairs, index, predicted, labelled
+
+    def _summed(self, losses: Tensor, pairs: Pairs, batch: Batch) -> Tensor:
+        weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
+        return (losses * weights.to(losses)).sum() / len(batch)
 
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view at the stride s of the region map; negative is no region.

@@ -61,8 +61,13 @@ class History:
 
 
 def epoch_values(record: dict[str, Any]) -> dict[str, float]:
-    """An epoch's record under its W&B names: `train/...` losses, `test/...` and `validation/...` metrics."""
-    splits = {"train": record["losses"], "test": record["test"], "validation": record["validation"] or {}}
+    """An epoch's record under its W&B names: `train/...`, `test/...`, `validation/...` and `probe/...`."""
+    splits = {
+        "train": record["losses"],
+        "test": record["test"],
+        "validation": record["validation"] or {},
+        "probe": record.get("probe", {}),
+    }
     return {
         f"{split}/{name}": value
         for split, values in splits.items()

@@ -24,12 +24,15 @@ from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
+from rdc_sweeps.probing.inputs import ProbeBatch
+from rdc_sweeps.probing.measure import probe, terms_of_method
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint, save_checkpoint
 from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, clip_gradients, set_learning_rates
+from rdc_sweeps.training.probes import probe_batches
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
@@ -115,6 +118,9 @@ class _Loop:
         self.learner.to(self.device)
         share_batch_norms(self.learner, self.world)
         self.optimizer = build_optimizer(self.learner, spec.training)
+        self.probed: list[ProbeBatch] = []
+        if spec.training.probe is not None and terms_of_method(self.learner.method):
+            self.probed = probe_batches(spec, data, settings, spec.training.probe.images)
         self.epoch, self.step = 0, 0
         self.history: list[EpochRecord] = []
         self.sums: dict[str, float] = {}
@@ -204,10 +210,20 @@ class _Loop:
         test, panels = self._metrics(self.test, PANELS)
         validation = self._metrics(self.validation)[0] if len(self.validation) else None
         losses = {name: value / self.length.steps_of(self.epoch) for name, value in self.sums.items()}
-        record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation)
+        record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation, probe=self._probe())
         self.history.append(record)
         for observer in self.observers:
             observer.evaluated(record, self.length.end_of(self.epoch) - 1, panels)
+
+    def _probe(self) -> dict[str, float]:
+        """The main results of a probe, if one is due."""
+        due = self.spec.training.probe
+        ended = self.epoch + 1
+        if due is None or not self.probed or (ended % due.every and ended < self.length.epochs):
+            return {}
+        # Every process probes all images, since batch norms are shared.
+        found = probe(self.learner.network, self.learner.method, self.probed, self.spec.dataset.tasks)
+        return {name: value for one in found for name, value in one.headline().items()}
 
     def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[MetricValues, list[Panel]]:
         return evaluate(

@@ -15,7 +15,7 @@ Panel = tuple[str, NDArray[np.uint8]]
 
 
 class EpochRecord(BaseModel):
-    """One epoch: mean training losses, and metrics on the test and the held-out validation images."""
+    """One epoch: mean training losses, metrics on the test and the held-out validation images, and probes of terms."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +23,8 @@ class EpochRecord(BaseModel):
     losses: dict[str, float]
     test: MetricValues
     validation: MetricValues | None
+    probe: dict[str, float] = {}
+    """See `Probe.headline`; empty after epochs without a probe."""
 
 
 class Observer(Protocol):
