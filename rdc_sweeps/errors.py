@@ -37,6 +37,10 @@ class CheckpointError(RdcError):
     """A training checkpoint cannot be resumed from."""
 
 
+class DamagedError(RdcError):
+    """A file of a run or study is not what was written; it concerns that run or study alone."""
+
+
 class EventLogError(RdcError):
     """An event log is damaged, or lacks events that the checkpoint requires."""
 

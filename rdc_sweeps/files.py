@@ -5,18 +5,22 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.errors import DamagedError, UnavailableError
 
 Write = Callable[[Path, Callable[[IO[bytes]], object]], None]
 """A function that replaces a file, such as `write_atomically`."""
 
 WITHOUT_LOCKS = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
 """Error codes of file systems without locks."""
+
+NOT_A_FILE = frozenset({errno.EISDIR, errno.ELOOP, errno.ENXIO})
+"""Error codes for opening what is no regular file: a folder, a loop of links, a socket."""
 
 
 def write_atomically(
@@ -54,6 +58,30 @@ def _created(path: Path, *, make_folder: bool) -> IO[bytes]:
     # Folders are rarely missing, and on a shared disk checking each time costs as much as the write itself.
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.open("xb")
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a regular file for reading; a pipe in its place is not waited for.
+
+    Raises:
+        DamagedError: Something else is in its place.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in NOT_A_FILE:
+            raise DamagedError(f"{path}: is not a file ({error.strerror}); move it away") from error
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise DamagedError(f"{path}: is not a file; move it away")
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file; see `open_file`."""
+    with open_file(path) as file:
+        return file.read()
 
 
 def write_json(path: Path, data: Any, *, durable: bool = True) -> None:
@@ -132,7 +160,8 @@ def is_locked(path: Path) -> bool:
     file counts as locked.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        # Without O_NONBLOCK, a pipe in its place would be waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

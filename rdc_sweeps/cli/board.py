@@ -23,6 +23,7 @@ STYLES = {
     "preempted": "yellow",
     "cancelled": "yellow",
     "pruned": "yellow",
+    "damaged": "red",
     "failed": "red",
     "done": "green",
 }
@@ -93,7 +94,7 @@ def _group(group: RunGroup, layout: BoardLayout) -> list[RenderableType]:
         parts.append(_table(group.views, layout))
     for view in group.views:
         if (problem := view.problem) is not None:
-            sign, style = ("✗", "red") if view.state == "failed" else ("!", "yellow")
+            sign, style = ("✗", "red") if view.state in {"failed", "damaged"} else ("!", "yellow")
             line = Table.grid(padding=(0, 1))
             line.add_row(Text(sign, style=style), Text(f"{_name(view)}: {problem}", style=style, overflow="fold"))
             parts.append(line)

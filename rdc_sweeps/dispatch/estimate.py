@@ -12,7 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from rdc_sweeps.dispatch.plan import Planned
-from rdc_sweeps.errors import SpecError
+from rdc_sweeps.errors import DamagedError
+from rdc_sweeps.files import read_file
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
@@ -90,7 +91,7 @@ def _epochs(spec: RunSpec) -> float:
 
 def _left(one: Planned, settings: Settings) -> float:
     """The share of the training that a resumed run still has to do."""
-    status = RunDirectory(settings.root, one.run.id).status() if one.action == "resume" else None
+    status = RunDirectory(settings.root, one.run.id).last_status() if one.action == "resume" else None
     return 1 - status.step / status.steps if status and status.steps else 1.0
 
 
@@ -98,8 +99,8 @@ def _measured(kinds: set[str], settings: Settings) -> dict[str, list[Measured]]:
     found: dict[str, list[Measured]] = {}
     for directory in _directories(settings.root):
         try:
-            spec = yaml.load(directory.spec.read_bytes(), Loader)
-        except (OSError, yaml.YAMLError):
+            spec = yaml.load(read_file(directory.spec), Loader)
+        except (OSError, DamagedError, ValueError, RecursionError, yaml.YAMLError):
             continue
         kind = _kind(spec) if isinstance(spec, dict) else ""
         if kind not in kinds or len(found.get(kind, ())) >= ENOUGH:
@@ -132,7 +133,7 @@ def _measure(directory: RunDirectory, written: Mapping[str, Any]) -> Measured | 
     try:
         spec = RunSpec.model_validate(written)
         result, status = directory.result(), directory.status()
-    except (SpecError, ValidationError):
+    except (DamagedError, ValidationError):
         return None
     if _epochs(spec) < 1:
         return None  # The evaluation would weigh more than in a whole epoch.

@@ -10,7 +10,7 @@ from rdc_sweeps.dispatch.local import Slots, run_locally, slots
 from rdc_sweeps.dispatch.plan import Planned, prepare_directory
 from rdc_sweeps.dispatch.preparation import needs_building, prepare
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
-from rdc_sweeps.errors import SpecError
+from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
@@ -165,7 +165,7 @@ class LocalExecutor(Executor):
         planned = plan()
         self.listener.planned(planned)
         todo = [one for one in planned if one.action != "skip"]
-        failed_before = [one.run.id for one in planned if one.action == "skip" and one.state == "failed"]
+        failed_before = _failed_before(planned)
         if not todo:
             return failed_before
         runs, root = [one.run for one in todo], self.settings.root
@@ -244,7 +244,7 @@ class SlurmExecutor(Executor):
         build = bool(todo) and self._needs_building(todo)
         submitted = submit(plan, self.settings, prepare=build, rerun=rerun)
         self.listener.submitted(submitted, profile, self._at_once)
-        return [one.run.id for one in submitted.planned if one.action == "skip" and one.state == "failed"]
+        return _failed_before(submitted.planned)
 
     def start_workers(self, workers: Workers) -> Sequence[int]:
         """Submit workers unless there are some in Slurm; see `Executor.start_workers`. Returns no exit codes."""
@@ -285,9 +285,13 @@ def executor_for(settings: Settings, listener: Listener | None = None) -> Execut
     return EXECUTORS[settings.executor](settings, listener)
 
 
+def _failed_before(planned: Sequence[Planned]) -> list[str]:
+    return [one.run.id for one in planned if one.action == "skip" and one.state in {"failed", "damaged"}]
+
+
 def _is_done(directory: RunDirectory) -> bool:
     try:
         return directory.result() is not None
-    except SpecError:
+    except DamagedError:
         # A run with a damaged result is not done.
         return False

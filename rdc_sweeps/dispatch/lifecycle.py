@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable
 from typing import Literal
 
-from rdc_sweeps.errors import InfrastructureError, LostRunError, RdcError, RunLockedError
+from rdc_sweeps.errors import DamagedError, InfrastructureError, LostRunError, RdcError, RunLockedError
 from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.owned import OwnedRun, acquire
@@ -57,7 +57,7 @@ def run_to_end(
     Returns:
         The exit code for the process.
     """
-    stale = slurm_job() is not None and (status := directory.status()) is not None and status.job == slurm_job()
+    stale = slurm_job() is not None and (status := directory.last_status()) is not None and status.job == slurm_job()
     try:
         with acquire(directory, STALE_PATIENCE if stale else PATIENCE) as run:
             if directory.result() is not None:
@@ -71,6 +71,10 @@ def run_to_end(
     except LostRunError as error:
         log.warning("%s", error)
         return WorkerExit.LOCKED
+    except DamagedError as error:
+        # The state of the run says the same, until its records are moved aside.
+        log.error("%s", error)
+        return WorkerExit.FAILED
     except RunLockedError as error:
         log.warning("%s", error)
         return WorkerExit.RETRY if stale else WorkerExit.LOCKED

@@ -9,11 +9,14 @@ from typing import Literal
 
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
-from rdc_sweeps.runs.requests import forget_failure, request_run, set_aside, withdraw_stop
+from rdc_sweeps.runs.requests import forget_failure, move_damaged_aside, request_run, set_aside, withdraw_stop
 from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
 
 READERS = 32
+
+BEFORE: dict[RunState, str] = {"failed": "failed before", "damaged": "its damaged records are moved aside"}
+"""Reasons for training a run in spite of its state."""
 
 Action = Literal["train", "resume", "skip"]
 
@@ -50,20 +53,20 @@ def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Plann
     state = directory.state()
     action: Action
     if state == "running":
-        status = directory.status()
-        owner = f"process {status.process} on {status.host}" if status else "another process"
-        action, reason = "skip", f"{owner} is working on it"
+        action, reason = "skip", f"{directory.owner()} is working on it"
     elif rerun:
         action, reason = "train", "--rerun" if state != "planned" else "new"
     elif state == "done":
         action, reason = "skip", "has a result"
+    elif state == "damaged" and not retry_failed:
+        action, reason = "skip", "; ".join(directory.damaged().values())
     elif state == "failed" and not retry_failed:
         failure = directory.failure()
         action, reason = "skip", f"failed: {failure.cause if failure else 'unknown'}; --retry-failed tries again"
     elif directory.checkpoint.exists():
-        action, reason = "resume", "failed before" if state == "failed" else "has a checkpoint"
+        action, reason = "resume", BEFORE.get(state, "has a checkpoint")
     else:
-        action, reason = "train", "failed before" if state == "failed" else "new"
+        action, reason = "train", BEFORE.get(state, "new")
     if action == "resume" and state in {"cancelled", "pruned"}:
         reason = f"was {state}, has a checkpoint"
     return Planned(run, state, action, reason, run.spec.length.steps)
@@ -76,9 +79,11 @@ def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
     if rerun:
         set_aside(directory)
     # Only what the plan knew is removed: since then the run may have failed again or been cancelled.
-    if planned.state == "failed":
+    if planned.state == "damaged":
+        move_damaged_aside(directory)
+    if planned.state in {"failed", "damaged"}:
         forget_failure(directory)
-    if planned.state in {"cancelled", "pruned"}:
+    if planned.state in {"cancelled", "pruned", "damaged"}:
         withdraw_stop(directory)
     origin = Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile)
     request_run(directory, run.spec, origin)

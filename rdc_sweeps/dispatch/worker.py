@@ -1,6 +1,5 @@
 """Trains, records and tracks one run in one process."""
 
-import json
 import sys
 import threading
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ import torch
 
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.dispatch.ranks import train_on
-from rdc_sweeps.errors import InfrastructureError, LostRunError, SpecError
+from rdc_sweeps.errors import InfrastructureError, LostRunError
 from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
@@ -19,7 +18,6 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Selected
 from rdc_sweeps.runs.states import WorkerEnd, WorkerExit
 from rdc_sweeps.settings import Settings
-from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.mode import resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
@@ -57,7 +55,7 @@ class _Trainer:
         self.tracking: Tracker | None = None
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
-        spec = self._spec()
+        spec = self.directory.read_spec()
         if self.settings.device == "cuda" and not torch.cuda.is_available():
             # Otherwise it could take days to notice that a node trains on its CPU.
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
@@ -86,17 +84,6 @@ class _Trainer:
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
         return self._result(training) if training.finished else None
 
-    def _spec(self) -> RunSpec:
-        spec = self.directory.read_spec()
-        if run_id(spec) != self.directory.id:
-            raise SpecError(
-                [
-                    f"{self.directory.folder}: was planned by another version of rdc-sweep, in which its spec means "
-                    f"another training (in this version that is run {run_id(spec)}); ask for its row again"
-                ]
-            )
-        return spec
-
     def ended(self, ending: WorkerEnd) -> None:
         """Close the W&B run."""
         if self.tracking is not None:
@@ -104,8 +91,8 @@ class _Trainer:
 
     def _threads(self) -> int:
         """CPU threads; a resumed run keeps its number, because sums in a different order round differently."""
-        if self.directory.checkpoint.exists() and self.directory.environment.exists():
-            return int(json.loads(self.directory.environment.read_text(encoding="utf-8"))["threads"])
+        if self.directory.checkpoint.exists() and (before := self.directory.recorded_environment()) is not None:
+            return before.threads
         return self.settings.threads or torch.get_num_threads()
 
     def _result(self, training: Training) -> Result:

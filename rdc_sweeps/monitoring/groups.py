@@ -26,7 +26,7 @@ from rdc_sweeps.specs.catalogue import Run
 READERS = 16
 """Number of directories read at the same time: on a shared disk, most of the time is spent waiting."""
 
-URGENCY = ("running", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
+URGENCY = ("running", "damaged", "failed", "preempted", "queued", "cancelled", "pruned", "planned", "done")
 """States from the most to the least urgent to show."""
 
 
@@ -121,6 +121,7 @@ class RunsFolder:
         self.root = root
         self._subjects: dict[str, Subject] = {}
         self._shown: set[str] = set()
+        self._done: set[str] = set()
 
     def subjects(self) -> list[Subject]:
         """Every run that has a directory."""
@@ -156,13 +157,22 @@ class RunsFolder:
 
     def _inspect(self, subject: Subject, queue: Queue, *, shows_done: bool) -> RunView:
         hides_done = not shows_done and subject.run not in self._shown
-        if hides_done and os.path.exists(f"{self.root}/{subject.run}/result.json"):  # noqa: PTH110 (no new objects)
+        if hides_done and self._is_done(subject.run):
             return RunView(subject, "done")
         self._shown.add(subject.run)
         if subject.seed is None:
             subject = replace(subject, seed=seed_of(RunDirectory(self.root, subject.run)))
             self._subjects[subject.run] = subject
         return inspect(subject, self.root, queue)
+
+    def _is_done(self, run: str) -> bool:
+        if run not in self._done and os.path.exists(f"{self.root}/{run}/result.json"):  # noqa: PTH110 (no new objects)
+            try:
+                if RunDirectory(self.root, run).state() == "done":
+                    self._done.add(run)
+            except OSError:
+                return False
+        return run in self._done
 
     def _group(self, title: str, views: Sequence[RunView]) -> RunGroup:
         shown = [view for view in views if view.subject.run in self._shown]

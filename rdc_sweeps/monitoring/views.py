@@ -1,13 +1,13 @@
 """Views of runs: the state in their directories, and whether they wait in the queue of the batch system."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdc_sweeps.errors import SpecError
+from rdc_sweeps.errors import DamagedError
+from rdc_sweeps.files import read_file
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status
 from rdc_sweeps.runs.states import ShownState
@@ -83,8 +83,8 @@ class RunView:
 
     @property
     def problem(self) -> str | None:
-        """Why the run failed, or why no worker is training it."""
-        if self.state == "failed":
+        """Why the run failed or is damaged, or why no worker is training it."""
+        if self.state in {"failed", "damaged"}:
             return self.cause or "unknown"
         return self.cause if self.state in {"preempted", "planned"} else None
 
@@ -124,21 +124,19 @@ def subject_of(run: Run) -> Subject:
 
 
 def subject_of_directory(root: Path, run: str) -> Subject:
-    """The names of a run from its directory; cheap, because there may be thousands."""
+    """The names of a run from its directory; none if they cannot be read."""
     try:
-        with open(f"{root}/{run}/origin.json", "rb") as file:  # noqa: PTH123 (a third of the time)
-            origin = json.load(file)
-    except (OSError, ValueError):
-        origin = {}
-    kept = {name: origin[name] for name in ("table", "row", "profile", "study", "trial") if name in origin}
-    return Subject(run, **kept)
+        origin = RunDirectory(root, run).origin()
+    except (OSError, DamagedError):
+        origin = None
+    return Subject(run) if origin is None else Subject(run, **origin.model_dump())
 
 
 def seed_of(directory: RunDirectory) -> int | None:
     """The seed in a run's spec; None if it cannot be read."""
     try:
-        found = re.search(r"^seed: (\d+)$", directory.spec.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
+        found = re.search(rb"^seed: (\d+)$", read_file(directory.spec), re.MULTILINE)
+    except (OSError, DamagedError):
         return None
     return int(found.group(1)) if found else None
 
@@ -152,16 +150,18 @@ def inspect(subject: Subject, root: Path, queue: Queue) -> RunView:
         state: ShownState = directory.state()
         if state == "planned":
             return RunView(subject, "queued" if waiting else state, None, waiting)
-        status = directory.status()
+        status = directory.last_status()
         if state == "preempted" and waiting:
             return RunView(subject, "queued", status, waiting)
         return RunView(subject, state, status, None, _cause(directory, state))
-    except SpecError as error:
-        # One damaged record must not hide the others.
-        return RunView(subject, "failed", status, None, " ".join(str(error).split()))
+    except (DamagedError, OSError) as error:
+        # One run that cannot be read must not hide the others.
+        return RunView(subject, "damaged", status, None, " ".join(str(error).split()))
 
 
 def _cause(directory: RunDirectory, state: ShownState) -> str | None:
+    if state == "damaged":
+        return "; ".join(directory.damaged().values())
     if state == "failed" and (failure := directory.failure()):
         return failure.cause
     if state in {"cancelled", "pruned"} and (stopped := directory.stopped()):

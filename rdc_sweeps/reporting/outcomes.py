@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from rdc_sweeps.errors import SpecError
+from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.states import RunState
@@ -19,7 +18,7 @@ class Outcome:
     run: str
     row: str
     seed: int
-    state: RunState | Literal["damaged"]
+    state: RunState
     epoch: int | None
     """The epoch whose metrics count, from 1."""
     values: Mapping[str, float | None]
@@ -32,7 +31,7 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
     """Read the outcome from a run's directory; a damaged directory is an outcome too, not an error."""
     directory = RunDirectory(root, run.id)
 
-    def without_values(state: RunState | Literal["damaged"], cause: str) -> Outcome:
+    def without_values(state: RunState, cause: str) -> Outcome:
         return Outcome(run.id, run.row.id, run.spec.seed, state, None, {}, cause)
 
     try:
@@ -40,8 +39,11 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
         if state != "done":
             return without_values(state, _why_not_done(directory, state))
         result = directory.result()
-    except SpecError as error:
+    except DamagedError as error:
         return without_values("damaged", str(error))
+    except OSError as error:
+        # One run that cannot be read must not hide the others.
+        return without_values("damaged", f"{directory.folder}: cannot be read: {error}")
     selected = result.selected.get(selection) if result else None
     if selected is None:
         return without_values(state, f"{selection} cannot select an epoch: no images were held out for validation")
@@ -58,6 +60,8 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
 
 
 def _why_not_done(directory: RunDirectory, state: RunState) -> str:
+    if state == "damaged":
+        return "; ".join(directory.damaged().values())
     if state == "failed" and (failure := directory.failure()):
         return failure.cause
     if state in {"running", "preempted"} and (status := directory.status()) and status.epochs:

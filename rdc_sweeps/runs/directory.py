@@ -3,18 +3,21 @@
 import errno
 import socket
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rdc_sweeps.errors import SpecError
-from rdc_sweeps.files import is_locked
+from rdc_sweeps.errors import DamagedError, SpecError
+from rdc_sweeps.files import is_locked, read_file
 from rdc_sweeps.runs.paths import RunPaths
-from rdc_sweeps.runs.records import Attempt, Failure, Origin, Result, Status, Stopped
+from rdc_sweeps.runs.records import Attempt, Environment, Failure, Origin, Result, Status, Stopped, read_attempts
 from rdc_sweeps.runs.states import RunState
+from rdc_sweeps.seals import RECORD, has_header, unseal_record
 from rdc_sweeps.specs.document import read_document
-from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.validation import build
 
 AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
@@ -32,11 +35,18 @@ class RunDirectory(RunPaths):
     def state(self) -> RunState:
         """The state of the run.
 
-        Done if it has a result, running if a process owns it, failed if it has a failure, cancelled or pruned if it was
-        stopped on purpose, preempted if a worker has started it, else planned.
+        Done if it has a result, running if a process owns it, damaged if one of its records is, failed if it has a
+        failure, cancelled or pruned if it was stopped on purpose, preempted if a worker has started it, else planned.
         """
-        # One disk access for most runs of a large sweep, two for the others.
-        if (self.folder / "result.json").exists():
+        try:
+            return self._state()
+        except DamagedError:
+            return "damaged"
+
+    def _state(self) -> RunState:
+        # One file is read for most runs of a large sweep, and its history need not be parsed if its checksum matches.
+        text = self._text("result.json")
+        if text is not None and (text.sealed or self.result() is not None):
             return "done"
         try:
             present = {path.name for path in self.folder.iterdir()}
@@ -44,12 +54,32 @@ class RunDirectory(RunPaths):
             return "planned"
         if "lock" in present and self.is_owned():
             return "running"
-        if "failure.json" in present:
+        self.attempts()
+        if "failure.json" in present and self.failure() is not None:
             return "failed"
         stopped = self.stopped() if "stopped.json" in present else None
         if stopped is not None:
             return stopped.reason
-        return "preempted" if "status.json" in present else "planned"
+        return "preempted" if "status.json" in present and self.status() is not None else "planned"
+
+    def damaged(self) -> dict[str, str]:
+        """The damaged records: what is wrong with each, by file name."""
+        records: dict[str, Callable[[], object]] = {
+            "result.json": self.result,
+            "status.json": self.status,
+            "failure.json": self.failure,
+            "stopped.json": self.stopped,
+            "attempts.jsonl": self.attempts,
+            "origin.json": self.origin,
+            "environment.json": self.recorded_environment,
+        }
+        found = {}
+        for name, read in records.items():
+            try:
+                read()
+            except DamagedError as error:
+                found[name] = str(error)
+        return found
 
     def is_owned(self) -> bool:
         """Whether a process owns the run: it holds the lock, or sends heartbeats from another host."""
@@ -72,18 +102,27 @@ class RunDirectory(RunPaths):
 
     def owner(self) -> str:
         """The owner according to its heartbeat, for messages."""
-        status = self.status()
+        status = self.last_status()
         return f"another process ({status.host}, process {status.process})" if status else "another process"
 
     def read_spec(self) -> RunSpec:
         """The resolved spec.
 
         Raises:
-            SpecError: The spec is missing or invalid.
+            SpecError: The spec is missing, invalid, or another run's.
         """
         if not self.spec.exists():
             raise SpecError([f"{self.folder}: no such run (there is no spec.yaml)"])
-        return build(RunSpec, read_document(self.spec))
+        spec = build(RunSpec, read_document(self.spec))
+        if (found := run_id(spec)) != self.id:
+            raise SpecError(
+                [
+                    f"{self.spec}: is not the spec of this run, but of run {found}: it was changed, or was planned by "
+                    "another version of rdc-sweep, in which it means another training; `rdc-sweep run` with the row's "
+                    "table writes it again"
+                ]
+            )
+        return spec
 
     def origin(self) -> Origin | None:
         """The table or study that first requested the run."""
@@ -92,6 +131,13 @@ class RunDirectory(RunPaths):
     def status(self) -> Status | None:
         """The last heartbeat."""
         return self._read("status.json", Status)
+
+    def last_status(self) -> Status | None:
+        """The last heartbeat, for messages and estimates: None also if it is damaged."""
+        try:
+            return self.status()
+        except DamagedError:
+            return None
 
     def result(self) -> Result | None:
         """The result of a done run."""
@@ -105,14 +151,17 @@ class RunDirectory(RunPaths):
         """Why the run was stopped on purpose, and by whom."""
         return self._read("stopped.json", Stopped)
 
+    def recorded_environment(self) -> Environment | None:
+        """What is read back of the software and hardware that train the run."""
+        return self._read("environment.json", Environment)
+
     def attempts(self) -> list[Attempt]:
         """The history of the run's workers, oldest first."""
+        path = self.folder / "attempts.jsonl"
         try:
-            lines = (self.folder / "attempts.jsonl").read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            return []
-        # A killed process may have left an incomplete line.
-        return [Attempt.model_validate_json(line) for line in lines if line.endswith(b"\n")]
+            return read_attempts(path, self.id)
+        except ValueError as error:
+            raise _damaged(path, error) from error
 
     def progress(self) -> int | None:
         """A number that identifies the current checkpoint; None without a checkpoint."""
@@ -132,15 +181,48 @@ class RunDirectory(RunPaths):
         return count
 
     def _read(self, name: str, model: type[AnyRecord]) -> AnyRecord | None:
-        path: Path = self.folder / name
+        text = self._text(name)
+        if text is None:
+            return None
         try:
-            return model.model_validate_json(path.read_bytes())
+            record = model.model_validate_json(text.json)
+        except ValidationError as error:
+            raise _damaged(self.folder / name, f"{error.error_count()} problems") from error
+        if isinstance(record, Result) and record.run != self.id:
+            raise _damaged(self.folder / name, f"it is the result of run {record.run}")
+        return record
+
+    def _text(self, name: str) -> "_Text | None":
+        """The text of a record, with its checksum verified; None if there is none."""
+        path = self.folder / name
+        try:
+            text = read_file(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             if error.errno != errno.ESTALE:
                 raise
             # Replaced between opening and reading, on NFS.
-            return self._read(name, model)
-        except ValidationError as error:
-            raise SpecError([f"{path}: is damaged: {error.error_count()} problems; use --rerun"]) from error
+            return self._text(name)
+        try:
+            return (
+                _Text(unseal_record(text, self.id), sealed=True)
+                if has_header(text, RECORD)
+                else _Text(text, sealed=False)
+            )
+        except ValueError as error:
+            raise _damaged(path, f"{error}, or it is another run's") from error
+
+
+@dataclass(frozen=True)
+class _Text:
+    json: bytes
+    sealed: bool
+    """Whether it had a checksum."""
+
+
+def _damaged(path: Path, problem: object) -> DamagedError:
+    return DamagedError(
+        f"{path}: is damaged ({problem}); `rdc-sweep run --retry-failed` moves it aside and continues from the "
+        "checkpoint"
+    )

@@ -16,26 +16,24 @@ log as one that was not.
 
 import json
 import os
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
 from rdc_sweeps.errors import EventLogError
+from rdc_sweeps.files import open_file, read_file
+from rdc_sweeps.seals import seal_line, unseal_line
 
 Event = dict[str, Any]
 """A line of the log, without its checksum."""
 
-_SEAL = b', "checksum": "'
-_SEAL_END = b'"}\n'
 _TAIL_BYTES = 2**14
 _REMEDY = "restore the file from a backup, or train the run from the beginning with --rerun"
 
 
 def encode(event: Mapping[str, Any], sequence: int) -> bytes:
     """Encode an event as a line of the log."""
-    body = json.dumps({"sequence": sequence, **event}).encode()[:-1]
-    return body + _SEAL + b"%08x" % zlib.crc32(body) + _SEAL_END
+    return seal_line(json.dumps({"sequence": sequence, **event}).encode())
 
 
 def decode(line: bytes, sequence: int) -> Event:
@@ -44,10 +42,10 @@ def decode(line: bytes, sequence: int) -> Event:
     Raises:
         ValueError: The line is damaged, or its sequence number is not `sequence`.
     """
-    body, seal, checksum = line.rpartition(_SEAL)
-    if not seal or checksum != b"%08x" % zlib.crc32(body) + _SEAL_END:
-        raise ValueError("is damaged: its checksum does not match")
-    event: Event = json.loads(body + b"}")
+    try:
+        event: Event = json.loads(unseal_line(line))
+    except ValueError as error:
+        raise ValueError(f"is damaged: {error}") from error
     if event["sequence"] != sequence:
         raise ValueError(f"has sequence number {event['sequence']} instead of {sequence}")
     return event
@@ -105,7 +103,7 @@ class EventReader:
         try:
             if self._file is not None and os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
                 return
-            file = self.path.open("rb")
+            file = open_file(self.path)
         except FileNotFoundError:
             return
         self.close()
@@ -125,7 +123,7 @@ def read_events(path: Path) -> Iterator[Event]:
 def last_event(path: Path) -> Event | None:
     """The last complete event, read from the end of the file; None if it is missing or damaged."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             size = file.seek(0, os.SEEK_END)
             length = 0
             while length < size:
@@ -164,7 +162,7 @@ def verified_lines(path: Path, step: int, epoch: int) -> list[bytes]:
     """
     try:
         # Not `splitlines`, which also splits at carriage returns.
-        lines = [line + b"\n" for line in path.read_bytes().split(b"\n")[:-1]]
+        lines = [line + b"\n" for line in read_file(path).split(b"\n")[:-1]]
         problem = f"it ends after line {len(lines)}"
     except FileNotFoundError:
         lines, problem = [], "there is no such file"

@@ -13,6 +13,8 @@ can succeed only once, decides between them.
 """
 
 import errno
+import logging
+import re
 import shutil
 import socket
 import time
@@ -21,11 +23,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from rdc_sweeps.errors import LostRunError, RunLockedError
+from rdc_sweeps.errors import DamagedError, LostRunError, RunLockedError
 from rdc_sweeps.files import json_bytes, write_atomically
 from rdc_sweeps.runs.directory import SILENCE, RunDirectory
 from rdc_sweeps.runs.lock import exclusive
-from rdc_sweeps.runs.records import Attempt, Failure, Result, Status, appended
+from rdc_sweeps.runs.records import Attempt, Failure, Result, Status, attempts_text
+from rdc_sweeps.seals import seal_record
+
+log = logging.getLogger(__name__)
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 """Error codes for a file whose folder was removed."""
@@ -66,9 +71,14 @@ class OwnedRun:
 
     def write_attempt(self, attempt: Attempt) -> None:
         """Add a line to the history of workers."""
-        path = self.directory.folder / "attempts.jsonl"
-        content = appended(path, attempt)
-        self.write(path, lambda file: file.write(content))
+        try:
+            earlier = self.directory.attempts()
+        except DamagedError as error:
+            # It was whole when this worker began; the history starts anew.
+            log.warning("%s", error)
+            earlier = []
+        content = attempts_text([*earlier, attempt], self.directory.id)
+        self.write(self.directory.folder / "attempts.jsonl", lambda file: file.write(content))
 
     def write_failure(self, failure: Failure) -> None:
         """Record why the run failed."""
@@ -79,7 +89,7 @@ class OwnedRun:
         self._write_json("result.json", result.model_dump(mode="json"))
 
     def _write_json(self, name: str, data: Any, *, durable: bool = True) -> None:
-        encoded = json_bytes(data)
+        encoded = seal_record(json_bytes(data), self.directory.id)
         self.write(self.directory.folder / name, lambda file: file.write(encoded), durable=durable)
 
 
@@ -95,7 +105,13 @@ def acquire(directory: RunDirectory, patience: float = 0.0) -> Iterator[OwnedRun
         RunLockedError: Another process owns the run.
     """
     with exclusive(directory, patience):
-        status = directory.status()
+        try:
+            status = directory.status()
+        except DamagedError as error:
+            # The heartbeat of an owner that is alive would soon be whole again.
+            log.warning("%s", error)
+            _await_silence(directory, Status.of_this_process("starting"))
+            status = None
         if status is not None and status.live and status.host != socket.gethostname():
             _await_silence(directory, status)
         yield OwnedRun(directory, _claim(directory))
@@ -105,7 +121,7 @@ def _claim(directory: RunDirectory) -> Path:
     """Become the next owner and fence off earlier ones; the latest number is kept, so no number is used twice."""
     writers = directory.folder / "writers"
     writers.mkdir(exist_ok=True)
-    earlier = [int(folder.name) for folder in writers.iterdir()]
+    earlier = [int(folder.name) for folder in writers.iterdir() if re.fullmatch("[0-9]{1,18}", folder.name)]
     claim = writers / str(1 + max(earlier, default=0))
     try:
         claim.mkdir()
@@ -118,6 +134,9 @@ def _claim(directory: RunDirectory) -> Path:
 
 def _remove(folder: Path) -> None:
     """Remove a folder even while its owner may be writing to it."""
+    if not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        return
     for _ in range(100):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -134,8 +153,10 @@ def _await_silence(directory: RunDirectory, before: Status) -> None:
     deadline = time.monotonic() + SILENCE * before.interval
     while time.monotonic() < deadline:
         time.sleep(before.interval / 4)
-        now = directory.status()
-        if now is None or not now.live:
+        now = directory.last_status()
+        if now is None:
+            continue
+        if not now.live:
             return
         if (now.token, now.beat) != (before.token, before.beat):
             raise RunLockedError(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from rdc_sweeps.errors import LostRunError
+from rdc_sweeps.errors import DamagedError, LostRunError
 from rdc_sweeps.runs.events import encode, verified_lines
 from rdc_sweeps.runs.owned import OwnedRun
 from rdc_sweeps.runs.records import Status
@@ -56,7 +56,12 @@ class Recorder:
         """
         with self._mutex:
             self._beaten = time.monotonic()
-            last = self.directory.status()
+            try:
+                last = self.directory.status()
+            except DamagedError as error:
+                # If another worker had taken over, the write below would fail.
+                log.warning("%s", error)
+                last = self.status
             if last is None or last.token != self.status.token:
                 by = f"process {last.process} on {last.host}" if last else "a process that removed its records"
                 raise LostRunError(f"run {self.directory.id}: was taken over by {by}")

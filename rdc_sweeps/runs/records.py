@@ -4,14 +4,16 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from rdc_sweeps.files import read_file
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.states import ACTIVE_STATES, AttemptEnd, StopReason, WorkerState
+from rdc_sweeps.seals import LINES, with_header, without_header
 
 
 class Record(BaseModel):
@@ -138,14 +140,34 @@ class Attempt(Record):
         )
 
 
-def appended(path: Path, attempt: Attempt) -> bytes:
-    """The content of an attempts file with one more line."""
+def attempts_text(attempts: Iterable[Attempt], run: str) -> bytes:
+    """The content of a run's file of attempts: a line for each, after one with their checksum."""
+    lines = b"".join(one.model_dump_json(exclude_none=True).encode() + b"\n" for one in attempts)
+    return with_header(lines, LINES, run)
+
+
+def read_attempts(path: Path, run: str) -> list[Attempt]:
+    """Read a run's file of attempts; a missing file has none.
+
+    Raises:
+        ValueError: The file is damaged.
+    """
     try:
-        earlier = path.read_bytes()
-    except FileNotFoundError:
-        earlier = b""
-    # Drop the incomplete line of a killed process; it would corrupt the next.
-    return earlier[: earlier.rfind(b"\n") + 1] + attempt.model_dump_json(exclude_none=True).encode() + b"\n"
+        text = read_file(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # Files of earlier versions have no checksum.
+    lines = text if text.startswith(b'{"event":') else without_header(text, LINES, run)
+    return [Attempt.model_validate_json(line) for line in lines.splitlines()]
+
+
+class Environment(BaseModel):
+    """What is read back of `environment.json`, which has more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    threads: int = Field(ge=1)
+    """CPU threads: sums in a different order round differently."""
 
 
 class Failure(Record):

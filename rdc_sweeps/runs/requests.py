@@ -8,11 +8,12 @@ from pathlib import Path
 
 import yaml
 
-from rdc_sweeps.errors import RunLockedError
-from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.errors import DamagedError, RunLockedError
+from rdc_sweeps.files import json_bytes, read_file, write_atomically
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.lock import exclusive
-from rdc_sweeps.runs.records import Attempt, Failure, Origin, Stopped, appended
+from rdc_sweeps.runs.records import Attempt, Failure, Origin, Record, Stopped, attempts_text
+from rdc_sweeps.seals import seal_record
 from rdc_sweeps.specs.run import RunSpec
 
 # The faster C version of the safe dumper; not every build of PyYAML has it.
@@ -20,21 +21,21 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) -> None:
-    """Write a run's spec, which workers need, and its origin unless one is recorded already."""
+    """Write a run's spec, which workers need, and its origin unless one is recorded already; both if damaged."""
     encoded = _spec_text(spec).encode()
     try:
-        known = run.spec.read_bytes() == encoded
-    except FileNotFoundError:
+        known = read_file(run.spec) == encoded
+    except (FileNotFoundError, DamagedError):
         known = False
     if not known:
         write_atomically(run.spec, lambda file: file.write(encoded))
-    if origin is not None and run.origin() is None:
-        write_json(run.folder / "origin.json", origin.model_dump(mode="json"))
+    if origin is not None and not _has_origin(run):
+        _write_record(run, "origin.json", origin)
 
 
 def request_stop(run: RunDirectory, stopped: Stopped) -> None:
     """Stop a run on purpose: its worker stops at the next heartbeat, and no other starts."""
-    write_json(run.folder / "stopped.json", stopped.model_dump(mode="json"))
+    _write_record(run, "stopped.json", stopped)
 
 
 def withdraw_stop(run: RunDirectory) -> None:
@@ -45,15 +46,27 @@ def withdraw_stop(run: RunDirectory) -> None:
 def forget_failure(run: RunDirectory) -> None:
     """Let a failed run be retried from its checkpoint; earlier deaths of workers no longer count."""
     if (run.folder / "failure.json").exists():
-        path = run.folder / "attempts.jsonl"
-        content = appended(path, Attempt.now("end", state="forgotten"))
-        write_atomically(path, lambda file: file.write(content))
+        content = attempts_text([*run.attempts(), Attempt.now("end", state="forgotten")], run.id)
+        write_atomically(run.folder / "attempts.jsonl", lambda file: file.write(content))
         (run.folder / "failure.json").unlink(missing_ok=True)
 
 
 def restore_failure(run: RunDirectory, failure: Failure) -> None:
     """Undo `forget_failure`, if the run is not retried after all."""
-    write_json(run.folder / "failure.json", failure.model_dump(mode="json"))
+    _write_record(run, "failure.json", failure)
+
+
+def move_damaged_aside(run: RunDirectory) -> None:
+    """Move damaged records to `damaged/`, so that the run continues from its checkpoint; nothing is deleted.
+
+    Raises:
+        RunLockedError: Another process is working on it.
+    """
+    with exclusive(run):
+        for name in run.damaged():
+            target = run.folder / "damaged" / f"{name}-{_stamp()}"
+            target.parent.mkdir(exist_ok=True)
+            (run.folder / name).rename(target)
 
 
 def set_aside(run: RunDirectory) -> Path | None:
@@ -68,12 +81,28 @@ def set_aside(run: RunDirectory) -> Path | None:
     if not run.folder.is_dir():
         return None
     with exclusive(run):
-        if run.beats_elsewhere():
+        if run.last_status() is not None and run.beats_elsewhere():
             raise RunLockedError(f"run {run.id}: {run.owner()} is working on it")
-        target = run.root / "replaced" / f"{run.id}-{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}"
+        target = run.root / "replaced" / f"{run.id}-{_stamp()}"
         target.parent.mkdir(exist_ok=True)
         shutil.move(run.folder, target)
     return target
+
+
+def _stamp() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() % 10**9:09d}"
+
+
+def _has_origin(run: RunDirectory) -> bool:
+    try:
+        return run.origin() is not None
+    except DamagedError:
+        return False
+
+
+def _write_record(run: RunDirectory, name: str, record: Record) -> None:
+    encoded = seal_record(json_bytes(record.model_dump(mode="json")), run.id)
+    write_atomically(run.folder / name, lambda file: file.write(encoded))
 
 
 def _spec_text(spec: RunSpec) -> str:

@@ -4,13 +4,13 @@ import os
 from enum import IntEnum
 from typing import Literal
 
-RunState = Literal["planned", "running", "preempted", "cancelled", "pruned", "failed", "done"]
-"""The state of a run according to its directory."""
+RunState = Literal["planned", "running", "preempted", "cancelled", "pruned", "failed", "damaged", "done"]
+"""The state of a run according to its directory; a `damaged` run has a record that is not what was written."""
 
 ShownState = RunState | Literal["queued"]
 """The displayed state of a run: `queued` if it is waiting for its executor."""
 
-TERMINAL_STATES: frozenset[ShownState] = frozenset({"done", "failed", "cancelled", "pruned"})
+TERMINAL_STATES: frozenset[ShownState] = frozenset({"done", "failed", "damaged", "cancelled", "pruned"})
 """Terminal states; only a new command can change them."""
 
 STARTABLE_STATES: frozenset[ShownState] = frozenset({"planned", "preempted"})

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rdc_sweeps.errors import EventLogError, RunLockedError, UsageError
+from rdc_sweeps.errors import DamagedError, EventLogError, RunLockedError, UsageError
 from rdc_sweeps.processes.children import end_with_process
 from rdc_sweeps.processes.signals import ignore_stop_signals
 from rdc_sweeps.runs.directory import RunDirectory
@@ -216,7 +216,7 @@ def main() -> int:
     )
     try:
         return upload(job)
-    except (UsageError, EventLogError) as error:
+    except (UsageError, EventLogError, DamagedError) as error:
         _say(str(error))
         return error.exit_code
 

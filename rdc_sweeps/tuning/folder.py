@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rdc_sweeps.errors import SpecError, UsageError
-from rdc_sweeps.files import is_locked, try_lock, unlock, wait_for_lock, write_atomically
+from rdc_sweeps.errors import DamagedError, SpecError, UsageError
+from rdc_sweeps.files import is_locked, read_file, try_lock, unlock, wait_for_lock, write_atomically
+from rdc_sweeps.seals import YAML, has_header, with_header, without_header
 from rdc_sweeps.specs.catalogue import unknown
 from rdc_sweeps.specs.document import Document, read_document, yaml_text
 from rdc_sweeps.specs.run import SCHEMA_VERSION, RunSpec
@@ -92,15 +93,20 @@ class StudyFolder:
 
         Raises:
             UsageError: There is no study of this name.
-            SpecError: Its record is damaged.
+            DamagedError: Its record is damaged.
         """
         if not self.record.exists():
             raise UsageError(f"{self.root}: {unknown('study', self.name, study_names(self.root))}")
-        document = read_document(self.record)
+        text = read_file(self.record)
         try:
-            return StudyRecord.of_document(document)
-        except (KeyError, TypeError) as error:
-            raise SpecError([f"{self.record}: damaged ({error!r}); choose another name with --study"]) from error
+            if has_header(text, YAML):
+                without_header(text, YAML, self.name)
+            return StudyRecord.of_document(read_document(self.record))
+        except (KeyError, TypeError, ValueError, SpecError) as error:
+            raise DamagedError(
+                f"{self.record}: is damaged ({error}); restore the file from a backup, or start another study with "
+                "--study NAME, which finds the finished runs of this one"
+            ) from error
 
     def record_study(self, tuned: TunedRow, storage: str) -> StudyRecord:
         """Write the record, or check that the existing one is of the same study; the caller holds the claim lock.
@@ -123,8 +129,8 @@ class StudyFolder:
                 )
             if record.to_data() == earlier.to_data():
                 return record
-        text = yaml_text(record.to_data())
-        write_atomically(self.record, lambda file: file.write(text.encode()))
+        text = with_header(yaml_text(record.to_data()).encode(), YAML, self.name)
+        write_atomically(self.record, lambda file: file.write(text))
         return record
 
     @contextmanager
@@ -144,6 +150,11 @@ class StudyFolder:
         """
         (self.folder / "trials").mkdir(exist_ok=True)
         return try_lock(self.folder / "trials" / f"{number}.lock")
+
+    def started(self) -> int:
+        """Number of trials that were started, according to their locks."""
+        numbers = [int(path.stem) for path in (self.folder / "trials").glob("*.lock") if path.stem.isdecimal()]
+        return 1 + max(numbers, default=-1)
 
     def is_worked_on(self, number: int) -> bool:
         """Whether the worker of a trial is alive; the caller holds the claim lock."""

@@ -1,7 +1,6 @@
 """Storage of a study's trials: Optuna's journal in the study's folder, SQLite or PostgreSQL."""
 
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rdc_sweeps.errors import InfrastructureError, UnavailableError, UsageError
-from rdc_sweeps.files import unlock, wait_for_lock
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -91,10 +89,10 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
     """
     optuna = _import_optuna()
     if url.is_journal:
-        path = folder / "journal.log"
+        from rdc_sweeps.tuning.journal import Journal
+
         folder.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(str(path), lock_obj=_JournalLock(path))
-        storage: BaseStorage = optuna.storages.JournalStorage(backend)
+        storage: BaseStorage = optuna.storages.JournalStorage(Journal(folder / "journal.log"))
         return storage
     if url.public.startswith("sqlite"):
         connect: dict[str, Any] = {"timeout": SQLITE_PATIENCE}
@@ -158,31 +156,3 @@ def _import_optuna() -> Any:
     optuna.logging.set_verbosity(logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
-
-
-class _JournalLock:
-    """Lock of the journal while it is written; the kernel releases it when its process ends, for whatever reason."""
-
-    def __init__(self, journal: Path) -> None:
-        self._journal = journal
-
-    def acquire(self) -> bool:
-        # Other threads may wait here; only the one that has the lock sets and reads the attribute.
-        self._descriptor = wait_for_lock(self._journal.with_name("journal.lock"), poll_seconds=0.005)
-        self._repair()
-        return True
-
-    def release(self) -> None:
-        unlock(self._descriptor)
-
-    def _repair(self) -> None:
-        """Remove an incomplete last line, left by a killed process or a full disk, which would spoil the next line."""
-        with self._journal.open("r+b") as file:
-            end = file.seek(0, os.SEEK_END)
-            if end == 0:
-                return
-            file.seek(end - 1)
-            if file.read(1) == b"\n":
-                return
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from rdc_sweeps.errors import UsageError
+from rdc_sweeps.errors import DamagedError, UsageError
 from rdc_sweeps.files import unlock
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.run import RunSpec, run_id
@@ -65,6 +65,13 @@ class Study:
             raise UsageError(
                 f"{url.public} already has a study {self.name!r} of another runs folder; choose another name with "
                 "--study NAME"
+            )
+        found, started = len(self.optuna.get_trials(deepcopy=False)), folder.started()
+        if found < started:
+            raise DamagedError(
+                f"study {self.name}: its storage ({url.public}) has {found} of the {started} trials that were started; "
+                "restore it from a backup, or start another study with --study NAME, which finds the finished runs of "
+                "this one"
             )
 
     @property
@@ -133,7 +140,7 @@ class Study:
         # On shared disks without locks between hosts, the heartbeat of the run shows that its worker is alive.
         directories = [RunDirectory(self.folder.root, found) for found in trial.user_attrs.get("runs", {}).values()]
         for directory in directories:
-            status = directory.status()
+            status = directory.last_status()
             if status is not None and status.host != socket.gethostname() and directory.state() == "running":
                 unlock(lock)
                 return None

@@ -61,8 +61,8 @@ class ProgressTracker:
             return None
         for seed in tuned.spec.seeds:
             directory = RunDirectory(self.study.folder.root, run_id(tuned.baseline.model_copy(update={"seed": seed})))
-            status = directory.status()
-            if directory.result() is None and status is not None and status.epochs:
+            status = directory.last_status()
+            if directory.state() != "done" and status is not None and status.epochs:
                 epoch = f"epoch {status.epoch} of {status.epochs}"
                 return f"first the baseline {tuned.baseline_row} seed {seed}: {epoch}"
         return None

@@ -30,7 +30,7 @@ from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
 from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Study, load_study
-from rdc_sweeps.tuning.trial import StudyStoppedError, Work, run_trial, train_run
+from rdc_sweeps.tuning.trial import StudyStoppedError, Work, repair, run_trial, train_run
 
 MAX_FAILURES_IN_A_ROW = 5
 """After this many failed trials without a successful one, the configurations are not the cause."""
@@ -120,6 +120,7 @@ class _Worker:
         )
         for run in runs:
             directory = self._directory(run)
+            repair(directory)
             if directory.result() is None:
                 withdraw_stop(directory)
                 forget_failure(directory)

@@ -5,14 +5,15 @@ import logging
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from optuna.trial import TrialState
 
-from rdc_sweeps.errors import DivergenceError, RdcError
+from rdc_sweeps.errors import DivergenceError, RdcError, RunLockedError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Origin
-from rdc_sweeps.runs.requests import forget_failure, request_run, withdraw_stop
+from rdc_sweeps.runs.requests import forget_failure, move_damaged_aside, request_run, withdraw_stop
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
@@ -74,6 +75,7 @@ def train_run(
         The exit code of `work`, never LOCKED.
     """
     directory = RunDirectory(settings.root, run_id(spec))
+    repair(directory)
     stop = stop or RunStop(stopping)
     while directory.result() is None:
         if stopping.is_set():
@@ -88,6 +90,15 @@ def train_run(
         log.info("run %s: another process is working on it; waiting", directory.id)
         stopping.wait(POLL_SECONDS)
     return WorkerExit.DONE
+
+
+def repair(directory: RunDirectory) -> None:
+    """Move damaged records of a run aside: a study has no other way to train it from its checkpoint."""
+    if directory.state() == "damaged":
+        log.warning("%s", "; ".join(directory.damaged().values()))
+        # Another worker may own it by now, and wait or train.
+        with suppress(RunLockedError):
+            move_damaged_aside(directory)
 
 
 def run_trial(
@@ -134,6 +145,7 @@ class _TrialRunner:
             if self.values.pruned:
                 break
             directory = RunDirectory(self.settings.root, run_id(run))
+            repair(directory)
             if not self.claim.resumed:
                 # The run may have been cancelled or have failed outside this trial, which has not tried it yet.
                 withdraw_stop(directory)

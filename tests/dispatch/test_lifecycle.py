@@ -12,7 +12,7 @@ from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result, Status, Stopped
-from rdc_sweeps.runs.requests import forget_failure, request_stop, withdraw_stop
+from rdc_sweeps.runs.requests import forget_failure, move_damaged_aside, request_stop, withdraw_stop
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.training import TrainingLength
@@ -168,9 +168,26 @@ def test_a_worker_whose_run_was_taken_over_writes_nothing(directory: RunDirector
     assert directory.failure() is None
 
 
-def test_half_a_line_of_a_killed_worker_spoils_nothing(directory: RunDirectory) -> None:
+def test_a_damaged_history_of_workers_stops_the_run_until_it_is_moved_aside(directory: RunDirectory) -> None:
     assert run_to_end(directory, settings(), lambda recorder, stop: None) == WorkerExit.PREEMPTED
     with (directory.folder / "attempts.jsonl").open("a") as file:
         file.write('{"event": "sta')
+    assert run_to_end(directory, settings(), lambda recorder, stop: result(directory)) == WorkerExit.FAILED
+    assert directory.state() == "damaged"
+    move_damaged_aside(directory)
     assert run_to_end(directory, settings(), lambda recorder, stop: result(directory)) == WorkerExit.DONE
-    assert [attempt.event for attempt in directory.attempts()] == ["start", "end", "start", "end"]
+    assert [attempt.event for attempt in directory.attempts()] == ["start", "end"]
+
+
+def test_a_damaged_heartbeat_does_not_stop_a_worker(directory: RunDirectory) -> None:
+    assert run_to_end(directory, settings(), lambda recorder, stop: None) == WorkerExit.PREEMPTED
+    (directory.folder / "status.json").write_bytes(b"")
+    assert directory.state() == "damaged"
+
+    def body(recorder: Recorder, stop: Stop) -> Result:
+        (directory.folder / "status.json").write_bytes(b"")
+        recorder.beat()
+        return result(directory)
+
+    assert run_to_end(directory, settings(), body) == WorkerExit.DONE
+    assert directory.damaged() == {}

@@ -38,6 +38,19 @@ def test_a_run_planned_by_an_older_version_is_not_trained_as_if_it_were_of_this_
     directory = RunDirectory(settings.root, old)
     failure = directory.failure()
     assert failure is not None
-    assert f"in this version that is run {run_specs.run_id(spec)}" in failure.cause
+    assert f"is not the spec of this run, but of run {run_specs.run_id(spec)}" in failure.cause
     assert not directory.checkpoint.exists()
-    assert directory.read_spec() == spec  # which can still be looked at
+
+
+def test_another_runs_spec_is_not_trained(tmp_path: Path) -> None:
+    settings = Settings(root=tmp_path / "runs", cache_root=tmp_path / "cache", device="cpu")
+    runs = Catalogue(experiments_folder(settings)).runs("table3", "demo", rows=["one-patch-vector"], seeds=[0, 1])
+    directory = RunDirectory(settings.root, runs[0].id)
+    request_run(directory, runs[1].spec)
+    assert work(runs[0].id, settings) == WorkerExit.FAILED
+    assert not directory.checkpoint.exists()
+    failure = directory.failure()
+    assert failure is not None
+    assert f"is not the spec of this run, but of run {runs[1].id}" in failure.cause
+    request_run(directory, runs[0].spec)
+    assert directory.read_spec() == runs[0].spec

@@ -44,8 +44,8 @@ def test_a_damaged_record_is_reported_and_hides_nothing_else(bench: Bench) -> No
     directory = bench.run(3, "preempted")
     (directory.folder / "status.json").write_text("{")
     view = inspect(Subject(directory.id), bench.root, {})
-    assert view.state == "failed"
-    assert "status.json: is damaged" in (view.cause or "")
+    assert view.state == "damaged"
+    assert "status.json: is damaged" in (view.problem or "")
 
 
 def test_the_seed_is_found_in_the_spec(bench: Bench) -> None:

@@ -180,7 +180,7 @@ def test_states_and_causes_of_what_is_missing(bench: Any, metrics: Make) -> None
         ("preempted", "in epoch 3 of 8"),
     ]
     assert found[2].state == "damaged"
-    assert str(found[2].cause).endswith("--rerun")
+    assert str(found[2].cause).endswith("continues from the checkpoint")
     assert [(outcome.state, outcome.cause) for outcome in found[3:]] == [
         ("running", "in epoch 8 of 8"),
         ("planned", "not started"),

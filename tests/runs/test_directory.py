@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rdc_sweeps.errors import RunLockedError, SpecError
+from rdc_sweeps.errors import DamagedError, RunLockedError, SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Failure, Result, Status
@@ -82,7 +82,7 @@ def test_the_lock_of_a_killed_process_is_free(directory: RunDirectory) -> None:
 def test_a_damaged_result_is_an_error_that_names_the_file(directory: RunDirectory) -> None:
     request_run(directory, SPEC)
     (directory.folder / "result.json").write_text('{"run": 1')
-    with pytest.raises(SpecError, match=r"result\.json: is damaged.*--rerun"):
+    with pytest.raises(DamagedError, match=r"result\.json: is damaged.*--retry-failed"):
         directory.result()
 
 

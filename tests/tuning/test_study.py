@@ -28,7 +28,7 @@ def test_a_study_of_an_older_version_is_not_continued(journal: Where, tuned: Mak
     record = open_study(journal.root, "example", tuned()).folder.record
     text = record.read_text()
     assert f"schema: {SCHEMA_VERSION}\n" in text
-    record.write_text(text.replace(f"schema: {SCHEMA_VERSION}\n", ""))
+    record.write_text(text.partition("\n")[2].replace(f"schema: {SCHEMA_VERSION}\n", ""))
     with pytest.raises(UsageError, match=f"schema: was 1, is now {SCHEMA_VERSION}"):
         open_study(journal.root, "example", tuned())
     assert load_study(journal.root, "example").tuned == tuned()

@@ -112,7 +112,7 @@ def lost_jobs(root: Path, run_ids: Iterable[str]) -> dict[str, LostJob]:
 
 def _unprepared(root: Path, run_id: str, submission: Submission) -> str | None:
     """Why a run never started if its preparation job failed: Slurm then drops the jobs that depend on it."""
-    if submission.after is None or RunDirectory(root, run_id).status() is not None:
+    if submission.after is None or (RunDirectory(root, run_id).folder / "status.json").exists():
         return None
     preparation = SubmissionDirectory(root, submission.after)
     return (

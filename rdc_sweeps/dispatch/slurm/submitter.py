@@ -212,8 +212,10 @@ def _submit_one(batch: JobFile, runs: Sequence[Planned], lock: int, *, rerun: bo
     """Submit runs; if Slurm refuses, restore their directories."""
     root = batch.settings.root
     before = {one.run.id: RunDirectory(root, one.run.id) for one in runs}
-    failures = {name: run.failure() for name, run in before.items() if not rerun}
-    stops = {name: run.stopped() for name, run in before.items() if not rerun}
+    # What damaged records said is lost either way; they are moved aside.
+    whole = {} if rerun else {one.run.id: before[one.run.id] for one in runs if one.state != "damaged"}
+    failures = {name: run.failure() for name, run in whole.items()}
+    stops = {name: run.stopped() for name, run in whole.items()}
     job_file_text(batch)  # raises before anything is changed
     for one in runs:
         prepare_directory(one, root, rerun=rerun)
