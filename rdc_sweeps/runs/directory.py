@@ -15,7 +15,7 @@ from rdc_sweeps.files import is_locked, read_file
 from rdc_sweeps.runs.paths import RunPaths
 from rdc_sweeps.runs.records import Attempt, Environment, Failure, Origin, Result, Status, Stopped, read_attempts
 from rdc_sweeps.runs.states import RunState
-from rdc_sweeps.seals import RECORD, has_header, unseal_record
+from rdc_sweeps.seals import RECORD, YAML, has_header, unseal_record, without_header
 from rdc_sweeps.specs.document import read_document
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.validation import build
@@ -24,6 +24,8 @@ AnyRecord = TypeVar("AnyRecord", bound=BaseModel)
 
 SILENCE = 3
 """A worker on another host counts as dead after this many missed heartbeats."""
+
+SPEC_REMEDY = "`rdc-sweep run` with the row's table writes it again"
 
 CLOCK_LAG, CLOCK_LEAD = 5.0, 600.0
 """Seconds by which a disk's clock may lag or lead this host's for a heartbeat to count as recent."""
@@ -54,13 +56,16 @@ class RunDirectory(RunPaths):
             return "planned"
         if "lock" in present and self.is_owned():
             return "running"
-        self.attempts()
+        # Each record that is there must be whole.
+        if "attempts.jsonl" in present:
+            self.attempts()
+        status = self.status() if "status.json" in present else None
+        stopped = self.stopped() if "stopped.json" in present else None
         if "failure.json" in present and self.failure() is not None:
             return "failed"
-        stopped = self.stopped() if "stopped.json" in present else None
         if stopped is not None:
             return stopped.reason
-        return "preempted" if "status.json" in present and self.status() is not None else "planned"
+        return "planned" if status is None else "preempted"
 
     def damaged(self) -> dict[str, str]:
         """The damaged records: what is wrong with each, by file name."""
@@ -114,12 +119,17 @@ class RunDirectory(RunPaths):
         if not self.spec.exists():
             raise SpecError([f"{self.folder}: no such run (there is no spec.yaml)"])
         spec = build(RunSpec, read_document(self.spec))
+        text = read_file(self.spec)
+        try:
+            if has_header(text, YAML):
+                without_header(text, YAML, self.id)
+        except ValueError as error:
+            raise SpecError([f"{self.spec}: is damaged ({error}); {SPEC_REMEDY}"]) from error
         if (found := run_id(spec)) != self.id:
             raise SpecError(
                 [
                     f"{self.spec}: is not the spec of this run, but of run {found}: it was changed, or was planned by "
-                    "another version of rdc-sweep, in which it means another training; `rdc-sweep run` with the row's "
-                    "table writes it again"
+                    f"another version of rdc-sweep, in which it means another training; {SPEC_REMEDY}"
                 ]
             )
         return spec

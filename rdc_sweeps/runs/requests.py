@@ -13,7 +13,7 @@ from rdc_sweeps.files import json_bytes, read_file, write_atomically
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Attempt, Failure, Origin, Record, Stopped, attempts_text
-from rdc_sweeps.seals import seal_record
+from rdc_sweeps.seals import YAML, seal_record, with_header
 from rdc_sweeps.specs.run import RunSpec
 
 # The faster C version of the safe dumper; not every build of PyYAML has it.
@@ -22,7 +22,7 @@ _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) -> None:
     """Write a run's spec, which workers need, and its origin unless one is recorded already; both if damaged."""
-    encoded = _spec_text(spec).encode()
+    encoded = with_header(_spec_text(spec).encode(), YAML, run.id)
     try:
         known = read_file(run.spec) == encoded
     except (FileNotFoundError, DamagedError):

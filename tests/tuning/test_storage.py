@@ -1,16 +1,19 @@
 import json
 import logging
 import os
+import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from rdc_sweeps.errors import UnavailableError, UsageError
+from rdc_sweeps.errors import DamagedError, UnavailableError, UsageError
 from rdc_sweeps.tuning.storage import StorageUrl, open_storage
 from rdc_sweeps.tuning.study import load_study, open_study
 from rdc_sweeps.tuning.study_workers import work_on_study
 from rdc_sweeps.tuning.summary import summarise
+from tests.mutations import read_damaged
 from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.databases import PASSWORD
 from tests.tuning.simulation import Simulation, settings
@@ -91,3 +94,77 @@ def test_the_same_name_in_one_database_is_another_study_of_another_folder(tmp_pa
     open_study(tmp_path / "ada", "example", tuned(), url)
     with pytest.raises(UsageError, match=r"already has a study 'example'.*--study NAME"):
         open_study(tmp_path / "bob", "example", tuned(), url)
+
+
+def remembered(where: Where) -> list[dict[str, Any]]:
+    """What a storage says of the trials of a study."""
+    study = load_study(where.root, where.name)
+    trials = study.optuna.get_trials()
+    return [
+        study.optuna.user_attrs,
+        *({"state": one.state, "value": one.value, "params": one.params, "attrs": one.user_attrs} for one in trials),
+    ]
+
+
+@pytest.mark.parametrize("budget", [100, pytest.param(3000, marks=pytest.mark.slow)])
+def test_no_damaged_journal_is_read_as_another(budget: int, journal: Where, opened: Open) -> None:
+    study = opened(journal, 2, epochs=1)
+    assert work_on_study(journal.root, "example", settings(journal.root), 2, work=Simulation()) == 0
+    path = study.folder.folder / "journal.log"
+    lines = path.with_suffix(".lines").read_bytes()
+
+    def read() -> list[dict[str, Any]]:
+        # Opening a study adds a line.
+        path.with_suffix(".lines").write_bytes(lines)
+        return remembered(journal)
+
+    assert len(read()) == 3
+    readings = read_damaged(path, budget, read)
+    assert (readings.different, readings.uncaught) == ([], [])
+
+
+@pytest.mark.parametrize("budget", [50, pytest.param(3000, marks=pytest.mark.slow)])
+def test_no_damaged_record_is_read_as_another(budget: int, journal: Where, opened: Open) -> None:
+    study = opened(journal, 2, epochs=1)
+    readings = read_damaged(study.folder.record, budget, study.folder.read)
+    assert (readings.different, readings.uncaught) == ([], [])
+
+
+def test_a_journal_of_an_earlier_version_is_read_and_continued(journal: Where, opened: Open) -> None:
+    study = opened(journal, 4, epochs=1)
+    assert work_on_study(journal.root, "example", settings(journal.root), 2, work=Simulation()) == 0
+    path, before = study.folder.folder / "journal.log", remembered(journal)
+    path.write_text(re.sub('{"checksum": "[0-9a-f]{8}", ?', "{", path.read_text()))
+    path.with_suffix(".lines").unlink()
+    assert remembered(journal) == before
+    assert work_on_study(journal.root, "example", settings(journal.root), 4, work=Simulation()) == 0
+    assert summarise(load_study(journal.root, "example")).finished == 4
+
+
+@pytest.mark.parametrize("damage", ["emptied", "deleted", "deleted with its number of lines", "without its last line"])
+def test_a_lost_journal_is_not_a_young_study(damage: str, journal: Where, opened: Open) -> None:
+    study = opened(journal, 2, epochs=1)
+    assert work_on_study(journal.root, "example", settings(journal.root), 2, work=Simulation()) == 0
+    path = study.folder.folder / "journal.log"
+    match damage:
+        case "emptied":
+            path.write_bytes(b"")
+        case "without its last line":
+            path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+        case _:
+            path.unlink()
+            if damage != "deleted":
+                path.with_suffix(".lines").unlink()
+    for _ in range(2):
+        with pytest.raises(DamagedError, match="start another study with --study NAME"):
+            load_study(journal.root, "example")
+
+
+@pytest.mark.slow
+def test_a_lost_database_is_not_a_young_study(tmp_path: Path, tuned: Make) -> None:
+    root, url = tmp_path / "runs", f"sqlite:///{tmp_path}/study.db"
+    open_study(root, "example", tuned(epochs=1), url).ask_for(1)
+    assert work_on_study(root, "example", settings(root), 1, storage=url, work=Simulation()) == 0
+    (tmp_path / "study.db").unlink()
+    with pytest.raises(DamagedError, match="has 0 of the 1 trials that were started"):
+        load_study(root, "example", url)
