@@ -1,7 +1,8 @@
 """run, show, and the hidden commands of Slurm jobs: worker and prepare."""
 
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,8 +23,15 @@ from rdc_sweeps.cli.options import (
     find_run,
     resolve,
 )
+from rdc_sweeps.errors import DamagedError, SpecError
+from rdc_sweeps.files import read_file
 from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
 from rdc_sweeps.settings import load_settings, read_settings
+
+if TYPE_CHECKING:
+    from rdc_sweeps.runs.directory import RunDirectory
+    from rdc_sweeps.runs.records import Failure, Origin, Result, Status
+    from rdc_sweeps.runs.states import RunState
 
 
 def register(app: typer.Typer) -> None:
@@ -125,25 +133,50 @@ def show(
     """Show the spec, state and results of one run."""
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
-    status, failure, result, origin = directory.status(), directory.failure(), directory.result(), directory.origin()
+    state, damaged = directory.state(), directory.damaged()
+    readers = {
+        "origin.json": directory.origin,
+        "status.json": directory.status,
+        "failure.json": directory.failure,
+        "result.json": directory.result,
+    }
+    records = {name: None if name in damaged else read() for name, read in readers.items()}
+    try:
+        spec, problem = directory.read_spec(), None
+    except SpecError as error:
+        spec, problem = None, str(error)
     if as_json:
-        records = {"origin": origin, "status": status, "failure": failure, "result": result}
         print_json(
             {
                 "run": directory.id,
-                "state": directory.state(),
+                "state": state,
                 "folder": str(directory.folder),
-                "spec": directory.read_spec().model_dump(mode="json"),
-                **{name: record and record.model_dump(mode="json") for name, record in records.items()},
+                "spec": spec and spec.model_dump(mode="json"),
+                **{Path(name).stem: record and record.model_dump(mode="json") for name, record in records.items()},
             }
         )
-        return
+    else:
+        _print_run(directory, state, **{Path(name).stem: record for name, record in records.items()})
+    for text in (*damaged.values(), problem):
+        if text:
+            say(text, style="red")
+
+
+def _print_run(
+    directory: "RunDirectory",
+    state: "RunState",
+    *,
+    origin: "Origin | None",
+    status: "Status | None",
+    failure: "Failure | None",
+    result: "Result | None",
+) -> None:
     if origin:
-        data.print(f"{origin.table}/{origin.row} under profile {origin.profile}", highlight=False)
-    data.print(f"run {directory.id}: {directory.state()}, in {directory.folder}", highlight=False)
+        data.print(f"{origin.table}/{origin.row} under profile {origin.profile}", highlight=False, markup=False)
+    data.print(f"run {directory.id}: {state}, in {directory.folder}", highlight=False, markup=False)
     if status:
         data.print(f"step {status.step} of {status.steps}, epoch {status.epoch} of {status.epochs}", highlight=False)
-    if failure and directory.state() == "failed":
+    if failure and state == "failed":
         data.print(failure.traceback, markup=False, highlight=False)
     if result:
         for rule, selected in result.selected.items():
@@ -152,5 +185,6 @@ def show(
                     f"{name} {value:.4g}" for name, value in selected.metrics.items() if value is not None
                 )
                 data.print(f"{rule} (epoch {selected.epoch + 1} of {result.epochs}): {numbers}", highlight=False)
-        data.print(f"{result.seconds:.0f} s on {result.device}", highlight=False)
-    data.print(directory.spec.read_text(encoding="utf-8"), markup=False, highlight=False)
+        data.print(f"{result.seconds:.0f} s on {result.device}", highlight=False, markup=False)
+    with suppress(DamagedError, FileNotFoundError):
+        data.print(read_file(directory.spec).decode(errors="replace"), markup=False, highlight=False)

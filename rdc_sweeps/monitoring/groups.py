@@ -126,7 +126,7 @@ class RunsFolder:
     def subjects(self) -> list[Subject]:
         """Every run that has a directory."""
         try:
-            found = [entry.name for entry in os.scandir(self.root) if re.fullmatch(r"[0-9a-f]{16}", entry.name)]
+            found = [entry.name for entry in os.scandir(self.root) if _is_run(entry)]
         except (FileNotFoundError, NotADirectoryError):
             return []
         with ThreadPoolExecutor(READERS) as readers:
@@ -179,6 +179,14 @@ class RunsFolder:
         shown.sort(key=_place)
         hidden = len(views) - len(shown)
         return RunGroup(title, shown, {"done": hidden} if hidden else {})
+
+
+def _is_run(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return re.fullmatch(r"[0-9a-f]{16}", entry.name) is not None and entry.is_dir()
+    except OSError:
+        # A loop of links, for example.
+        return False
 
 
 def _heading(subject: Subject) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from rdc_sweeps.errors import SpecError
+from rdc_sweeps.errors import DamagedError, SpecError
+from rdc_sweeps.files import read_file
 from rdc_sweeps.specs.fields import DISCRIMINATORS, Location
 
 
@@ -73,7 +74,9 @@ def read_document(path: Path) -> Document:
         SpecError: The file cannot be read, is not valid YAML, or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode("utf-8-sig")
+    except DamagedError as error:
+        raise SpecError([str(error)]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError([f"{path}: cannot be read: {error}"]) from error
     return _parse(path, text)
