@@ -1,8 +1,9 @@
 """run, show, and the hidden commands of Slurm jobs: worker and prepare."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from rdc_sweeps.runs.directory import RunDirectory
     from rdc_sweeps.runs.records import Failure, Origin, Result, Status
     from rdc_sweeps.runs.states import RunState
+
+
+AnyRecord = TypeVar("AnyRecord")
 
 
 def register(app: typer.Typer) -> None:
@@ -134,38 +138,40 @@ def show(
     settings = load_settings(root=root)
     directory = find_run(settings, run_id)
     state, damaged = directory.state(), directory.damaged()
-    readers = {
-        "origin.json": directory.origin,
-        "status.json": directory.status,
-        "failure.json": directory.failure,
-        "result.json": directory.result,
-    }
-    records = {name: None if name in damaged else read() for name, read in readers.items()}
+    origin, status = _whole(directory.origin), _whole(directory.status)
+    failure, result = _whole(directory.failure), _whole(directory.result)
     try:
         spec, problem = directory.read_spec(), None
     except SpecError as error:
         spec, problem = None, str(error)
     if as_json:
+        records = {"origin": origin, "status": status, "failure": failure, "result": result}
         print_json(
             {
                 "run": directory.id,
                 "state": state,
                 "folder": str(directory.folder),
                 "spec": spec and spec.model_dump(mode="json"),
-                **{Path(name).stem: record and record.model_dump(mode="json") for name, record in records.items()},
+                **{name: record and record.model_dump(mode="json") for name, record in records.items()},
             }
         )
     else:
-        _print_run(directory, state, **{Path(name).stem: record for name, record in records.items()})
+        _print_run(directory, state, origin, status, failure, result)
     for text in (*damaged.values(), problem):
         if text:
             say(text, style="red")
 
 
+def _whole(read: Callable[[], AnyRecord | None]) -> AnyRecord | None:
+    try:
+        return read()
+    except DamagedError:
+        return None
+
+
 def _print_run(
     directory: "RunDirectory",
     state: "RunState",
-    *,
     origin: "Origin | None",
     status: "Status | None",
     failure: "Failure | None",

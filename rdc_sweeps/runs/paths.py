@@ -12,6 +12,7 @@ runs/<id>/spec.yaml          the resolved spec
           stopped.json       why it was cancelled or pruned
           failure.json       why it failed, with the traceback
           result.json        written last: a run without it is not done
+          damaged/           records that were not what was written, moved aside
           lock               locked by the owner's process
           writers/           temporary files of the owner
           log.txt            output of its workers

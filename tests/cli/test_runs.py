@@ -26,7 +26,7 @@ def results(root: Path) -> dict[str, dict[str, Any]]:
     for folder in root.iterdir():
         if (folder / "result.json").exists():
             result = json.loads((folder / "result.json").read_text())
-            del result["seconds"]
+            del result["seconds"], result["checksum"]
             found[json.loads((folder / "origin.json").read_text())["row"]] = result
     return found
 

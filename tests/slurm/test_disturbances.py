@@ -128,5 +128,5 @@ def _check_tracking(backend: Backend, run: RunDirectory) -> None:
 def _result(run: RunDirectory) -> str:
     """The result without what may differ between executions, as text, in which NaN equals NaN."""
     result: dict[str, Any] = json.loads((run.folder / "result.json").read_text())
-    del result["seconds"]
+    del result["seconds"], result["checksum"]
     return json.dumps(result, sort_keys=True)
