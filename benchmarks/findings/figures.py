@@ -40,8 +40,11 @@ def _save(figure: Figure, path: Path, source: str) -> None:
 
 
 def digest(setting: Setting) -> str:
-    """Identifies the differences that a figure shows."""
-    shown = [(one.row.method, one.seeds, dict(one.differences)) for one in setting.comparisons]
+    """Identifies the differences that a figure shows, by what does not depend on the CPU."""
+    shown = [
+        (one.row.method, one.seeds, [(measure, found.values) for measure, found in one.differences.items()])
+        for one in setting.comparisons
+    ]
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]
 
 
