@@ -1,6 +1,8 @@
 """Errors shown to the user: each says what is wrong, where, and what to do about it."""
 
-from collections.abc import Sequence
+import errno
+import re
+from collections.abc import Iterator, Sequence
 
 
 class RdcError(Exception):
@@ -65,3 +67,40 @@ class UnavailableError(RdcError):
     """An executor or tracker cannot be reached."""
 
     exit_code = 5
+
+
+INFRASTRUCTURE_CODES = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EREMOTEIO, errno.ENXIO, errno.ENODEV,
+        errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN, errno.ENOLCK,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS,
+    }
+)  # fmt: skip
+"""Error codes of full, broken and unreachable disks, and of machines that have run out of memory or files."""
+
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
+
+
+def infrastructure_cause(error: BaseException) -> Exception | None:
+    """The error of a disk, machine or network behind an error, anywhere in its chain of causes; None if there is none.
+
+    Libraries report such errors as their own: on a full disk, `torch.save` raises a RuntimeError about a position.
+    """
+    return next((one for one in _chain(error) if isinstance(one, Exception) and _is_infrastructure(one)), None)
+
+
+def _is_infrastructure(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno is None:
+        # NumPy gives no code.
+        return _SHORT_WRITE.search(str(error)) is not None
+    return isinstance(error, InfrastructureError) or (
+        isinstance(error, OSError) and error.errno in INFRASTRUCTURE_CODES
+    )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__

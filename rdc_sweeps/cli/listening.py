@@ -59,6 +59,8 @@ class ConsoleListener(Listener):
             say(
                 f"{one.run.title} ({one.run.id}): {view.state}: {cause or f'its process ended; see {log}'}", style="red"
             )
+        if any(RunDirectory(root, one.run.id).state() == "preempted" for one in unfinished):
+            say("repeat the command to continue preempted runs from their checkpoints")
         if not unfinished:
             run = trained[0].run
             say(f"all done: rdc-sweep report {run.table.table} --profile {run.profile.profile}")

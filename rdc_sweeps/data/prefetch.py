@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from rdc_sweeps.errors import InfrastructureError, infrastructure_cause
 from rdc_sweeps.processes.children import end_with_parent
 
 T = TypeVar("T")
@@ -50,7 +51,8 @@ class _Loaded(Dataset[T | _Failure], Generic[T]):
         try:
             return self._load(step)
         except Exception as error:
-            return _Failure(error)
+            # The chain of causes does not travel between processes.
+            return _Failure(_travelling(error))
 
 
 def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Generator[T, None, None]:
@@ -67,10 +69,20 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         # Forked workers inherit the run's lock, so they must not outlive their parent.
         worker_init_fn=end_with_parent,
     )
-    for result in loader:
-        if isinstance(result, _Failure):
-            raise result.error
-        yield result
+    try:
+        for result in loader:
+            if isinstance(result, _Failure):
+                raise result.error
+            yield result
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise InfrastructureError(f"a loader process was killed (out of memory?): {error}") from error
+
+
+def _travelling(error: Exception) -> Exception:
+    cause = infrastructure_cause(error)
+    return InfrastructureError(str(cause)) if cause is not None else error
 
 
 def _from_thread(load: Callable[[int], T], steps: range) -> Generator[T, None, None]:

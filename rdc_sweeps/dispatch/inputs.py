@@ -9,7 +9,7 @@ import torch
 from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
-from rdc_sweeps.errors import DataError, RdcError
+from rdc_sweeps.errors import DataError, InfrastructureError, RdcError, infrastructure_cause
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.regions.build import BuildReport, build_regions
@@ -76,6 +76,9 @@ def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) ->
             try:
                 one()
             except RdcError as error:
+                if isinstance(error, DataError) and (cause := infrastructure_cause(error)) is not None:
+                    # The data may be in order.
+                    raise InfrastructureError(f"{cause}; repeat the command once that is solved") from error
                 problems.setdefault(str(error), []).append(run.title)
     if problems:
         raise PreparationError("\n".join(_message(problem, titles, len(runs)) for problem, titles in problems.items()))

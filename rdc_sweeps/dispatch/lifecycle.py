@@ -11,7 +11,14 @@ import traceback
 from collections.abc import Callable
 from typing import Literal
 
-from rdc_sweeps.errors import DamagedError, InfrastructureError, LostRunError, RdcError, RunLockedError
+from rdc_sweeps.errors import (
+    DamagedError,
+    InfrastructureError,
+    LostRunError,
+    RdcError,
+    RunLockedError,
+    infrastructure_cause,
+)
 from rdc_sweeps.processes.signals import stop_signals_set
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.owned import OwnedRun, acquire
@@ -25,6 +32,9 @@ PATIENCE = 10.0
 
 STALE_PATIENCE = 600.0
 """Seconds to wait for an earlier process of the same Slurm job: no other job will start this run."""
+
+PAUSE_BEATS = 10
+"""Heartbeats to wait before a retry, doubled with each: a full disk or a server that restarts needs time."""
 
 Stop = Callable[[], bool]
 Body = Callable[[Recorder, Stop], Result | None]
@@ -78,6 +88,12 @@ def run_to_end(
     except RunLockedError as error:
         log.warning("%s", error)
         return WorkerExit.RETRY if stale else WorkerExit.LOCKED
+    except OSError as error:
+        if infrastructure_cause(error) is None:
+            raise
+        # Nothing can be recorded, so nothing would count the attempts.
+        log.exception("parked; the run is as it was")
+        return WorkerExit.PARKED
 
 
 class _Life:
@@ -149,16 +165,29 @@ class _Life:
         return WorkerExit.PREEMPTED if self.directory.stopped() is None else WorkerExit.STOPPED
 
     def _fail(self, error: Exception) -> WorkerExit:
-        cause = str(error) if isinstance(error, RdcError) else f"{type(error).__name__}: {error}"
-        cause = " ".join(cause.split())
-        self.ended.set()
-        if isinstance(error, InfrastructureError | OSError) and self.deaths < self.settings.retries:
+        infrastructure = infrastructure_cause(error)
+        # What other packages and data readers make of the error of a disk is misleading.
+        cause = _one_line(infrastructure or error)
+        if infrastructure is not None and self.deaths >= self.settings.retries:
+            self.ended.set()
+            log.error("parked until the next command: %s", cause, exc_info=error)
+            self._end("parked", cause)
+            return WorkerExit.PARKED
+        if isinstance(infrastructure or error, InfrastructureError | OSError) and self.deaths < self.settings.retries:
             log.exception("will be tried again")
+            self._pause()
+            self.ended.set()
             self._end("retry", cause)
             return WorkerExit.RETRY
+        self.ended.set()
         log.exception("failed")
         self._write_failure(cause, traceback.format_exc())
         return WorkerExit.FAILED
+
+    def _pause(self) -> None:
+        deadline = time.monotonic() + PAUSE_BEATS * self.settings.heartbeat * 2**self.deaths
+        while time.monotonic() < deadline and not self.stop.is_set():
+            time.sleep(min(0.1, self.settings.heartbeat))
 
     def _give_up(self) -> WorkerExit:
         attempts = self.directory.attempts()
@@ -176,12 +205,27 @@ class _Life:
         self.run.write_failure(failure)
         self._end("failed", cause)
 
-    def _end(self, state: WorkerEnd | Literal["retry"], cause: str | None = None) -> None:
-        ending: WorkerEnd = "preempted" if state == "retry" else state
-        self.recorder.ended(ending)
-        self.run.write_attempt(Attempt.now("end", state=state, cause=cause))
+    def _end(self, state: WorkerEnd | Literal["retry", "parked"], cause: str | None = None) -> None:
+        ending: WorkerEnd = "preempted" if state == "retry" or state == "parked" else state
+        attempt = Attempt.now("end", state=state, cause=cause)
+        try:
+            self._record_end(ending, attempt)
+        except OSError as error:
+            if infrastructure_cause(error) is None:
+                raise
+            self.run.free_reserve()
+            self._record_end(ending, attempt)
         try:
             self.tell(ending)
         except Exception:
             # The end of the run is recorded; a failure to report it elsewhere is only logged.
             log.exception("after the end")
+
+    def _record_end(self, ending: WorkerEnd, attempt: Attempt) -> None:
+        self.recorder.ended(ending)
+        self.run.write_attempt(attempt)
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error) if isinstance(error, RdcError) else f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

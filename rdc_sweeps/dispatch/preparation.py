@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from rdc_sweeps.errors import RdcError
+from rdc_sweeps.errors import InfrastructureError, RdcError, infrastructure_cause
 from rdc_sweeps.processes.children import fork_server
 from rdc_sweeps.runs.environment import check_packages
 from rdc_sweeps.settings import Settings
@@ -81,6 +81,10 @@ def _send_result(
         sender.send(("result", work(runs, settings, lambda *done: sender.send(("progress", done)))))
     except RdcError as error:
         sender.send(("error", error))
+    except OSError as error:
+        if infrastructure_cause(error) is None:
+            raise
+        sender.send(("error", InfrastructureError(f"{error}; repeat the command once that is solved")))
     except KeyboardInterrupt:
         pass
 

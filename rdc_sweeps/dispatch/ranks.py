@@ -24,7 +24,7 @@ import torch
 import torch.distributed as dist
 
 from rdc_sweeps.data.loading import check_shares
-from rdc_sweeps.errors import InfrastructureError, UsageError
+from rdc_sweeps.errors import InfrastructureError, UsageError, infrastructure_cause
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
 from rdc_sweeps.processes.children import end_with_parent, fork_server, log_to
@@ -105,6 +105,9 @@ class _Error:
     @classmethod
     def of(cls, error: Exception) -> "_Error":
         trace = "".join(traceback.format_exception(error))
+        if (cause := infrastructure_cause(error)) is not None:
+            # The chain of causes does not travel.
+            return cls(InfrastructureError(str(cause)), trace)
         try:
             travelled = pickle.loads(pickle.dumps(error))
         except Exception:  # whatever a class makes of being rebuilt

@@ -8,7 +8,7 @@ import torch
 
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.dispatch.ranks import train_on
-from rdc_sweeps.errors import InfrastructureError, LostRunError
+from rdc_sweeps.errors import InfrastructureError, LostRunError, infrastructure_cause
 from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
@@ -116,5 +116,10 @@ def _selected(record: EpochRecord | None) -> Selected | None:
 
 def main(run_id: str, settings: Settings) -> None:
     """Main function of a worker process: logs all output to the run's log and exits with the code of `work`."""
-    log_to(RunDirectory(settings.root, run_id).log)
+    try:
+        log_to(RunDirectory(settings.root, run_id).log)
+    except OSError as error:
+        if infrastructure_cause(error) is None:
+            raise
+        sys.exit(WorkerExit.PARKED)
     sys.exit(work(run_id, settings))

@@ -64,7 +64,7 @@ class RunView:
     status: Status | None = None
     waiting: Waiting | None = None
     cause: str | None = None
-    """Why the run failed or was stopped, in one line."""
+    """Why the run failed, was stopped or is interrupted, in one line; None if it is unknown."""
 
     @property
     def progress(self) -> float | None:
@@ -166,4 +166,6 @@ def _cause(directory: RunDirectory, state: ShownState) -> str | None:
         return failure.cause
     if state in {"cancelled", "pruned"} and (stopped := directory.stopped()):
         return stopped.detail
+    if state == "preempted" and (attempts := directory.attempts()):
+        return attempts[-1].cause
     return None

@@ -1,5 +1,6 @@
 """Child processes: started by a fork server, logged to a file, stopped in order, and never outliving their parent."""
 
+import io
 import logging
 import multiprocessing
 import os
@@ -7,8 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 from rdc_sweeps.processes.environment import PACKAGE, built_environment
 
@@ -98,6 +101,24 @@ def end_with_process(parent: int, code: int = ORPHANED) -> None:
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
+class _LogStream(io.RawIOBase):
+    """Output to a log. What a full disk refuses is lost; neither the process nor its exit code depends on it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        with suppress(OSError):
+            os.write(self._descriptor, data)
+        return memoryview(data).nbytes
+
+
 def log_to(path: Path) -> None:
     """Append everything that this process prints or logs from now on to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +126,12 @@ def log_to(path: Path) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(
+            io.BufferedWriter(_LogStream(number)), encoding="utf-8", errors="backslashreplace", line_buffering=True
+        )
+        for number in (1, 2)
+    )
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )

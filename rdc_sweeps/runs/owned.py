@@ -15,11 +15,12 @@ can succeed only once, decides between them.
 import errno
 import logging
 import re
+import os
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 """Error codes for a file whose folder was removed."""
+
+RESERVE, RESERVE_BYTES = "reserve", 2**14
+"""A file that an owner can remove to record on a full disk how it ended, and its size."""
 
 
 class OwnedRun:
@@ -59,6 +63,10 @@ class OwnedRun:
             if error.errno not in GONE:
                 raise
             raise LostRunError(f"run {self.directory.id}: was taken over by another worker, or moved away") from error
+
+    def free_reserve(self) -> None:
+        """Free the space that is kept for the records of the end; does nothing the second time."""
+        (self._staging / RESERVE).unlink(missing_ok=True)
 
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Record the software and hardware that train the run."""
@@ -114,7 +122,12 @@ def acquire(directory: RunDirectory, patience: float = 0.0) -> Iterator[OwnedRun
             status = None
         if status is not None and status.live and status.host != socket.gethostname():
             _await_silence(directory, status)
-        yield OwnedRun(directory, _claim(directory))
+        run = OwnedRun(directory, _claim(directory))
+        try:
+            yield run
+        finally:
+            with suppress(OSError):
+                run.free_reserve()
 
 
 def _claim(directory: RunDirectory) -> Path:
@@ -129,6 +142,11 @@ def _claim(directory: RunDirectory) -> Path:
         raise RunLockedError(f"run {directory.id}: another worker took it over at the same time") from error
     for number in earlier:
         _remove(writers / str(number))
+    try:
+        # Not zeros, which some disks do not store.
+        (claim / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
+    except FileNotFoundError as error:
+        raise RunLockedError(f"run {directory.id}: another worker took it over at the same time") from error
     return claim
 
 

@@ -28,8 +28,9 @@ WorkerState = Literal["starting", "training"] | WorkerEnd
 ACTIVE_STATES: frozenset[WorkerState] = frozenset({"starting", "training"})
 """States of a worker that has not ended."""
 
-AttemptEnd = WorkerEnd | Literal["retry", "forgotten"]
-"""How an attempt ended. `retry`: an error that is not the run's fault. `forgotten`: earlier deaths no longer count."""
+AttemptEnd = WorkerEnd | Literal["retry", "parked", "forgotten"]
+"""How an attempt ended. `retry`: an error that is not the run's fault; `parked`: too often, until the next command.
+`forgotten`: earlier deaths no longer count."""
 
 TrialPhase = Literal["complete", "pruned", "failed", "running", "interrupted"]
 """States of a trial (Optuna's `TrialState` has fewer); an `interrupted` trial is waiting for a worker to resume it."""
@@ -46,6 +47,8 @@ class WorkerExit(IntEnum):
     """Stopped by a signal, with a checkpoint."""
     STOPPED = 8
     """The run was cancelled or pruned."""
+    PARKED = 9
+    """Errors that are not the run's fault, too often in a row: it stays as it is until the next command."""
     RETRY = os.EX_TEMPFAIL
     """An error that is not the run's fault."""
 

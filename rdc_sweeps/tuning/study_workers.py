@@ -13,7 +13,7 @@ from typing import NoReturn
 from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.preparation import PRELOADED
-from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError
+from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError, infrastructure_cause
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.processes.children import fork_server, log_to
 from rdc_sweeps.processes.devices import restrict_to, slot_masks
@@ -58,7 +58,8 @@ def work_on_study(
         work: Trains a run; None for `dispatch.worker.work`.
 
     Returns:
-        DONE: no trial is left. PREEMPTED: stopped by a signal. RETRY: to be started again. FAILED: see the log.
+        DONE: no trial is left. PREEMPTED: stopped by a signal. RETRY: to be started again. PARKED: a disk or machine
+        failed too often. FAILED: see the log.
     """
     if work is None:
         from rdc_sweeps.dispatch.worker import work as train
@@ -76,6 +77,11 @@ def work_on_study(
         except RdcError as error:
             log.error("%s", error)
             return WorkerExit.FAILED
+        except OSError as error:
+            if infrastructure_cause(error) is None:
+                raise
+            log.error("%s: %s", type(error).__name__, error)
+            return WorkerExit.PARKED
 
 
 class _Worker:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import Body, Stop, run_to_end
 from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.runs.directory import RunDirectory
@@ -19,13 +20,18 @@ from rdc_sweeps.specs.training import TrainingLength
 from tests.runs.writing import write_status
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "PAUSE_BEATS", 0)
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> RunDirectory:
     return RunDirectory(tmp_path, "0" * 16)
 
 
 def settings(retries: int = 2) -> Settings:
-    return Settings(retries=retries, heartbeat=0.05)
+    return Settings(retries=retries, heartbeat=0.02)
 
 
 def result(directory: RunDirectory) -> Result:
@@ -123,15 +129,33 @@ def test_a_failing_run_fails_at_once_and_keeps_its_traceback(directory: RunDirec
     assert "in body" in failure.traceback
 
 
-def test_errors_of_the_infrastructure_are_tried_again_so_often(directory: RunDirectory) -> None:
+def test_errors_of_the_infrastructure_are_tried_again_and_then_the_run_is_parked(directory: RunDirectory) -> None:
     body = fail(InfrastructureError("ECC error"))
-    codes = [run_to_end(directory, settings(retries=2), body) for _ in range(3)]
-    assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.FAILED]
+    for _ in range(2):
+        codes = [run_to_end(directory, settings(retries=2), body) for _ in range(3)]
+        assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.PARKED]
+    assert (directory.state(), directory.failure()) == ("preempted", None)
+    assert directory.attempts()[-1].cause == "ECC error"
+
+
+def test_the_pause_before_a_retry_ends_when_the_run_is_to_stop(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lifecycle, "PAUSE_BEATS", 10**6)
+    stop = threading.Event()
+    threading.Timer(0.2, stop.set).start()
+    assert run_to_end(directory, settings(), fail(InfrastructureError("ECC error")), stop=stop) == WorkerExit.RETRY
+
+
+def test_other_errors_of_files_are_tried_again_and_fail(directory: RunDirectory) -> None:
+    body = fail(FileNotFoundError("scene.npy"))
+    codes = [run_to_end(directory, settings(retries=1), body) for _ in range(2)]
+    assert codes == [WorkerExit.RETRY, WorkerExit.FAILED]
     failure = directory.failure()
     assert failure is not None
-    assert "ECC error" in failure.traceback
+    assert "scene.npy" in failure.traceback
     forget_failure(directory)
-    assert run_to_end(directory, settings(retries=2), body) == WorkerExit.RETRY
+    assert run_to_end(directory, settings(retries=1), body) == WorkerExit.RETRY
 
 
 def test_killed_workers_count_and_too_many_in_a_row_fail(directory: RunDirectory) -> None:

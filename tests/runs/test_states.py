@@ -33,5 +33,5 @@ def test_a_worker_is_active_until_it_ends() -> None:
 
 def test_the_codes_are_those_that_documents_and_job_files_name() -> None:
     assert {code.name: code.value for code in WorkerExit} == {
-        "DONE": 0, "FAILED": 1, "LOCKED": 6, "PREEMPTED": 7, "STOPPED": 8, "RETRY": 75,
+        "DONE": 0, "FAILED": 1, "LOCKED": 6, "PREEMPTED": 7, "STOPPED": 8, "PARKED": 9, "RETRY": 75,
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """What becomes of a trial: its value, its pruning, its failing, and what it never looks at."""
 
+import errno
 import math
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
+from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.errors import DataError, DivergenceError, InfrastructureError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.runs.directory import RunDirectory
@@ -33,6 +35,11 @@ from tests.tuning.conftest import Open, Where
 from tests.tuning.simulation import STEPS, Simulation, metrics, settings
 
 EPOCHS = 9
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "PAUSE_BEATS", 0)
 
 
 @pytest.fixture
@@ -240,14 +247,25 @@ def test_missing_data_costs_no_trial(journal: Where, opened: Open, run: Work, ca
     assert summarise(study).count("complete") == 4
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), InfrastructureError("no GPU")])
+def of_torch(code: int) -> Exception:
+    """What `torch.save` raises when a disk refuses to write."""
+    error = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")
+    error.__context__ = OSError(code, os.strerror(code))
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device"), of_torch(errno.EDQUOT), InfrastructureError("no GPU")],
+    ids=["full", "quota", "device"],
+)
 def test_what_stays_broken_stops_the_study_and_costs_no_trial(
     error: Exception, journal: Where, opened: Open, run: Work
 ) -> None:
     study = opened(journal, 2, "enqueue: [{method.contrast.temperature: 50}]\npruner: {name: none}")
     codes = [run(2, Simulation(error=error)) for _ in range(3)]
-    assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.FAILED]
-    assert summarise(study).count("interrupted") == 1
+    assert codes == [WorkerExit.RETRY, WorkerExit.RETRY, WorkerExit.PARKED]
+    assert (summarise(study).count("interrupted"), summarise(study).finished) == (1, 0)
     assert run(2) == WorkerExit.DONE
     assert summarise(study).count("complete") == 2
 
