@@ -33,8 +33,8 @@ PATIENCE = 10.0
 STALE_PATIENCE = 600.0
 """Seconds to wait for an earlier process of the same Slurm job: no other job will start this run."""
 
-PAUSE_BEATS = 10
-"""Heartbeats to wait before a retry, doubled with each: a full disk or a server that restarts needs time."""
+PAUSE_BEATS, PAUSES = 10, (1, 2, 4, 8)
+"""Heartbeats to wait before a retry, and their factors: a full disk or a server that restarts needs time."""
 
 Stop = Callable[[], bool]
 Body = Callable[[Recorder, Stop], Result | None]
@@ -185,7 +185,8 @@ class _Life:
         return WorkerExit.FAILED
 
     def _pause(self) -> None:
-        deadline = time.monotonic() + PAUSE_BEATS * self.settings.heartbeat * 2**self.deaths
+        factor = PAUSES[min(self.deaths, len(PAUSES) - 1)]
+        deadline = time.monotonic() + PAUSE_BEATS * self.settings.heartbeat * factor
         while time.monotonic() < deadline and not self.stop.is_set():
             time.sleep(min(0.1, self.settings.heartbeat))
 

@@ -14,8 +14,8 @@ can succeed only once, decides between them.
 
 import errno
 import logging
-import re
 import os
+import re
 import shutil
 import socket
 import time

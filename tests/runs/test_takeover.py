@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.dispatch.trainer import Trainer, problems
 from rdc_sweeps import files
+from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.errors import InfrastructureError
 from rdc_sweeps.runs import owned
@@ -37,6 +38,7 @@ def on_host(name: str) -> None:
     files.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
     # Whoever owns the run counts as silent at once: these tests are about what follows.
     owned.SILENCE = 0  # type: ignore[attr-defined]
+    lifecycle.PAUSE_BEATS = 0
 
 
 def freeze_at(number: int) -> None:
