@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from rdc_sweeps.dispatch.executors import Listener, executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.plan import plan as plan_runs
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.settings import Settings, experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
+    from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
     from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
 
@@ -118,6 +121,59 @@ def report(table: Table, *, selection: Selection | None = None, baseline: str | 
     from rdc_sweeps.reporting.report import build_report
 
     return build_report(table.runs, table.settings.root, selection=selection, baseline=baseline)
+
+
+def probe(
+    runs: Sequence[str],
+    *,
+    epoch: int | None = None,
+    images: int = 48,
+    refit: int | None = None,
+    method_of: str | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
+    progress: "ReportBuild | None" = None,
+    **settings: Any,
+) -> "list[ProbedRun]":
+    """Measure what the cross-task terms of runs look at; nothing in their directories changes.
+
+    Args:
+        runs: Ids of runs with a checkpoint, or their first digits.
+        epoch: Whose weights to probe, see `training.keep_checkpoints`; None: the last checkpoint.
+        images: At least so many training images, in whole batches.
+        refit: Train the term afresh for so many steps on the run's network; None: that of the checkpoint.
+        method_of: `TABLE/ROW`: probe that row's method under the settings' profile; needs `refit`.
+        changes: Fields of the method that differ, as for `load_table`; needs `refit`.
+        progress: Told of region maps that are built.
+        **settings: See `load_table`.
+
+    Raises:
+        UsageError: A run, checkpoint, table or row does not exist, or a run has no term.
+        SpecError: The changed method is not valid.
+        DataError: Data are missing or damaged.
+    """
+    from rdc_sweeps.monitoring.targets import find_run
+    from rdc_sweeps.reporting.probes import ProbedRun
+
+    chosen, method = load_settings(**settings), None
+    if method_of is not None:
+        table, slash, row = method_of.partition("/")
+        if not slash:
+            raise UsageError(f"{method_of!r} is not TABLE/ROW, such as table3/one-region-gaussian")
+        (found,) = Catalogue(experiments_folder(chosen)).runs(table, chosen.profile, rows=[row], seeds=[0])
+        method = found.spec.method
+    return [
+        ProbedRun.of(
+            directory,
+            chosen,
+            epoch=epoch,
+            images=images,
+            refit=refit,
+            method=method,
+            changes=assignments(changes),
+            **({} if progress is None else {"progress": progress}),
+        )
+        for directory in [find_run(chosen.root, run) for run in runs]
+    ]
 
 
 def tune(

@@ -1,0 +1,110 @@
+"""probe: what the cross-task term of a run looks at."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rdc_sweeps import api
+from rdc_sweeps.cli.console import build_progress, data, print_json, say
+from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption
+
+if TYPE_CHECKING:
+    from rdc_sweeps.reporting.probe_tables import TextTable
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(probe)
+
+
+def probe(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Ids of runs, or their first digits.")],
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also print how the further runs differ from the first, paired by image.")
+    ] = False,
+    epoch: Annotated[
+        int | None,
+        typer.Option(min=0, help="Epoch whose weights to probe; default: the last checkpoint.", show_default=False),
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Training images to probe, in whole batches.")] = 48,
+    refit: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Train the term afresh for this many steps, on the run's network.", show_default=False
+        ),
+    ] = None,
+    method_of: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE/ROW", help="Probe the method of another row; needs --refit.", show_default=False),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="method.a=b", help="Change the method; needs --refit.", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for probe.json, pictures and probe.html.", show_default=False),
+    ] = None,
+    profile: ProfileOption = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure what the cross-task term of a run looks at.
+
+    Its value and accuracy with other things in place of the predictions, on the way to the truth, and the cosine
+    between its gradient and that of labels that the training does not see.
+    """
+    with build_progress() as progress:
+        probed = api.probe(
+            runs,
+            epoch=epoch,
+            images=images,
+            refit=refit,
+            method_of=method_of,
+            changes=assignments or (),
+            progress=progress,
+            profile=profile,
+            device=device,
+            root=root,
+            experiments=experiments,
+        )
+    from rdc_sweeps.reporting.probe_page import write_folder
+    from rdc_sweeps.reporting.probe_tables import comparison, heading, tables_of
+    from rdc_sweeps.reporting.probes import as_json as records
+
+    if output is not None:
+        for path in write_folder(probed, output, compare=compare):
+            say(f"wrote {path}")
+    if as_json:
+        print_json(records(probed))
+        return
+    for run in probed:
+        for one in run.probes:
+            data.print(heading(run, one), style="bold", highlight=False, markup=False)
+            for table in tables_of(one):
+                _print(table)
+    if compare:
+        for table in comparison(probed):
+            _print(table)
+
+
+def _print(table: "TextTable") -> None:
+    """Print a table at its full width; a column that is cut off would hide what was measured."""
+    from rich.console import Console
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False)
+    for number, column in enumerate(table.columns):
+        shown.add_column(Text(column.replace(", ", ",\n")), justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    width = Measurement.get(data, data.options.update(max_width=1000), shown).maximum
+    wide = Console(file=data.file, width=max(width, data.width), soft_wrap=False)
+    data.print(Text(table.title), soft_wrap=True)
+    wide.print(shown)
+    wide.print()
