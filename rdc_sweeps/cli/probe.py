@@ -83,7 +83,7 @@ def probe(
         return
     for run in probed:
         for one in run.probes:
-            data.print(heading(run, one), style="bold", highlight=False, markup=False)
+            data.print(heading(run, one), style="bold", highlight=False, markup=False, soft_wrap=True)
             for table in tables_of(one):
                 _print(table)
     if compare:
