@@ -1,11 +1,26 @@
-"""`python -m rdc_sweeps` is `rdc-sweep`."""
+"""`rdc-sweep`, and `python -m rdc_sweeps`: a signal ends the command in order from its first moments on."""
 
 import sys
 
-if not sys.flags.safe_path:
+if __name__ == "__main__" and not sys.flags.safe_path:
     # The working directory: before anything else is imported, so that no file there stands in for an installed module.
     sys.path.append(sys.path.pop(0))
 
-from rdc_sweeps.cli.main import main
+from rdc_sweeps.processes.signals import sigterm_interrupts
 
-main()
+
+def main() -> None:
+    """Run the command line, and exit."""
+    try:
+        with sigterm_interrupts():
+            from rdc_sweeps.cli.main import main as run_command
+
+            run_command()
+    except KeyboardInterrupt:
+        # Before the command line could say it.
+        sys.stderr.write("interrupted; finished work is kept\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError
+from rdc_sweeps.processes.signals import sigterm_interrupts
 
 INTERRUPTED = 130
 
@@ -86,7 +87,8 @@ def commands() -> typer.Typer:
 def main() -> None:
     """Run the command line, and exit."""
     try:
-        code = commands()(standalone_mode=False)
+        with sigterm_interrupts():
+            code = commands()(standalone_mode=False)
     except CommandLineError as error:
         error.show()
         code = error.exit_code

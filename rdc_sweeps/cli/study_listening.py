@@ -55,6 +55,10 @@ class StudyConsoleListener(ConsoleListener, StudyListener):
             say(f"a worker failed: {error}", style="red")
             say(f"  see {log}")
 
+    def left_to_others(self, trials: int) -> None:
+        """Print who finishes the study."""
+        say(f"other processes are training {trials} trials, which they finish; there is nothing else to do")
+
     def workers_found(self, running: int, waiting: int) -> None:
         """Print how many workers there are."""
         assert self.study is not None  # opened before

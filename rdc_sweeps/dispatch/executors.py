@@ -3,15 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from rdc_sweeps.dispatch.local import Slots, run_locally, slots
-from rdc_sweeps.dispatch.plan import Planned, prepare_directory
+from rdc_sweeps.dispatch.plan import STOPPED, Planned, announced, prepare_directory
 from rdc_sweeps.dispatch.preparation import needs_building, prepare
 from rdc_sweeps.dispatch.slurm.nodes import NodeProfile, node_profile
 from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 
@@ -125,7 +126,7 @@ class Executor(ABC):
             rerun: Set old directories aside.
 
         Returns:
-            Ids of the runs that failed, or that are not done although the work has ended.
+            Ids of the runs that failed, or that are not done although nobody works on them any more.
 
         Raises:
             RdcError: Inputs are missing or damaged.
@@ -169,15 +170,17 @@ class LocalExecutor(Executor):
         if not todo:
             return failed_before
         runs, root = [one.run for one in todo], self.settings.root
-        gpus = self._prepare(runs)
-        for one in todo:
+        with announced(todo, root) as now:
+            gpus = self._prepare(runs)
+        for one in now:
             prepare_directory(one, root, rerun=rerun)
         start = Start(runs, slots(len(runs), self.settings, gpus), gpus)
         with self.listener.training(start) as watch:
             run_locally([run.id for run in runs], self.settings, start.slots, gpus=gpus, watch=watch)
         unfinished = [one for one in todo if not _is_done(RunDirectory(root, one.run.id))]
         self.listener.ended(todo, unfinished)
-        return failed_before + [one.run.id for one in unfinished]
+        # Another process may have begun to train some meanwhile; those are its own to finish.
+        return failed_before + [one.run.id for one in unfinished if RunDirectory(root, one.run.id).state() != "running"]
 
     def start_workers(self, workers: Workers) -> Sequence[int]:
         """Run workers to their end; see `Executor.start_workers`."""
@@ -237,12 +240,18 @@ class SlurmExecutor(Executor):
         from rdc_sweeps.dispatch.slurm.submitter import largest_array, submit
 
         profile = self.profile
-        todo = [one.run for one in self.inspect(plan()) if one.action != "skip"]
+        first = self.inspect(plan())
+        todo = [one.run for one in first if one.action != "skip"]
         if todo:
             # Fails immediately where there is no Slurm, before the long check of the data.
             largest_array()
         build = bool(todo) and self._needs_building(todo)
-        submitted = submit(plan, self.settings, prepare=build, rerun=rerun)
+        before = {one.run.id: one.state for one in first}
+
+        def again() -> list[Planned]:
+            return [_unless_stopped(one, before.get(one.run.id)) for one in plan()]
+
+        submitted = submit(again, self.settings, prepare=build, rerun=rerun)
         self.listener.submitted(submitted, profile, self._at_once)
         return _failed_before(submitted.planned)
 
@@ -287,6 +296,13 @@ def executor_for(settings: Settings, listener: Listener | None = None) -> Execut
 
 def _failed_before(planned: Sequence[Planned]) -> list[str]:
     return [one.run.id for one in planned if one.action == "skip" and one.state in {"failed", "damaged"}]
+
+
+def _unless_stopped(one: Planned, before: RunState | None) -> Planned:
+    """The run as planned, or skipped if it was stopped since its state was `before`."""
+    if one.state in STOPPED and before not in STOPPED:
+        return replace(one, action="skip", reason=f"{one.state} meanwhile")
+    return one
 
 
 def _is_done(directory: RunDirectory) -> bool:

@@ -1,15 +1,24 @@
 """Plans: what to do about each run of a table. Imports nothing heavy, because a dry run only plans."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Origin
-from rdc_sweeps.runs.requests import forget_failure, move_damaged_aside, request_run, set_aside, withdraw_stop
+from rdc_sweeps.runs.records import Origin, Stopped
+from rdc_sweeps.runs.requests import (
+    forget_failure,
+    move_damaged_aside,
+    request_run,
+    request_stop,
+    set_aside,
+    withdraw_request,
+    withdraw_stop,
+)
 from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
 
@@ -17,6 +26,9 @@ READERS = 32
 
 BEFORE: dict[RunState, str] = {"failed": "failed before", "damaged": "its damaged records are moved aside"}
 """Reasons for training a run in spite of its state."""
+
+STOPPED: frozenset[RunState] = frozenset({"cancelled", "pruned"})
+"""States of runs that were stopped on purpose."""
 
 Action = Literal["train", "resume", "skip"]
 
@@ -67,15 +79,44 @@ def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Plann
         action, reason = "resume", BEFORE.get(state, "has a checkpoint")
     else:
         action, reason = "train", BEFORE.get(state, "new")
-    if action == "resume" and state in {"cancelled", "pruned"}:
+    if action == "resume" and state in STOPPED:
         reason = f"was {state}, has a checkpoint"
     return Planned(run, state, action, reason, run.spec.length.steps)
+
+
+@contextmanager
+def announced(planned: Sequence[Planned], root: Path) -> Iterator[list[Planned]]:
+    """While the inputs of runs are prepared, `cancel` finds their directories, and what it asks for stays in force.
+
+    Yields the plan from then on. If the preparation fails, the directories are as before.
+    """
+    new: list[RunDirectory] = []
+    stops: list[tuple[RunDirectory, Stopped]] = []
+    try:
+        for one in planned:
+            directory = RunDirectory(root, one.run.id)
+            if one.state in STOPPED and (stopped := directory.stopped()) is not None:
+                stops.append((directory, stopped))
+                withdraw_stop(directory)
+            if not directory.folder.exists():
+                new.append(directory)
+                request_run(directory, one.run.spec, _origin(one.run))
+        yield [replace(one, state="preempted") if one.state in STOPPED else one for one in planned]
+    except BaseException:
+        for directory in new:
+            withdraw_request(directory)
+        for directory, stopped in stops:
+            if directory.stopped() is None:
+                request_stop(directory, stopped)
+        raise
 
 
 def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
     """Prepare a run's directory for a worker: write its spec and origin, and remove an old result or failure."""
     run = planned.run
     directory = RunDirectory(root, run.id)
+    if planned.state not in {*STOPPED, "damaged"} and directory.stopped() is not None:
+        return  # cancelled since it was planned
     if rerun:
         set_aside(directory)
     # Only what the plan knew is removed: since then the run may have failed again or been cancelled.
@@ -83,7 +124,10 @@ def prepare_directory(planned: Planned, root: Path, *, rerun: bool) -> None:
         move_damaged_aside(directory)
     if planned.state in {"failed", "damaged"}:
         forget_failure(directory)
-    if planned.state in {"cancelled", "pruned", "damaged"}:
+    if planned.state in {*STOPPED, "damaged"}:
         withdraw_stop(directory)
-    origin = Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile)
-    request_run(directory, run.spec, origin)
+    request_run(directory, run.spec, _origin(run))
+
+
+def _origin(run: Run) -> Origin:
+    return Origin(table=run.table.table, row=run.row.id, profile=run.profile.profile)

@@ -4,6 +4,7 @@ import io
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,6 +21,9 @@ STOP_SECONDS = 60.0
 
 ORPHANED = os.EX_TEMPFAIL
 """Exit code of a process whose parent has ended."""
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code of an interrupted process."""
 
 POLL_SECONDS = 0.5
 
@@ -41,7 +45,12 @@ class WorkerProcess(ForkServerProcess):
         """Call the target."""
         if self.package != PACKAGE:
             sys.exit(f"error: {self.package} started this process, but it has imported {PACKAGE}")
-        super().run()
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            super().run()
+        except KeyboardInterrupt:
+            # Whoever started it was interrupted too, and says so.
+            sys.exit(INTERRUPTED)
 
 
 class _Context(ForkServerContext):

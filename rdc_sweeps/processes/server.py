@@ -6,6 +6,7 @@ would be reported as dead while they are still saving their checkpoints.
 
 import os
 import signal
+from types import FrameType
 
 SERVER = os.getpid()
 
@@ -19,6 +20,13 @@ def _restore_defaults() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _end(number: int, frame: FrameType | None) -> None:
+    """End a child that is interrupted before it has begun its work, without a traceback."""
+    os._exit(128 + number)
+
+
+# Python resets this signal in the server, and hands the handler on to the children.
+signal.signal(signal.SIGINT, _end)
 for _number in SIGNALS:
     signal.signal(_number, signal.SIG_IGN)
 os.register_at_fork(after_in_child=_restore_defaults)

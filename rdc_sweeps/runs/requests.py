@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def request_run(run: RunDirectory, spec: RunSpec, origin: Origin | None = None) 
         write_atomically(run.spec, lambda file: file.write(encoded))
     if origin is not None and not _has_origin(run):
         _write_record(run, "origin.json", origin)
+
+
+def withdraw_request(run: RunDirectory) -> None:
+    """Undo `request_run` of a new run, unless something else has been written to it."""
+    names = {"spec.yaml", "origin.json"}
+    if run.folder.is_dir() and {path.name for path in run.folder.iterdir()} <= names:
+        for name in names:
+            (run.folder / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            run.folder.rmdir()
 
 
 def request_stop(run: RunDirectory, stopped: Stopped) -> None:

@@ -46,6 +46,9 @@ class StudyListener(Listener):
     def workers_failed(self, errors: Mapping[str, Path]) -> None:
         """Workers have ended with errors, each with the log that has more."""
 
+    def left_to_others(self, trials: int) -> None:
+        """Other processes are training this many trials, and no more are to be started."""
+
     def confirming(self, study: "Study", trial: int) -> None:
         """The configuration of this trial, the untuned row and the baseline are trained with confirmation seeds."""
 
@@ -82,12 +85,14 @@ def run_study(
     asked = study.ask_for(request.trials)
     missing = max(0, asked - study.finished)
     listener.opened(study, missing)
-    if missing:
-        _train(study, request, executor, listener, missing, workers)
+    codes = _train(study, request, executor, listener, missing, workers) if missing else ()
     unconfirmed = _confirm(study, request, executor, listener) if confirm else []
     result = report_study(study, request.catalogue)
-    waited = executor.waits and result.report.summary.finished < asked
-    return StudyResult(result.report, result.files, complete=not (waited or unconfirmed))
+    left = asked - result.report.summary.finished
+    if left > 0 and executor.waits and not any(codes):
+        # The workers ended because there was no trial for them.
+        listener.left_to_others(left)
+    return StudyResult(result.report, result.files, complete=not (any(codes) or unconfirmed))
 
 
 def show_study(study: str, settings: Settings, *, storage: str | None = None, name: str | None = None) -> StudyResult:
@@ -130,7 +135,8 @@ def _train(
     listener: StudyListener,
     missing: int,
     workers: int | None,
-) -> None:
+) -> Sequence[int]:
+    """Work on the missing trials; returns the exit codes of the workers that have ended."""
     from rdc_sweeps.tuning.study_workers import work_in_pool
 
     if study.url.password and not executor.waits:
@@ -164,6 +170,7 @@ def _train(
     )
     if any(codes):
         listener.workers_failed(_last_errors(study.folder.workers, start_time))
+    return codes
 
 
 def _last_errors(folder: Path, since: float) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+from rdc_sweeps.dispatch import executors
 from rdc_sweeps.dispatch.executors import (
     EXECUTORS,
     Executor,
@@ -17,11 +18,19 @@ from rdc_sweeps.dispatch.executors import (
     executor_for,
 )
 from rdc_sweeps.dispatch.plan import Planned, plan
-from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.dispatch.slurm.submissions import submissions
+from rdc_sweeps.errors import DataError, UnavailableError
+from rdc_sweeps.monitoring.cancellation import cancel
+from rdc_sweeps.monitoring.views import Subject
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.lock import exclusive
+from rdc_sweeps.runs.records import Status, Stopped
+from rdc_sweeps.runs.requests import request_stop
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from tests.dispatch.slurm.conftest import scheduler
 from tests.dispatch.slurm.scheduler import Scheduler
+from tests.runs.writing import write_status
 
 __all__ = ["scheduler"]
 
@@ -127,3 +136,77 @@ def test_nothing_is_prepared_where_slurm_does_not_answer(tmp_path: Path, schedul
     with pytest.raises(UnavailableError, match="scontrol"):
         executor.execute(lambda: planned(executor.settings))
     assert heard.calls == []
+
+
+@pytest.mark.parametrize("before", ["planned", "preempted", "cancelled"])
+def test_runs_that_are_cancelled_while_they_are_prepared_are_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    chosen = settings(tmp_path, "local")
+    directories = [RunDirectory(chosen.root, one.run.id) for one in planned(chosen)]
+    for directory in directories:
+        if before != "planned":
+            write_status(directory, Status.of_this_process("preempted"))
+        if before == "cancelled":
+            request_stop(directory, Stopped.now("cancelled", "yesterday"))
+
+    def prepare(*arguments: object) -> int:
+        assert len(cancel([Subject(one.id) for one in directories], chosen.root).outcomes) == len(directories)
+        return 0
+
+    trained: list[str] = []
+    monkeypatch.setattr(executors, "prepare", prepare)
+    monkeypatch.setattr(executors, "run_locally", lambda ids, *_, **__: trained.extend(ids))
+    LocalExecutor(chosen).execute(lambda: planned(chosen))
+    # Their workers start, find that they are cancelled, and end.
+    assert trained == [one.id for one in directories]
+    assert {one.state() for one in directories} == {"cancelled"}
+    assert not [one for one in directories if "yesterday" in (one.stopped() or Stopped.now("pruned", "")).detail]
+
+
+def test_a_preparation_that_fails_leaves_the_runs_folder_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tmp_path, "local")
+    first, *_ = (RunDirectory(chosen.root, one.run.id) for one in planned(chosen))
+    write_status(first, Status.of_this_process("preempted"))
+    request_stop(first, Stopped.now("cancelled", "yesterday"))
+
+    def prepare(*arguments: object) -> int:
+        raise DataError("nyuv2: no such folder")
+
+    monkeypatch.setattr(executors, "prepare", prepare)
+    with pytest.raises(DataError, match="no such folder"):
+        LocalExecutor(chosen).execute(lambda: planned(chosen))
+    assert first.state() == "cancelled"
+    assert [path.name for path in chosen.root.iterdir()] == [first.id]
+
+
+def test_runs_that_another_process_took_over_are_not_counted_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tmp_path, "local")
+    others = RunDirectory(chosen.root, planned(chosen)[0].run.id)
+    monkeypatch.setattr(executors, "prepare", lambda *_: 0)
+    monkeypatch.setattr(executors, "run_locally", lambda *_, **__: None)
+    with exclusive(others):
+        unfinished = LocalExecutor(chosen).execute(lambda: [replace(one, action="train") for one in planned(chosen)])
+    assert set(unfinished) == {one.run.id for one in planned(chosen)} - {others.id}
+
+
+def test_runs_that_are_cancelled_before_they_are_submitted_are_skipped(tmp_path: Path, scheduler: Scheduler) -> None:
+    chosen = settings(tmp_path, "slurm")
+    looks = 0
+
+    def look() -> list[Planned]:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            for one in planned(chosen)[:-1]:
+                request_stop(RunDirectory(chosen.root, one.run.id), Stopped.now("cancelled", "meanwhile"))
+        return planned(chosen)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executors, "needs_building", lambda *_: False)
+        SlurmExecutor(chosen).execute(look)
+    assert [job.runs for job in (one.read() for one in submissions(chosen.root))] == [1]

@@ -89,3 +89,15 @@ def test_a_damaged_result_is_an_error_that_names_the_file(directory: RunDirector
 def test_a_missing_run_is_an_error(directory: RunDirectory) -> None:
     with pytest.raises(SpecError, match="no such run"):
         directory.read_spec()
+
+
+@pytest.mark.parametrize(("years", "state"), [(0, "running"), (10, "preempted"), (-10, "preempted")])
+def test_a_heartbeat_of_another_host_counts_only_around_the_present(
+    directory: RunDirectory, years: int, state: str
+) -> None:
+    write_status(directory, Status.of_this_process("training").model_copy(update={"host": "elsewhere"}))
+    # Another process on this host would hold the lock.
+    moment = time.time() + years * 365 * 86400
+    os.utime(directory.folder / "status.json", (moment, moment))
+    directory.lock.touch()
+    assert directory.state() == state
