@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from rdc_sweeps.dispatch.comparison import DataComparison
 from rdc_sweeps.dispatch.executors import Listener, executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.plan import plan as plan_runs
@@ -79,7 +80,8 @@ def plan(table: Table, *, retry_failed: bool = False, rerun: bool = False, queue
     Raises:
         UnavailableError: The scheduler does not answer.
     """
-    planned = plan_runs(table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun)
+    data = DataComparison(table.settings)
+    planned = plan_runs(table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun, data=data)
     return executor_for(table.settings).inspect(planned) if queue else planned
 
 
@@ -103,7 +105,8 @@ def run_table(
         RdcError: Data, weights or checkpoints are missing or damaged.
         UnavailableError: Slurm does not answer or refuses.
     """
-    look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun)
+    data = DataComparison(table.settings)
+    look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun, data=data)
     return executor_for(table.settings, listener).execute(look, rerun=rerun)
 
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import data, print_json, say
+from rdc_sweeps.dispatch.comparison import other_counts
 from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.dispatch.plan import Planned
@@ -27,6 +28,8 @@ def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json:
     if as_json:
         print_json([_as_json(one, found.get(one.run.id)) for one in planned])
         return
+    for text, refused in other_counts([one.run for one in planned], table.settings):
+        say(f"{text}: `run` refuses it under this profile" if refused else text, style="red" if refused else "yellow")
     whole = _table(planned, folded=False)
     fits = data.measure(whole, options=data.options.update(width=NATURAL_WIDTH)).minimum <= data.width
     data.print(whole if fits else _table(planned, folded=True))

@@ -86,3 +86,9 @@ def _say_done(planned: Sequence[Planned]) -> None:
     done = sum(one.action == "skip" and one.state == "done" for one in planned)
     if done:
         say(f"{done} of {len(planned)} runs are already done")
+    others: dict[str, list[str]] = {}
+    for one in planned:
+        if one.state == "done" and one.other_data:
+            others.setdefault(one.reason, []).append(one.run.title)
+    for reason, titles in others.items():
+        say(f"{', '.join(titles)}: {reason}", style="yellow")

@@ -24,6 +24,9 @@ BLOCK = 4096
 READERS, CHUNK = 16, 64
 """Threads that read files, since on a shared disk each costs a round trip or two, and files that one reads in turn."""
 
+WEIGHT_BLOCKS = 64
+"""Blocks of a file of weights: all of a network's values are different after another training."""
+
 SAMPLES = 8
 """Images whose values are read for means and, in data sets that are not files of ours, for the digest."""
 

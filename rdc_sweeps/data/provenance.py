@@ -52,6 +52,11 @@ def difference(then: DataRecord, now: DataRecord) -> str | None:
     return ", ".join(_differences(then, now)) or None
 
 
+def of_other_data(changed: str) -> str:
+    """Says of a checkpoint that its data were others, and what to do."""
+    return f"was trained on other data ({changed}); put its data back, or train from the beginning with --rerun"
+
+
 def _differences(then: DataRecord, now: DataRecord) -> Iterator[str]:
     for field, name in _SPLITS:
         old, new = getattr(then, field), getattr(now, field)

@@ -295,7 +295,7 @@ def executor_for(settings: Settings, listener: Listener | None = None) -> Execut
 
 
 def _failed_before(planned: Sequence[Planned]) -> list[str]:
-    return [one.run.id for one in planned if one.action == "skip" and one.state in {"failed", "damaged"}]
+    return [one.run.id for one in planned if one.needs_decision]
 
 
 def _unless_stopped(one: Planned, before: RunState | None) -> Planned:

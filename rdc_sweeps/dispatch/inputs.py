@@ -1,11 +1,13 @@
 """Inputs of runs: data, label settings, weights, checkpoints and region maps, checked and built before a run starts."""
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from rdc_sweeps.data.samples import check_samples
 from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
@@ -19,13 +21,19 @@ from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
-from rdc_sweeps.specs.dataset import DatasetSpec
+from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.sources import RegionSource
 from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
+from rdc_sweeps.training.splits import other_count
 
 Check = Callable[[], object]
 """Raises an `RdcError` if an input is missing or damaged."""
+
+Checks = Mapping[Hashable, Check]
+"""Checks by what they are of: runs that share an input share its check."""
+
+log = logging.getLogger(__name__)
 
 ReportBuild = Callable[[str, int, int], None]
 """Receives a title, the number of images done, and the number of all images."""
@@ -41,14 +49,18 @@ def check_inputs(runs: Iterable[Run], settings: Settings) -> None:
     Raises:
         PreparationError: What is missing or damaged, each reason once.
     """
-    _check(
-        runs,
-        lambda spec: [
-            *_region_checks(spec, settings),
-            lambda: check_pretrained(spec.backbone, settings.weights_root),
-            lambda: check_batch(spec, processes_per_run(settings.gpus_per_run)),
-        ],
-    )
+
+    def checks(run: Run) -> Checks:
+        spec, comparable = run.spec, run.profile.comparable
+        return {
+            **_region_checks(run, settings),
+            ("images", spec.dataset, spec.labels): lambda: _check_images(spec, settings),
+            ("counts", spec.dataset, comparable): lambda: _check_counts(spec, settings, refuse=comparable),
+            ("weights", spec.backbone): lambda: check_pretrained(spec.backbone, settings.weights_root),
+            ("batch", spec.training, spec.dataset): lambda: check_batch(spec, processes_per_run(settings.gpus_per_run)),
+        }
+
+    _check(runs, checks)
 
 
 def check_regions(runs: Iterable[Run], settings: Settings) -> None:
@@ -57,31 +69,67 @@ def check_regions(runs: Iterable[Run], settings: Settings) -> None:
     Raises:
         PreparationError: What is missing or damaged, each reason once.
     """
-    _check(runs, lambda spec: _region_checks(spec, settings))
+    _check(runs, lambda run: _region_checks(run, settings))
 
 
-def _region_checks(spec: RunSpec, settings: Settings) -> list[Check]:
-    source = stored_regions(spec)
-    checks: list[Check] = [lambda: open_data(spec, settings)]
+def _region_checks(run: Run, settings: Settings) -> Checks:
+    spec, source = run.spec, stored_regions(run.spec)
+    checks: dict[Hashable, Check] = {("data", spec.dataset, spec.labels): lambda: open_data(spec, settings)}
     if source is not None:
-        checks.append(lambda: region_generator(source, weights_root=settings.weights_root, device="cpu"))
+        checks["regions", source] = lambda: region_generator(source, weights_root=settings.weights_root, device="cpu")
     return checks
 
 
-def _check(runs: Iterable[Run], checks: Callable[[RunSpec], Iterable[Check]]) -> None:
+def _check_images(spec: RunSpec, settings: Settings) -> None:
+    """Look at some images and labels of data sets that are not rendered; what is missing is another check's."""
+    if spec.dataset.synthetic:
+        return
+    try:
+        data = open_data(spec, settings)
+    except RdcError:
+        return
+    name = spec.dataset.name
+    check_samples(data.splits.train, data.train_mask, f"{name}: training images")
+    check_samples(data.splits.test, None, f"{name}: test images")
+
+
+def _check_counts(spec: RunSpec, settings: Settings, *, refuse: bool) -> None:
+    """Raise or log if a published data set is not complete."""
+    try:
+        splits = open_data(spec.model_copy(update={"labels": LabelSpec()}), settings).splits
+    except RdcError:
+        return
+    found = other_count(spec.dataset, splits)
+    if found is None:
+        return
+    if refuse:
+        raise DataError(f"{found}; complete it, or use a profile whose numbers need not compare with the published")
+    log.warning("%s", found)
+
+
+def _check(runs: Iterable[Run], checks: Callable[[Run], Checks]) -> None:
     runs = list(runs)
     problems: dict[str, list[str]] = {}
+    known: dict[Hashable, str | None] = {}
     for run in runs:
-        for one in checks(run.spec):
-            try:
-                one()
-            except RdcError as error:
-                if isinstance(error, DataError) and (cause := infrastructure_cause(error)) is not None:
-                    # The data may be in order.
-                    raise InfrastructureError(f"{cause}; repeat the command once that is solved") from error
-                problems.setdefault(str(error), []).append(run.title)
+        for of, one in checks(run).items():
+            if of not in known:
+                known[of] = _problem(one)
+            if (problem := known[of]) is not None:
+                problems.setdefault(problem, []).append(run.title)
     if problems:
         raise PreparationError("\n".join(_message(problem, titles, len(runs)) for problem, titles in problems.items()))
+
+
+def _problem(check: Check) -> str | None:
+    try:
+        check()
+    except RdcError as error:
+        if isinstance(error, DataError) and (cause := infrastructure_cause(error)) is not None:
+            # The data may be in order.
+            raise InfrastructureError(f"{cause}; repeat the command once that is solved") from error
+        return str(error)
+    return None
 
 
 def _message(problem: str, titles: list[str], runs: int) -> str:

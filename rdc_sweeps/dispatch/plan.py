@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from rdc_sweeps.data.provenance import of_other_data
+from rdc_sweeps.dispatch.comparison import DataComparison
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin, Stopped
 from rdc_sweeps.runs.requests import (
@@ -43,9 +45,25 @@ class Planned:
     reason: str
     steps: int
     """Optimiser steps of the whole training."""
+    other_data: str | None = None
+    """How the data that it was trained on differ from those of now, in words; None if they do not, or are unknown."""
+
+    @property
+    def needs_decision(self) -> bool:
+        """Whether it is skipped although it is not done, until a person decides what is to be done with it."""
+        return self.action == "skip" and (
+            self.state in {"failed", "damaged"} or (self.state != "done" and self.other_data is not None)
+        )
 
 
-def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: bool = False) -> list[Planned]:
+def plan(
+    runs: Iterable[Run],
+    root: Path,
+    *,
+    retry_failed: bool = False,
+    rerun: bool = False,
+    data: DataComparison | None = None,
+) -> list[Planned]:
     """Plan each distinct training once, in order.
 
     Args:
@@ -53,14 +71,16 @@ def plan(runs: Iterable[Run], root: Path, *, retry_failed: bool = False, rerun: 
         root: The runs folder.
         retry_failed: Try failed runs again, from their checkpoints.
         rerun: Train again from the start whatever no worker is training.
+        data: Compares the data of done and interrupted runs with those of now; None: they are not compared.
     """
     distinct = {run.id: run for run in runs}
     # On a shared disk each state costs a round trip; ten thousand one after another would take minutes.
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(partial(_plan_one, root=root, retry_failed=retry_failed, rerun=rerun), distinct.values()))
+        decide = partial(_plan_one, root=root, retry_failed=retry_failed, rerun=rerun, data=data)
+        return list(pool.map(decide, distinct.values()))
 
 
-def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Planned:
+def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool, data: DataComparison | None) -> Planned:
     directory = RunDirectory(root, run.id)
     state = directory.state()
     action: Action
@@ -81,7 +101,13 @@ def _plan_one(run: Run, root: Path, *, retry_failed: bool, rerun: bool) -> Plann
         action, reason = "train", BEFORE.get(state, "new")
     if action == "resume" and state in STOPPED:
         reason = f"was {state}, has a checkpoint"
-    return Planned(run, state, action, reason, run.spec.length.steps)
+    trained = action == "resume" or (state == "done" and action == "skip")
+    other = data.difference(directory, run.spec) if data and trained else None
+    if other and action == "resume":
+        action, reason = "skip", f"its checkpoint {of_other_data(other)}"
+    elif other:
+        reason = f"has a result, but {of_other_data(other)}"
+    return Planned(run, state, action, reason, run.spec.length.steps, other)
 
 
 @contextmanager

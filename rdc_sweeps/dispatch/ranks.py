@@ -24,6 +24,7 @@ import torch
 import torch.distributed as dist
 
 from rdc_sweeps.data.loading import check_shares
+from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import InfrastructureError, UsageError, infrastructure_cause
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
@@ -53,6 +54,7 @@ def train_on(
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
+    opened: Callable[[DataRecord], object] = lambda data: None,
     *,
     log_path: Path | None = None,
 ) -> Training:
@@ -69,6 +71,7 @@ def train_on(
         observers: Observers of rank 0.
         stop: Called on rank 0; all ranks stop at the same step.
         write: See `train`.
+        opened: See `train`.
         log_path: File to which the other ranks log; None: they inherit this process's output.
 
     Raises:
@@ -77,13 +80,13 @@ def train_on(
         Exception: Whatever `train` raises; if it was raised in another rank, a note holds the traceback.
     """
     if count == 1:
-        return train(spec, settings, checkpoint, observers, stop, write)
+        return train(spec, settings, checkpoint, observers, stop, write, opened)
     check_batch(spec, count)
     if _on_gpus(settings) and torch.cuda.device_count() < count:
         raise UsageError(f"gpus_per_run: {count} GPUs, but this process sees {torch.cuda.device_count()}")
     share = settings.model_copy(update={"workers": -(-settings.workers // count)})
     with _one_group(count, spec, share, checkpoint, log_path):
-        return train(spec, share, checkpoint, observers, stop, write)
+        return train(spec, share, checkpoint, observers, stop, write, opened)
 
 
 def check_batch(spec: RunSpec, count: int) -> None:

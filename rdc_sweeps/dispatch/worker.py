@@ -3,12 +3,14 @@
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
+from rdc_sweeps.data.provenance import DataRecord, difference, of_other_data
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
 from rdc_sweeps.dispatch.ranks import train_on
-from rdc_sweeps.errors import InfrastructureError, LostRunError, infrastructure_cause
+from rdc_sweeps.errors import DataError, InfrastructureError, LostRunError, infrastructure_cause
 from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
@@ -74,6 +76,7 @@ class _Trainer:
                 [recorder, self.tracking, *self.observers],
                 stop,
                 recorder.write_checkpoint,
+                partial(self._record_data, recorder),
                 log_path=self.directory.log,
             )
         except LostRunError:
@@ -83,6 +86,13 @@ class _Trainer:
             # Out of memory is neither: it is the fault of the spec.
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
         return self._result(training) if training.finished else None
+
+    def _record_data(self, recorder: Recorder, now: DataRecord) -> None:
+        """Record the data; a checkpoint of other data is refused, since nobody could tell what its numbers mean."""
+        then = self.directory.data()
+        if then is not None and self.directory.checkpoint.exists() and (changed := difference(then, now)):
+            raise DataError(f"{self.directory.checkpoint}: {of_other_data(changed)}")
+        recorder.run.write_data(now)
 
     def ended(self, ending: WorkerEnd) -> None:
         """Close the W&B run."""

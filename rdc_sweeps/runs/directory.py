@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DamagedError, SpecError
 from rdc_sweeps.files import is_locked, read_file
 from rdc_sweeps.runs.paths import RunPaths
@@ -59,6 +60,8 @@ class RunDirectory(RunPaths):
         # Each record that is there must be whole.
         if "attempts.jsonl" in present:
             self.attempts()
+        if "data.json" in present:
+            self.data()
         status = self.status() if "status.json" in present else None
         stopped = self.stopped() if "stopped.json" in present else None
         if "failure.json" in present and self.failure() is not None:
@@ -77,6 +80,7 @@ class RunDirectory(RunPaths):
             "attempts.jsonl": self.attempts,
             "origin.json": self.origin,
             "environment.json": self.recorded_environment,
+            "data.json": self.data,
         }
         found = {}
         for name, read in records.items():
@@ -137,6 +141,10 @@ class RunDirectory(RunPaths):
     def origin(self) -> Origin | None:
         """The table or study that first requested the run."""
         return self._read("origin.json", Origin)
+
+    def data(self) -> DataRecord | None:
+        """The data that the run was trained on; None if an earlier version trained it, or nobody has yet."""
+        return self._read("data.json", DataRecord)
 
     def status(self) -> Status | None:
         """The last heartbeat."""

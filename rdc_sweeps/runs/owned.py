@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DamagedError, LostRunError, RunLockedError
 from rdc_sweeps.files import json_bytes, write_atomically
 from rdc_sweeps.runs.directory import SILENCE, RunDirectory
@@ -71,6 +72,10 @@ class OwnedRun:
     def write_environment(self, environment: dict[str, Any]) -> None:
         """Record the software and hardware that train the run."""
         self._write_json("environment.json", environment)
+
+    def write_data(self, data: DataRecord) -> None:
+        """Record the data that the run is trained on."""
+        self._write_json("data.json", data.model_dump(mode="json"))
 
     def write_status(self, status: Status) -> None:
         """Replace the heartbeat."""

@@ -3,6 +3,7 @@
 runs/<id>/spec.yaml          the resolved spec
           origin.json        the table and row that first requested it
           environment.json   packages with versions and files, device, host, commit, threads
+          data.json          what data it is trained on: fingerprints and numbers of images
           events.jsonl       the event log: a line per step and per epoch
           panels/            images of predictions after each epoch
           checkpoints/       the last checkpoint, replaced after every epoch and when the run is stopped; weights that

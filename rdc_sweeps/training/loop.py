@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
+from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DivergenceError
 from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.metrics.meters import MultiTaskMeter
@@ -33,6 +34,7 @@ from rdc_sweeps.training.evaluation import evaluate
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, clip_gradients, set_learning_rates
 from rdc_sweeps.training.probes import probe_batches
+from rdc_sweeps.training.provenance import describe_data
 from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_reader
 
 PANELS = 3
@@ -60,6 +62,7 @@ def train(
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
+    opened: Callable[[DataRecord], object] = lambda data: None,
 ) -> Training:
     """Train a run from its checkpoint, or from the beginning if there is none.
 
@@ -73,17 +76,24 @@ def train(
         observers: Called at every step and epoch.
         stop: Called before every step; if it returns True, `train` saves a checkpoint and returns.
         write: Replaces a file atomically.
+        opened: Called on rank 0 with the record of the data, before the checkpoint is read; may refuse by raising.
 
     Raises:
         DivergenceError: A loss or gradient is not finite.
         CheckpointError: The checkpoint is damaged or belongs to another run.
     """
-    return _Loop(spec, settings, checkpoint, observers, write).run(stop)
+    return _Loop(spec, settings, checkpoint, observers, write, opened).run(stop)
 
 
 class _Loop:
     def __init__(
-        self, spec: RunSpec, settings: Settings, checkpoint: Path, observers: Sequence[Observer], write: Write
+        self,
+        spec: RunSpec,
+        settings: Settings,
+        checkpoint: Path,
+        observers: Sequence[Observer],
+        write: Write,
+        opened: Callable[[DataRecord], object],
     ) -> None:
         self.spec, self.checkpoint, self.observers, self.write = spec, checkpoint, observers, write
         self.id = run_id(spec)
@@ -91,10 +101,13 @@ class _Loop:
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda", self.world.rank) if on_gpu else torch.device("cpu")
         data = open_data(spec, settings)
+        regions = region_reader(spec, data, settings)
+        if not self.world.rank:
+            opened(describe_data(spec, settings, data.splits, regions=regions.digest if regions else None))
         self.batches = TrainingBatches(
             data.splits.train,
             data.train_mask,
-            regions=region_reader(spec, data, settings),
+            regions=regions,
             spec=spec.training,
             seed=spec.seed,
             depth_by_zoom=spec.dataset.depth_by_zoom,

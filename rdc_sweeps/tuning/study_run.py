@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rdc_sweeps.dispatch.comparison import DataComparison
 from rdc_sweeps.dispatch.executors import Executor, Listener, Start, Workers, executor_for
 from rdc_sweeps.dispatch.plan import plan
 from rdc_sweeps.errors import UsageError
@@ -195,4 +196,4 @@ def _confirm(study: "Study", request: StudyRequest, executor: Executor, listener
     if summary.finished < summary.asked or summary.best is None or not runs:
         return []
     listener.confirming(study, summary.best.number)
-    return executor.execute(partial(plan, runs, request.settings.root))
+    return executor.execute(partial(plan, runs, request.settings.root, data=DataComparison(request.settings)))

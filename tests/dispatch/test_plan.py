@@ -30,8 +30,8 @@ def mark(root: Path, run: Run, state: str) -> None:
         )
 
 
-def decided(root: Path, **options: bool) -> tuple[str, str]:
-    (one,) = plan(runs(), root, **options)
+def decided(root: Path, *, retry_failed: bool = False, rerun: bool = False) -> tuple[str, str]:
+    (one,) = plan(runs(), root, retry_failed=retry_failed, rerun=rerun)
     return one.state, one.action
 
 
