@@ -7,7 +7,7 @@ from benchmarks.findings.claims import claim_records
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
 from rdc_sweeps.metrics.metric import MAIN_METRICS, MainMetric, MetricValues
 from rdc_sweeps.reporting.notes import describe_data
-from rdc_sweeps.reporting.outcomes import Outcome, outcome
+from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.run import run_id
@@ -32,7 +32,7 @@ def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path
     for name in catalogue.tables:
         if name.startswith(PREFIX):
             runs = catalogue.runs(name, profile, seeds=seeds)
-            tables.append(_table(runs, seeds))
+            tables.append(_table(runs, seeds, root))
             for run in runs:
                 result = outcome(run, root, run.profile.selection, MAIN_METRICS)
                 if result.cause is None:
@@ -42,13 +42,13 @@ def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path
     return Results(tables=tuple(tables), runs=tuple(found)), missing
 
 
-def _table(runs: Sequence[Run], seeds: Sequence[int]) -> TableRecord:
+def _table(runs: Sequence[Run], seeds: Sequence[int], root: Path) -> TableRecord:
     firsts = list({run.row.id: run for run in reversed(runs)}.values())[::-1]
     return TableRecord(
         table=runs[0].table.table,
         title=runs[0].table.title,
         profile=runs[0].profile.profile,
-        data=describe_data(runs),
+        data=describe_data(runs, images_of(runs, root, data_of(runs, root))),
         selection=runs[0].profile.selection,
         seeds=tuple(sorted(set(seeds))),
         rows=tuple(

@@ -30,7 +30,7 @@ class DataRecord(BaseModel):
     training_images: int
     validation_images: int
     test_images: int
-    labels: str
+    labels: str | None = None
     """Digest of the label setting."""
     weights: str | None = None
     """Digest of the file of pretrained weights."""

@@ -54,7 +54,7 @@ def train_on(
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
-    opened: Callable[[DataRecord], object] = lambda data: None,
+    opened: Callable[[DataRecord], object] | None = None,
     *,
     log_path: Path | None = None,
 ) -> Training:

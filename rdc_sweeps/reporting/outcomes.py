@@ -1,10 +1,12 @@
 """The outcome of a run: its metrics by a selection rule, or why it has none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from rdc_sweeps.errors import DamagedError
+from rdc_sweeps.data.provenance import DataRecord
+from rdc_sweeps.errors import DamagedError, RdcError
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.states import RunState
@@ -57,6 +59,43 @@ def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) 
         values={metric: selected.metrics.get(metric) for metric in metrics},
         cause=f"has no {', '.join(absent)}: no test pixel was valid" if absent else None,
     )
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """Numbers of images; None: a run of an earlier version did not record it."""
+
+    training: int
+    validation: int | None
+    test: int | None
+
+
+def data_of(runs: Iterable[Run], root: Path) -> dict[str, DataRecord]:
+    """What runs recorded of their data, by run id; without those that recorded nothing, or whose record is damaged."""
+    found = {}
+    for run in runs:
+        with suppress(RdcError, OSError):
+            if (data := RunDirectory(root, run.id).data()) is not None:
+                found[run.id] = data
+    return found
+
+
+def images_of(runs: Iterable[Run], root: Path, records: Mapping[str, DataRecord]) -> dict[str, ImageCounts]:
+    """The images that the done runs were trained and tested on, by run id.
+
+    Args:
+        runs: Runs, done or not.
+        root: The runs folder.
+        records: From `data_of`.
+    """
+    found = {}
+    for run in runs:
+        with suppress(RdcError, OSError):
+            if (result := RunDirectory(root, run.id).result()) is not None:
+                data = records.get(run.id)
+                held_out, test = (data.validation_images, data.test_images) if data else (None, None)
+                found[run.id] = ImageCounts(result.images, held_out, test)
+    return found
 
 
 def _why_not_done(directory: RunDirectory, state: RunState) -> str:

@@ -11,7 +11,7 @@ from rdc_sweeps.metrics.metric import METRICS, MainMetric, shown_for
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.reporting.axes import Column, common_facts, label_columns, labels
 from rdc_sweeps.reporting.notes import describe_data, notes
-from rdc_sweeps.reporting.outcomes import Outcome, outcome
+from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
 from rdc_sweeps.specs.catalogue import Run, unknown
 from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
 
@@ -118,6 +118,8 @@ def build_report(
     changes = tuple(dict.fromkeys(change for run in runs for change in run.changes))
     measures = measures_of(table)
     keys = [measure.key for measure in measures]
+    records = data_of(runs, root)
+    counted = images_of(runs, root, records)
     outcomes = {row: tuple(outcome(run, root, rule, keys) for run in runs if run.row.id == row) for row in rows}
     means = {row: _means(found, keys) for row, found in outcomes.items()}
     columns = label_columns(runs)
@@ -151,7 +153,7 @@ def build_report(
         profile_title=profile.title,
         comparable=profile.comparable and not changes,
         changes=changes,
-        data=describe_data(runs),
+        data=describe_data(runs, counted),
         selection=rule,
         seeds=tuple(sorted({run.spec.seed for run in runs})),
         facts=common_facts(runs),
@@ -166,6 +168,7 @@ def build_report(
             baselines=[row.baseline for row in built],
             metrics=[METRICS[measure.key] for measure in measures],
             printed=printed,
+            records=records,
         ),
     )
 

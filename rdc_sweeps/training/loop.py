@@ -62,7 +62,7 @@ def train(
     observers: Sequence[Observer] = (),
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
-    opened: Callable[[DataRecord], object] = lambda data: None,
+    opened: Callable[[DataRecord], object] | None = None,
 ) -> Training:
     """Train a run from its checkpoint, or from the beginning if there is none.
 
@@ -93,7 +93,7 @@ class _Loop:
         checkpoint: Path,
         observers: Sequence[Observer],
         write: Write,
-        opened: Callable[[DataRecord], object],
+        opened: Callable[[DataRecord], object] | None,
     ) -> None:
         self.spec, self.checkpoint, self.observers, self.write = spec, checkpoint, observers, write
         self.id = run_id(spec)
@@ -102,7 +102,7 @@ class _Loop:
         self.device = torch.device("cuda", self.world.rank) if on_gpu else torch.device("cpu")
         data = open_data(spec, settings)
         regions = region_reader(spec, data, settings)
-        if not self.world.rank:
+        if opened is not None and not self.world.rank:
             opened(describe_data(spec, settings, data.splits, regions=regions.digest if regions else None))
         self.batches = TrainingBatches(
             data.splits.train,

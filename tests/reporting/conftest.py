@@ -26,13 +26,20 @@ class Bench:
     ) -> list[Run]:
         return Catalogue(self.experiments).runs(table, profile, **choice)  # type: ignore[arg-type]
 
-    def finish(self, run: Run, metrics: MetricValues, selected: Mapping[str, Selected | None] | None = None) -> None:
+    def finish(
+        self,
+        run: Run,
+        metrics: MetricValues,
+        selected: Mapping[str, Selected | None] | None = None,
+        images: int | None = None,
+    ) -> None:
         chosen = selected or {
             rule: Selected(epoch=3, metrics=metrics) for rule in ("last", "best-validation", "best-test")
         }
+        images = images or run.spec.dataset.training_count
         write_result(
             RunDirectory(self.root, run.id),
-            Result(run=run.id, selected=chosen, epochs=8, images=400, parameters=1000, seconds=60, device="cpu"),
+            Result(run=run.id, selected=chosen, epochs=8, images=images, parameters=1000, seconds=60, device="cpu"),
         )
 
     def fail(self, run: Run, cause: str) -> None:

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rdc_sweeps.data.provenance import DataRecord, SplitRecord
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.report import Report, Row, build_report
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.lock import exclusive
 from rdc_sweeps.runs.records import Selected
+from rdc_sweeps.specs.catalogue import Run
+from tests.runs.writing import write_data
 
 Make = Callable[..., MetricValues]
 BASE, PIXEL, GAUSSIAN = "one-patch-vector", "one-patch-pixel", "one-patch-gaussian"
@@ -254,3 +257,54 @@ def test_what_the_table_says_about_rows_is_in_the_notes_once(bench: Any) -> None
     changed = [replace(run, row=run.row.model_copy(update={"notes": noted.get(run.row.id)})) for run in runs]
     report = build_report(changed, bench.root)
     assert [note for note in report.notes if note.endswith("ours.")] == [f"{BASE}, {runs[-1].row.id}: ours."]
+
+
+def record(run: Run, *, train: int = 795, depth: float = 2.7) -> DataRecord:
+    split = SplitRecord(images=train, digest=f"{train} {depth}", means={"depth": depth})
+    return DataRecord(
+        root="/data",
+        train=split,
+        test=SplitRecord(images=654, digest="t"),
+        training_images=run.spec.dataset.training_count,
+        validation_images=run.spec.dataset.validation_images,
+        test_images=300,
+    )
+
+
+def test_counted_images_are_reported_and_not_those_of_the_spec(bench: Any, metrics: Make) -> None:
+    runs = bench.runs("paper", seeds=[0])
+    assert build_report(runs, bench.root).data == (
+        "nyuv2 (real images), 288×384, 795 training images, 654 test images; published label setting",
+    )
+    bench.finish(runs[0], metrics(), images=12)
+    assert build_report(runs, bench.root).data == (
+        "nyuv2 (real images), 288×384, 12 (instead of 795) training images, 654 test images; published label setting",
+    )
+    write_data(RunDirectory(bench.root, runs[0].id), record(runs[0]))
+    bench.finish(runs[1], metrics())
+    assert build_report(runs, bench.root).data == (
+        "nyuv2 (real images), 288×384, 12 (instead of 795) training images, 300 (instead of 654) test images; "
+        "published label setting",
+        "nyuv2 (real images), 288×384, 795 training images, 654 test images; published label setting",
+    )
+
+
+def test_rows_trained_on_other_data_are_named(bench: Any, metrics: Make) -> None:
+    runs = bench.runs("cpu", seeds=[0])
+    for run, depth in zip(runs, (2.7, 2.7, 2700, 2700), strict=False):
+        bench.finish(run, metrics())
+        write_data(RunDirectory(bench.root, run.id), record(run, depth=depth))
+    (note,) = [text for text in build_report(runs, bench.root).notes if "other data" in text]
+    assert note == (
+        f"Trained on other data than {runs[0].row.id}, so not comparable with it (mean depth of the training images "
+        f"2.7 then, 2700 now): {runs[2].row.id}, {runs[3].row.id}."
+    )
+
+
+def test_a_damaged_record_of_the_data_hides_nothing(bench: Any, metrics: Make) -> None:
+    runs = bench.runs("cpu", seeds=[0])
+    bench.finish(runs[0], metrics())
+    (RunDirectory(bench.root, runs[0].id).folder / "data.json").write_text("{")
+    report = build_report(runs, bench.root)
+    assert report.rows[0].cells["mIoU"].value is not None
+    assert not [text for text in report.notes if "other data" in text]

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel
 
+from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Failure, Origin, Result, Status
@@ -21,6 +22,10 @@ def write_result(run: RunDirectory, result: Result) -> None:
 
 def write_origin(run: RunDirectory, origin: Origin) -> None:
     _write(run, "origin.json", origin)
+
+
+def write_data(run: RunDirectory, data: DataRecord) -> None:
+    _write(run, "data.json", data)
 
 
 def _write(run: RunDirectory, name: str, record: BaseModel) -> None:
