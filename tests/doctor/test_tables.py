@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,9 @@ import torch
 from rdc_sweeps.doctor import tables
 from rdc_sweeps.doctor.tables import examine_tables
 from rdc_sweeps.settings import Settings
+from tests.data.conftest import write_mtan
+
+__all__ = ["write_mtan"]
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
@@ -45,6 +49,22 @@ def test_published_label_settings_are_checked_without_the_data(tmp_path: Path, m
     found = told(profile="paper", cache_root=tmp_path, label_settings_root=tmp_path)
     assert found["labels nyuv2 onelabel"][0] == "ok"
     assert found["labels nyuv2 randomlabels"][0] == "problem"
+
+
+def test_a_short_or_implausible_data_set_is_told(
+    write_mtan: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "check_pretrained", lambda spec, root: None)
+    root = write_mtan(train=500, val=330, size=(4, 4))
+    short = "has 500 training and 330 test images, but 795 and 654 are published"
+    for profile, name, level in (("cpu", "data nyuv2 96x128", "warning"), ("paper", "data nyuv2 288x384", "problem")):
+        found = told(profile=profile, cache_root=tmp_path, nyuv2_root=root)
+        assert found[name][0] == level
+        assert short in found[name][1]
+    np.save(root / "train/depth/0.npy", np.full((4, 4), 2700, np.uint16))
+    found = told(profile="cpu", cache_root=tmp_path, nyuv2_root=root)
+    assert found["data nyuv2 96x128"][0] == "problem"
+    assert "millimetres: divide by 1000" in found["data nyuv2 96x128"][1]
 
 
 def test_an_unknown_profile_is_reported() -> None:
