@@ -34,7 +34,7 @@ def open_array(path: Path) -> Stored:
         raise DataError(f"{path}: no such file; restore it, or write the data set again") from error
     except PermissionError as error:
         raise DataError(f"{path}: not readable; ask its owner for permission to read it") from error
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+    except Exception as error:  # The parser of the header raises what it likes, such as TokenError.
         raise DataError(
             f"{path}: truncated, or not an array in .npy format ({error}); copy or write this file again"
         ) from error

@@ -70,12 +70,13 @@ def spread(count: int, wanted: int = SAMPLES) -> list[int]:
 
 
 def means(kinds: Mapping[str, Iterable[AnyArray]]) -> dict[str, float]:
-    """The mean magnitude of the values of each kind of array that are not 0, over some arrays."""
+    """The mean magnitude of the finite values that are not 0, for each kind of array over some arrays."""
     found: dict[str, list[float]] = {}
     for kind, arrays in kinds.items():
         for array in arrays:
-            if (values := array[array != 0]).size:
-                found.setdefault(kind, []).append(float(np.abs(values).mean(dtype=np.float64)))
+            values = np.abs(array.astype(np.float64))
+            if (counted := (values > 0) & (values < np.finfo(np.float32).max)).any():
+                found.setdefault(kind, []).append(float(values[counted].mean()))
     return {kind: round(float(np.mean(values)), 6) for kind, values in found.items()}
 
 

@@ -70,6 +70,13 @@ def test_files_that_swapped_places_are_other_data(write_mtan: WriteMtan) -> None
     assert found(root).digest != first.digest
 
 
+def test_means_are_finite(write_mtan: WriteMtan) -> None:
+    root = write_mtan()
+    np.save(root / "train/depth/0.npy", np.full((32, 64), np.nan))
+    np.save(root / "train/depth/5.npy", np.full((32, 64), np.inf))
+    assert 3 < found(root).means["depth"] < 6
+
+
 def test_a_file_that_is_gone_is_an_error(write_mtan: WriteMtan) -> None:
     root = write_mtan(train=20)
     split = open_mtan(root / "train", NYUV2_LAYOUT, (32, 64), "SETTING")

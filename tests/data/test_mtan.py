@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, MtanLayout, open_mtan
 from rdc_sweeps.errors import DataError
+from tests.data.damage import mutations
 
 WriteMtan = Callable[..., Path]
 
@@ -202,6 +204,21 @@ def test_what_is_no_array_is_named(write_mtan: WriteMtan, content: bytes) -> Non
     (root / "train/depth/2.npy").write_bytes(content)
     with pytest.raises(DataError, match=r"depth/2\.npy: truncated, or not an array"):
         dataset.scene(2, ["depth"])
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(800, marks=pytest.mark.slow)])
+def test_a_mutated_file_is_read_or_an_error_of_ours(write_mtan: WriteMtan, count: int) -> None:
+    root = write_mtan(train=1, val=0, size=(8, 8))
+    dataset = opened(root)
+    for name in NYUV2_LAYOUT.folders:
+        path = root / "train" / name / "0.npy"
+        sound = path.read_bytes()
+        for mutated in mutations(sound, count):
+            path.write_bytes(mutated)
+            for read in (lambda: dataset.scene(0, dataset.tasks), dataset.fingerprint):
+                with contextlib.suppress(DataError):
+                    read()
+        path.write_bytes(sound)
 
 
 def test_pickled_objects_are_refused(write_mtan: WriteMtan) -> None:
