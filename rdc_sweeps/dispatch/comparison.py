@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from rdc_sweeps.data.provenance import DataRecord, difference
-from rdc_sweeps.errors import DamagedError, RdcError
+from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
@@ -55,7 +55,7 @@ class DataComparison:
             return None
         try:
             return describe_data(spec, self._settings, splits)
-        except RdcError:
+        except Exception:  # Another package's data set may fail in any way.
             # What is missing or damaged is reported before it is trained on.
             return None
 
@@ -96,6 +96,6 @@ def _open(spec: DatasetSpec, settings: Settings) -> "Splits | None":
 
     try:
         return open_splits(spec, root=dataset_root(spec, settings), cache=settings.cache_root)
-    except RdcError:
+    except Exception:  # Another package's data set may fail in any way.
         # Before anything is trained, this is reported as an error.
         return None
