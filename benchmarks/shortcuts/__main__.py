@@ -14,7 +14,8 @@ def main() -> None:
     parser.add_argument("--only", choices=("alone", "mapped"), nargs="+", default=("alone", "mapped"))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    print("| maps and regions | contrast | accuracy | chance | ratio |\n| --- | --- | --- | --- | --- |")
+    columns = ("maps and regions", "contrast", "accuracy", "chance", "ratio", "of the largest")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for part in options.only:
         if part == "alone":
             rows = alone.run(20 if options.quick else 100)
@@ -22,7 +23,8 @@ def main() -> None:
             rows = mapped.run(20, 1) if options.quick else mapped.run(120, 4)
         for row in rows:
             accuracy = f"{row.accuracy:.4f} ± {row.error:.4f}"
-            print(f"| {row.what} | {row.contrast} | {accuracy} | {row.chance:.4f} | {row.ratio:.1f} |", flush=True)
+            cells = (row.what, row.contrast, accuracy, f"{row.chance:.4f}", f"{row.ratio:.1f}", f"{row.largest:.2f}")
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

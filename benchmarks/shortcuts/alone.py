@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from benchmarks.shortcuts.maps import even_regions, noise, thinned, uneven_regions
-from benchmarks.shortcuts.measure import CONTRASTS, MIN_PIXELS, Measured, measured
+from benchmarks.shortcuts.measure import ACROSS, CONTRASTS, MIN_PIXELS, Measured, measured
 from rdc_sweeps.specs.contrast import ContrastSpec, CovarianceSpec, GaussianContrast
 
 CHANNELS = 16
@@ -21,6 +21,9 @@ SHRINKAGES: Mapping[str, ContrastSpec] = {
     for alpha in (0.0, "oas", 1.0)
 }
 
+LEAST_PIXELS = (64, 128, 256)
+"""One, two and four cells at paper scale."""
+
 
 def run(images: int) -> Iterator[Measured]:
     """Noise on uneven and even regions at each scale, and constant maps."""
@@ -32,7 +35,12 @@ def run(images: int) -> Iterator[Measured]:
         border = torch.ones(region_size, dtype=torch.bool)
         border[side:-side, side:-side] = False
         at_border = [("at the border", border.expand(images, -1, -1))]
-        yield from measured(f"noise, {name}, uneven regions", first, second, uneven, {**CONTRASTS, **SHRINKAGES})
+        yield from measured(
+            f"noise, {name}, uneven regions", first, second, uneven, {**CONTRASTS, **ACROSS, **SHRINKAGES}
+        )
+        for least in LEAST_PIXELS:
+            what = f"noise, {name}, uneven regions of {least} pixels or more"
+            yield from measured(what, first, second, uneven, ACROSS, min_pixels=least)
         few = thinned(generator, uneven, MIN_PIXELS)
         yield from measured(f"noise, {name}, uneven regions, {MIN_PIXELS} pixels of each", first, second, few)
         yield from measured(f"noise, {name}, even regions", first, second, even, among=at_border)

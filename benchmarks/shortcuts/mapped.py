@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.shortcuts.maps import noise
-from benchmarks.shortcuts.measure import CONTRASTS, MIN_PIXELS, Measured, measured
+from benchmarks.shortcuts.measure import ACROSS, CONTRASTS, MIN_PIXELS, Measured, measured
 from rdc_sweeps.contrast import region_contrast
 from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, label_input, pair_index
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
@@ -107,7 +107,10 @@ def held_out(
 
 def run(steps: int, repeats: int) -> Iterator[Measured]:
     """Each contrast, trained on noise; with W2 also zeros, the other norms, void pixels and flips."""
-    for padding, name in [("zeros", W2), *(("reflect", name) for name in CONTRASTS)]:
+    for padding, name in [
+        ("zeros", W2),
+        *(("reflect", name) for name in sorted(CONTRASTS, key=lambda name: name != W2)),
+    ]:
         network = trained(
             MappingSpec.model_validate({"channels": CHANNELS, "padding": padding}), CONTRASTS[name], steps
         )
@@ -125,4 +128,5 @@ def _measured(
 ) -> Iterator[Measured]:
     parts = [held_out(network, seed, void=void, flipped=flipped) for seed in range(repeats)]
     first, second, regions = (torch.cat(values) for values in zip(*parts, strict=True))
-    return measured(what, first, second, regions, {name: CONTRASTS[name]})
+    across = f"{name}, across"
+    return measured(what, first, second, regions, {name: CONTRASTS[name], across: ACROSS[across]})

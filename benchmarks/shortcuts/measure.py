@@ -18,6 +18,11 @@ CONTRASTS: Mapping[str, ContrastSpec] = {
 }
 """Pooled ridge: KL is not finite without for regions that hardly vary."""
 
+ACROSS: Mapping[str, ContrastSpec] = {
+    f"{name}, across": spec.model_copy(update={"negatives": "other"}) for name, spec in CONTRASTS.items()
+}
+"""Against regions of the other side only: two sides that are unlike hide behind their own regions what they share."""
+
 MIN_PIXELS = 10
 BATCH = 10
 
@@ -32,6 +37,8 @@ class Measured:
     error: float
     """Standard error over images."""
     chance: float
+    largest: float
+    """Share of the hits that are of an image's largest region; NaN without a hit."""
 
     @property
     def ratio(self) -> float:
@@ -45,6 +52,7 @@ def measured(
     regions: Tensor,
     contrasts: Mapping[str, ContrastSpec] = CONTRASTS,
     among: Sequence[tuple[str, Tensor]] = (),
+    min_pixels: int = MIN_PIXELS,
 ) -> Iterator[Measured]:
     """Accuracy of each contrast on N images.
 
@@ -55,22 +63,24 @@ def measured(
         regions: Ids (N, H, W).
         contrasts: By name.
         among: Names and masks (N, H, W) of pixels; the accuracy of the regions mostly inside one is listed too.
+        min_pixels: Smaller regions are left out.
     """
     for name, spec in contrasts.items():
-        hits, chances, shares = [], [], []
+        hits, chances, counts, shares = [], [], [], []
         for start in range(0, len(regions), BATCH):
             part = slice(start, start + BATCH)
             index = index_regions(regions[part])
             with torch.no_grad():
-                outcome = region_contrast(predicted[part], labelled[part], index, spec, min_pixels=MIN_PIXELS)
+                outcome = region_contrast(predicted[part], labelled[part], index, spec, min_pixels=min_pixels)
             hits += list(outcome.hits)
             chances += list(outcome.chance)
+            counts += list(index.counts)
             shares.append([_share(index, mask[part]) for _, mask in among])
-        yield _mean(what, name, hits, chances)
+        yield _mean(what, name, hits, chances, counts)
         for number, (where, _) in enumerate(among):
             inside = [share > 0.5 for batch in shares for share in batch[number]]
             kept = [torch.where(of, hit, torch.nan) for of, hit in zip(inside, hits, strict=True)]
-            yield _mean(f"{what}, {where}", name, kept, chances)
+            yield _mean(f"{what}, {where}", name, kept, chances, counts)
 
 
 def _share(index: RegionIndex, mask: Tensor) -> Tensor:
@@ -80,13 +90,21 @@ def _share(index: RegionIndex, mask: Tensor) -> Tensor:
     return sums.scatter_add(1, slots, mask.flatten(1).float())[:, 1:] / index.counts.clamp_min(1)
 
 
-def _mean(what: str, contrast: str, hits: list[Tensor], chances: list[Tensor]) -> Measured:
-    pairs = [
-        (hit.nanmean(), chance[~hit.isnan()].mean())
-        for hit, chance in zip(hits, chances, strict=True)
-        if not hit.isnan().all()
-    ]
-    accuracy, chance = (torch.stack(values).double() for values in zip(*pairs, strict=True))
+def _mean(what: str, contrast: str, hits: list[Tensor], chances: list[Tensor], counts: list[Tensor]) -> Measured:
+    accuracy, chance, of_largest = [], [], 0.0
+    for hit, by_chance, count in zip(hits, chances, counts, strict=True):
+        compared = ~hit.isnan()
+        if compared.any():
+            accuracy.append(hit[compared].mean())
+            chance.append(by_chance[compared].mean())
+            of_largest += float(hit[compared][count[compared].argmax()])
+    total = sum(float(hit.nansum()) for hit in hits)
+    means = torch.stack(accuracy).double()
     return Measured(
-        what, contrast, float(accuracy.mean()), float(accuracy.std() / len(accuracy) ** 0.5), float(chance.mean())
+        what=what,
+        contrast=contrast,
+        accuracy=float(means.mean()),
+        error=float(means.std() / len(means) ** 0.5),
+        chance=float(torch.stack(chance).double().mean()),
+        largest=of_largest / total if total else float("nan"),
     )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from benchmarks.shortcuts.maps import even_regions, noise, thinned, uneven_regions
-from benchmarks.shortcuts.measure import CONTRASTS, MIN_PIXELS, Measured, measured
+from benchmarks.shortcuts.measure import ACROSS, CONTRASTS, MIN_PIXELS, Measured, measured
 
 IMAGES, CHANNELS, SIZE = 60, 8, (24, 32)
 
@@ -35,7 +35,7 @@ def on_uneven_regions(pixels: int | None) -> dict[str, Measured]:
     regions = uneven_regions(generator, IMAGES, SIZE, 20)
     sides = [noise(generator, IMAGES, CHANNELS, SIZE) for _ in range(2)]
     chosen = regions if pixels is None else thinned(generator, regions, pixels)
-    return {one.contrast: one for one in measured("", sides[0], sides[1], chosen)}
+    return {one.contrast: one for one in measured("", sides[0], sides[1], chosen, {**CONTRASTS, **ACROSS})}
 
 
 @pytest.mark.parametrize("contrast", CONTRASTS)
@@ -45,19 +45,23 @@ def test_noise_on_regions_of_one_size_is_told_apart_by_chance_only(even: dict[st
     assert abs(found.accuracy - found.chance) < 3.5 * found.error
 
 
-@pytest.mark.parametrize("contrast", ["vector", "pixel"])
-def test_the_size_of_a_region_says_nothing_to_directions_and_pixels(uneven: dict[str, Measured], contrast: str) -> None:
+@pytest.mark.parametrize("contrast", ["vector", "pixel", "Gaussian, W2, across", "Gaussian, KL, across"])
+def test_the_size_of_a_region_says_nothing_to_directions_and_pixels_nor_to_gaussians_across_sides(
+    uneven: dict[str, Measured], contrast: str
+) -> None:
     found = uneven[contrast]
     assert abs(found.accuracy - found.chance) < 3.5 * found.error
 
 
 @pytest.mark.parametrize("contrast", ["vector, squared", "Gaussian, W2", "Gaussian, KL"])
-def test_the_size_of_a_region_says_a_little_where_moments_are_compared(
+def test_where_moments_are_compared_the_largest_regions_find_each_other(
     uneven: dict[str, Measured], contrast: str
 ) -> None:
-    # Moments of few pixels scatter more. docs/probe.md has how much this is.
+    # The moments of most pixels scatter least, so the largest region is nearest to all others: it alone is told apart,
+    # on both sides, which is as good as the double of chance.
     found = uneven[contrast]
     assert found.chance + 2 * found.error < found.accuracy < 2.5 * found.chance
+    assert found.largest > 0.4
 
 
 @pytest.mark.parametrize("contrast", ["vector, squared", "Gaussian, W2", "Gaussian, KL"])
