@@ -15,7 +15,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings, read_settings
 from rdc_sweeps.tuning.study_request import StudyPlan, plan_study, request_study
 from rdc_sweeps.tuning.study_run import StudyResult, run_study, show_study
-from rdc_sweeps.tuning.texts import range_text, value_text, values_text
+from rdc_sweeps.tuning.texts import measured_on, objective_name, objective_title, range_text, value_text, values_text
 
 
 def register(app: typer.Typer) -> None:
@@ -127,7 +127,8 @@ def _print_plan(plan: StudyPlan, root: Path, *, as_json: bool) -> None:
         f"tuned: {spec.table}/{spec.row} under profile {tuned.profile}",
         f"trials: {tuned.run.length.epochs} epochs with seed {', '.join(map(str, spec.seeds))}, {spec.sampler.name} "
         f"sampler, {spec.pruner.name} pruner",
-        f"measured on: {tuned.run.dataset.validation_images} images held out of the training split",
+        f"objective: {objective_title(objective_name(spec.objective, tuned.baseline_row))}",
+        f"measured on: {measured_on(spec.objective, tuned.run)}",
     ]
     if plan.baseline:
         lines.append(f"baseline: {tuned.baseline_row}: {states(plan.baseline)}")

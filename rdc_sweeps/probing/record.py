@@ -128,6 +128,11 @@ class Probe(_Record):
         return {f"{self.term}/{name}": value for name, value in found.items()}
 
 
+def headlines(probes: Sequence[Probe]) -> dict[str, float]:
+    """The headlines of all terms of a method together."""
+    return {name: value for probe in probes for name, value in probe.headline().items()}
+
+
 class RegionGroup(_Record):
     """Regions between two sizes, or two distances from the border; estimates are over images.
 

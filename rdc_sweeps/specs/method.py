@@ -246,7 +246,10 @@ def terms_of(method: Spec) -> dict[str, Spec]:
 
 BuiltinTerm = RegionContrast | CrossTask | DejaVu | JointTask
 
-BuiltinMethod = Supervised | SingleTask | Teacher | BuiltinTerm
+WithoutTerm = Supervised | SingleTask | Teacher
+"""Methods without a term."""
+
+BuiltinMethod = WithoutTerm | BuiltinTerm
 
 if TYPE_CHECKING:
     MethodSpec = Annotated[BuiltinMethod | Combined, Field(discriminator="name")]

@@ -8,6 +8,7 @@ from rdc_sweeps.metrics.metric import MetricName
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.ranges import Range
 from rdc_sweeps.specs.table import Slug
+from rdc_sweeps.specs.training import ProbeSpec
 
 Seed = Annotated[int, Field(ge=0)]
 
@@ -17,6 +18,8 @@ FIXED_FIELDS = {
     "labels": "what is trained on must be the same for all trials",
     "training.epochs": "the study's `epochs` says how long a trial is trained",
     "training.iterations": "the study's `epochs` says how long a trial is trained",
+    "training.keep_checkpoints": "it changes nothing in a training",
+    "training.probe": "it changes nothing in a training",
     "training.precision": "a worker trains all of its trials in one; make one study for each",
     "method.extraction.regions": "region maps are made before a study; make one study per source of regions",
     "backbone.pretrained": "weights are checked before a study; make one study per initialisation",
@@ -46,7 +49,23 @@ class MetricObjective(Spec):
     metric: MetricName
 
 
-ObjectiveSpec = Annotated[DeltaObjective | MetricObjective, Field(discriminator="name")]
+class AlignmentObjective(Spec):
+    """Alignment of a cross-task term: whether its gradient points where withheld labels would point.
+
+    It is the mean over tasks of the cosine between its gradient and that of the supervised loss, with respect to the
+    prediction, as a probe after every epoch measures it.
+    """
+
+    name: Literal["alignment"] = "alignment"
+    term: str | None = Field(
+        None, description="Name of the term, such as region_contrast; null for the only term of the row's method."
+    )
+    images: int = Field(
+        ProbeSpec().images, ge=1, description="Training images that are probed, with all of their labels."
+    )
+
+
+ObjectiveSpec = Annotated[DeltaObjective | MetricObjective | AlignmentObjective, Field(discriminator="name")]
 
 
 class SamplerBase(Spec):

@@ -27,6 +27,7 @@ from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.probing.inputs import ProbeBatch
 from rdc_sweeps.probing.measure import probe, terms_of_method
+from rdc_sweeps.probing.record import headlines
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint, save_checkpoint
@@ -235,8 +236,7 @@ class _Loop:
         if due is None or not self.probed or (ended % due.every and ended < self.length.epochs):
             return {}
         # Every process probes all images, since batch norms are shared.
-        found = probe(self.learner.network, self.learner.method, self.probed, self.spec.dataset.tasks)
-        return {name: value for one in found for name, value in one.headline().items()}
+        return headlines(probe(self.learner.network, self.learner.method, self.probed, self.spec.dataset.tasks))
 
     def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[MetricValues, list[Panel]]:
         return evaluate(

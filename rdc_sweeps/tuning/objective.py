@@ -1,4 +1,4 @@
-"""The objective of a trial: computed from validation metrics, reported to Optuna after each epoch, used for pruning.
+"""The objective of a trial: validation metrics, or alignment; reported to Optuna after each epoch, used for pruning.
 
 Test metrics are never read here.
 """
@@ -15,12 +15,12 @@ from rdc_sweeps.errors import RdcError
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Stopped
 from rdc_sweeps.runs.requests import request_stop
-from rdc_sweeps.specs.study import MetricObjective, ObjectiveSpec
+from rdc_sweeps.specs.study import AlignmentObjective, MetricObjective, ObjectiveSpec
 from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord, Panel
+from rdc_sweeps.tuning.epochs import trained_epochs
 from rdc_sweeps.tuning.storage import retry_storage, storage_errors
 
 PRUNED = "pruned"
@@ -31,24 +31,33 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Objective:
-    """One metric, or delta-m over a baseline's metrics.
+    """One metric, delta-m over a baseline's metrics, or the alignment of a term.
 
     delta-m is linear in the metrics, so its mean over seeds is the delta-m of the mean metrics, as reports have it.
     """
 
     spec: ObjectiveSpec
     baseline: Mapping[str, float]
-    """Mean over the seeds of the baseline row's validation metrics after its last epoch; empty for one metric."""
+    """Mean over the seeds of the baseline row's validation metrics after its last epoch; empty except for delta-m."""
 
-    def value(self, validation: MetricValues | None) -> float | None:
-        """The objective of an epoch's validation metrics; None where a metric has no value."""
+    def value(self, record: EpochRecord) -> float | None:
+        """The objective after an epoch; None where a metric has no value or the term was not probed."""
+        if isinstance(self.spec, AlignmentObjective):
+            return record.probe.get(f"{self.spec.term}/{self.spec.name}")
         wanted = [self.spec.metric] if isinstance(self.spec, MetricObjective) else list(self.baseline)
-        metrics = {name: value for name in wanted if (value := (validation or {}).get(name)) is not None}
+        metrics = {name: value for name in wanted if (value := (record.validation or {}).get(name)) is not None}
         if len(metrics) < len(wanted):
             return None
         if isinstance(self.spec, MetricObjective):
             return metrics[self.spec.metric]
         return delta_m(metrics, self.baseline)
+
+    @property
+    def absence(self) -> str:
+        """What a run without a value lacks."""
+        if isinstance(self.spec, AlignmentObjective):
+            return f"has no image in which the gradient of {self.spec.term} can be compared"
+        return "has no value on the validation images"
 
 
 def baseline_metrics(names: Sequence[str], validations: Sequence[MetricValues | None], row: str) -> dict[str, float]:
@@ -92,13 +101,13 @@ class TrialValues:
         return len(self.done)
 
     def epoch(self, record: EpochRecord, *, retry: bool = False) -> None:
-        """Report an epoch of the seed in training, unless it has been reported; only validation metrics are used.
+        """Report an epoch of the seed in training, unless it has been reported.
 
         Args:
             record: The epoch.
             retry: Wait for a storage that cannot be reached; otherwise the epoch is left out.
         """
-        value = None if self.by_seed else self.objective.value(record.validation)
+        value = None if self.by_seed else self.objective.value(record)
         if value is not None:
             values = [*self.done, value]
             self._report(self.seed * self.epochs + record.epoch + 1, sum(values) / len(values), retry=retry)
@@ -173,9 +182,3 @@ class PruningObserver:
             ),
         )
         self.stop.set()
-
-
-def trained_epochs(directory: RunDirectory) -> list[EpochRecord]:
-    """The epochs in a run's event log."""
-    events = read_events(directory.events)
-    return [EpochRecord.model_validate(event["record"]) for event in events if event["kind"] == "epoch"]

@@ -14,7 +14,16 @@ from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.tuning.figures import ANCHOR, WIDTH, svg_text
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import TrialSummary
-from rdc_sweeps.tuning.texts import objective_text, objective_title, range_text, short_titles, value_text
+from rdc_sweeps.tuning.texts import (
+    caveat,
+    is_alignment,
+    measured_on,
+    objective_text,
+    objective_title,
+    range_text,
+    short_titles,
+    value_text,
+)
 
 TEMPLATE = "study.html.j2"
 
@@ -66,7 +75,13 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
         facts=_facts(report),
         objective=objective_title(summary.objective),
         titles=short_titles(list(spec.space)),
-        special=[(name, one, objective_text(one.value, summary.objective)) for name, one in report.compared],
+        metrics=[objective_title(name) for name in report.metrics],
+        caveat=caveat(summary.objective),
+        by_alignment=is_alignment(summary.objective),
+        special=[
+            (name, one, objective_text(one.value, summary.objective), _metrics(report, one))
+            for name, one in report.compared
+        ],
         space=[
             (path, range_text(drawn), value_text(report.tuned.own_values[path])) for path, drawn in spec.space.items()
         ],
@@ -100,7 +115,7 @@ def _facts(report: StudyReport) -> list[tuple[str, str]]:
         (
             "data of the trials",
             f"{dataset.name} ({images} images), {dataset.size[0]}×{dataset.size[1]}, {dataset.training_count} training "
-            f"images, measured on {dataset.validation_images} others of the training split",
+            f"images, measured on {measured_on(spec.objective, tuned.run)}",
         ),
         ("sampler, pruner", f"{spec.sampler.name}, {spec.pruner.name}"),
         ("trials are kept in", summary.storage if summary.storage != "journal" else str(report.folder / "journal.log")),
@@ -127,6 +142,7 @@ def _trial(report: StudyReport, trial: TrialSummary) -> dict[str, Any]:
         "number": trial.number,
         "phase": trial.phase,
         "value": objective_text(value, report.summary.objective),
+        "metrics": _metrics(report, trial),
         "fields": [value_text(trial.values[path]) if path in trial.values else "" for path in report.tuned.spec.space],
         "epochs": trial.epochs,
         "runs": ", ".join(trial.runs.values()),
@@ -134,6 +150,11 @@ def _trial(report: StudyReport, trial: TrialSummary) -> dict[str, Any]:
         "best": trial is report.summary.best,
         "default": trial is report.summary.default,
     }
+
+
+def _metrics(report: StudyReport, trial: TrialSummary) -> list[str]:
+    found = report.validation.get(trial.number, {})
+    return [objective_text(found.get(name), name) for name in report.metrics]
 
 
 def _any_done(confirmation: Report) -> bool:

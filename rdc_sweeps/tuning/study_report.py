@@ -1,11 +1,16 @@
 """Report of a study: its trials on the validation images, and the chosen configuration on the test images."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rdc_sweeps.reporting.report import Report, build_report
+from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.catalogue import Catalogue, Run
+from rdc_sweeps.specs.study import AlignmentObjective
+from rdc_sweeps.tuning.epochs import finished_epochs
 from rdc_sweeps.tuning.study import Study
 from rdc_sweeps.tuning.summary import StudySummary, TrialSummary, summarise
 from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs
@@ -20,6 +25,13 @@ class StudyReport:
     folder: Path
     confirmation: Report | None
     """Baseline, row and tuned row on the test images; None without a choice or without confirmation seeds."""
+    validation: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    """By complete trial, its validation metrics, means over seeds, if trials are not chosen by such metrics."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics of the table that `validation` has."""
+        return tuple(name for name in self.tuned.metrics if any(name in one for one in self.validation.values()))
 
     @property
     def confirmed(self) -> bool:
@@ -50,6 +62,7 @@ class StudyReport:
             "baseline_row": self.tuned.baseline_row,
             "space": {path: drawn.model_dump(mode="json") for path, drawn in spec.space.items()},
             **asdict(self.summary),
+            "validation": {number: dict(metrics) for number, metrics in self.validation.items()},
             "confirmed": self.confirmed,
             "confirmation": asdict(self.confirmation) if self.confirmation else None,
         }
@@ -64,7 +77,25 @@ def build_study_report(study: Study, catalogue: Catalogue) -> StudyReport:
     summary = summarise(study)
     runs = chosen_runs(study.tuned, summary, catalogue)
     confirmation = build_report(runs, study.folder.root) if runs else None
-    return StudyReport(study.tuned, summary, study.folder.folder, confirmation)
+    by_alignment = isinstance(study.tuned.spec.objective, AlignmentObjective)
+    validation = _validation(study.tuned, summary, study.folder.root) if by_alignment else {}
+    return StudyReport(study.tuned, summary, study.folder.folder, confirmation, validation)
+
+
+def _validation(tuned: TunedRow, summary: StudySummary, root: Path) -> dict[int, dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for trial in summary.trials:
+        if trial.phase != "complete":
+            continue
+        histories = [finished_epochs(RunDirectory(root, run)) for run in trial.runs.values()]
+        last = [history[-1].validation or {} if history else {} for history in histories]
+        columns = {name: [one.get(name) for one in last] for name in tuned.metrics}
+        found[trial.number] = {
+            name: fmean(known)
+            for name, values in columns.items()
+            if len(known := [value for value in values if value is not None]) == len(values)
+        }
+    return found
 
 
 def chosen_runs(tuned: TunedRow, summary: StudySummary, catalogue: Catalogue) -> list[Run]:

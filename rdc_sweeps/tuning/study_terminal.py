@@ -14,7 +14,7 @@ from rdc_sweeps.runs.states import TrialPhase
 from rdc_sweeps.tuning.study_progress import StudyProgress
 from rdc_sweeps.tuning.study_report import StudyReport
 from rdc_sweeps.tuning.summary import StudySummary, TrialSummary
-from rdc_sweeps.tuning.texts import objective_text, objective_title, short_titles, value_text, values_text
+from rdc_sweeps.tuning.texts import caveat, objective_text, objective_title, short_titles, value_text, values_text
 
 STYLES: dict[TrialPhase, str] = {
     "complete": "green",
@@ -129,8 +129,11 @@ def print_study(report: StudyReport, console: Console, files: Sequence[str] = ()
     if summary.best is None:
         console.print(Text("no trial is complete yet: there is nothing to choose from", style="yellow"))
     else:
-        caveat = "The best of many validation values is partly luck; the test images show what it is worth."
-        console.print(_bullet("·", "yellow", caveat))
+        console.print(_bullet("·", "yellow", caveat(summary.objective)))
+    if report.metrics:
+        console.print(
+            Group("", Text("on validation images, by which no trial is chosen", style="bold"), _validation(report))
+        )
     for line in _failures(summary):
         console.print(_bullet("✗", "red", line))
     console.print(Group(*_test_part(report)), end="")
@@ -177,6 +180,20 @@ def _compared(report: StudyReport) -> Table:
         table.add_section()
         shares = (f"{summary.importances[path]:.2f}" if path in summary.importances else "" for path in titles)
         table.add_row(Text("importance", style="dim"), "", "", *(Text(share, style="dim") for share in shares))
+    return table
+
+
+def _validation(report: StudyReport) -> Table:
+    """A table of validation metrics of the trials to compare."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    for column in ("trial", *report.metrics):
+        table.add_column(column, justify="right")
+    for name, trial in report.compared:
+        if found := report.validation.get(trial.number):
+            table.add_row(
+                name, str(trial.number), *(objective_text(found.get(metric), metric) for metric in report.metrics)
+            )
     return table
 
 

@@ -14,7 +14,6 @@ from optuna.trial import TrialState
 
 from rdc_sweeps.dispatch.preparation import PRELOADED
 from rdc_sweeps.errors import InfrastructureError, RdcError, UnavailableError, infrastructure_cause
-from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.processes.children import fork_server, log_to
 from rdc_sweeps.processes.devices import restrict_to, slot_masks
 from rdc_sweeps.processes.pool import run_pool
@@ -25,7 +24,7 @@ from rdc_sweeps.runs.requests import forget_failure, withdraw_stop
 from rdc_sweeps.runs.states import WorkerExit, should_restart
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.training.observers import EpochRecord
+from rdc_sweeps.tuning.epochs import finished_epochs
 from rdc_sweeps.tuning.folder import StudyFolder
 from rdc_sweeps.tuning.objective import Objective, baseline_metrics
 from rdc_sweeps.tuning.storage import retry_storage
@@ -141,17 +140,13 @@ class _Worker:
                 )
             if code != WorkerExit.DONE:
                 return None, code
-        validations = [_last_validation(self._directory(run)) for run in runs]
+        histories = [finished_epochs(self._directory(run)) for run in runs]
+        validations = [history[-1].validation if history else None for history in histories]
         metrics = baseline_metrics(tuned.metrics, validations, tuned.baseline_row)
         return Objective(tuned.spec.objective, metrics), WorkerExit.DONE
 
     def _directory(self, run: RunSpec) -> RunDirectory:
         return RunDirectory(self.settings.root, run_id(run))
-
-
-def _last_validation(directory: RunDirectory) -> MetricValues | None:
-    result = directory.result()
-    return EpochRecord.model_validate(result.history[-1]).validation if result and result.history else None
 
 
 def work_in_pool(

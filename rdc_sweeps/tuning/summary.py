@@ -11,9 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from rdc_sweeps.runs.states import TrialPhase
 from rdc_sweeps.specs.document import yaml_text
-from rdc_sweeps.specs.study import MetricObjective, WilcoxonPruner
+from rdc_sweeps.specs.study import WilcoxonPruner
 from rdc_sweeps.tuning.search import direction, to_parameters, to_values
 from rdc_sweeps.tuning.study import Study
+from rdc_sweeps.tuning.texts import objective_name
 
 FINISHED_PHASES: tuple[TrialPhase, ...] = ("complete", "pruned", "failed")
 """Terminal phases."""
@@ -51,7 +52,7 @@ class StudySummary:
     row: str
     profile: str
     objective: str
-    """`delta-m over ROW`, or the metric."""
+    """`delta-m over ROW`, the metric, or `alignment of TERM`."""
     direction: Literal["maximize", "minimize"]
     seeds: tuple[int, ...]
     storage: str
@@ -105,9 +106,7 @@ def summarise(study: Study) -> StudySummary:
         table=spec.table,
         row=spec.row,
         profile=tuned.profile,
-        objective=spec.objective.metric
-        if isinstance(spec.objective, MetricObjective)
-        else f"delta-m over {tuned.baseline_row}",
+        objective=objective_name(spec.objective, tuned.baseline_row),
         direction=direction(spec.objective),
         seeds=spec.seeds,
         storage=study.url.public,

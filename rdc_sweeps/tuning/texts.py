@@ -6,6 +6,8 @@ from typing import Any
 
 from rdc_sweeps.metrics.metric import METRICS
 from rdc_sweeps.specs.ranges import IntegerRange, LogRange, Range, UniformRange
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.study import AlignmentObjective, DeltaObjective, MetricObjective, ObjectiveSpec
 
 DIGITS = 4
 """Significant digits of a value in a table; files and commands have all digits."""
@@ -52,8 +54,26 @@ def _ends(ends: tuple[float, float]) -> str:
     return f"{ends[0]:g} to {ends[1]:g}"
 
 
+def objective_name(spec: ObjectiveSpec, baseline_row: str | None) -> str:
+    """An objective in a few words, of which the first is its own name; the texts below are made from it."""
+    match spec:
+        case MetricObjective():
+            return spec.metric
+        case AlignmentObjective():
+            return f"{spec.name} of {spec.term}"
+        case DeltaObjective():
+            return f"{spec.name} over {baseline_row}"
+
+
+def is_alignment(objective: str) -> bool:
+    """Whether an objective is measured by probes of training images, not on validation images."""
+    return objective.partition(" ")[0] == "alignment"
+
+
 def objective_title(objective: str) -> str:
     """Title of an axis: the objective, its unit, and the images that it is measured on."""
+    if is_alignment(objective):
+        return f"{objective}, cosine (training)"
     if (metric := METRICS.get(objective)) is None:
         return f"{objective.replace('delta-m', 'Δm')}, % (validation)"
     unit = f", {metric.unit}" if metric.unit else ""
@@ -62,8 +82,27 @@ def objective_title(objective: str) -> str:
 
 
 def objective_text(value: float | None, objective: str) -> str:
-    """A value of the objective as text; delta-m has its sign."""
+    """A value of the objective as text; delta-m and alignment have their sign."""
     if value is None:
         return "-"
+    if is_alignment(objective):
+        return f"{value:+.4f}"
     metric = METRICS.get(objective)
     return metric.text(value) if metric else f"{value:+.2f} %"
+
+
+def caveat(objective: str) -> str:
+    """What a reader must know of the best trial."""
+    if is_alignment(objective):
+        return (
+            "Alignment is measured with all labels of training images, also withheld ones: the choice says what the "
+            "term looks at, and is no result of training without these labels. The best of many values is partly luck."
+        )
+    return "The best of many validation values is partly luck; the test images show what it is worth."
+
+
+def measured_on(spec: ObjectiveSpec, run: RunSpec) -> str:
+    """The images on which the trials of a study are measured."""
+    if isinstance(spec, AlignmentObjective):
+        return f"{spec.images} training images, with all of their labels"
+    return f"{run.dataset.validation_images} images held out of the training split"

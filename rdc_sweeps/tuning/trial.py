@@ -17,8 +17,9 @@ from rdc_sweeps.runs.requests import forget_failure, move_damaged_aside, request
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.specs.study import WilcoxonPruner
-from rdc_sweeps.training.observers import EpochRecord, Observer
+from rdc_sweeps.specs.study import AlignmentObjective, WilcoxonPruner
+from rdc_sweeps.training.observers import Observer
+from rdc_sweeps.tuning.epochs import finished_epochs, probed_epochs
 from rdc_sweeps.tuning.objective import Objective, PruningObserver, TrialValues
 from rdc_sweeps.tuning.storage import retry_storage
 from rdc_sweeps.tuning.study import Claim, Study
@@ -160,8 +161,8 @@ class _TrialRunner:
                 return self._failed(directory)
             if code != WorkerExit.DONE:
                 return code
-            if not self._finish_seed(directory):
-                return self._fail(f"run {directory.id} has no value on the validation images")
+            if not self._finish_seed(run, directory):
+                return self._fail(f"run {directory.id} {self.objective.absence}")
             self.values.pruned = index + 1 < len(runs) and self.values.should_prune()
         if self.values.pruned:
             self._tell(None, TrialState.PRUNED)
@@ -180,13 +181,14 @@ class _TrialRunner:
             # Another trial that shares this run, perhaps of another study, pruned it.
             withdraw_stop(directory)
 
-    def _finish_seed(self, directory: RunDirectory) -> bool:
+    def _finish_seed(self, run: RunSpec, directory: RunDirectory) -> bool:
         """Report all epochs, some of which may not have been reported yet; False if there is no final value."""
-        result = directory.result()
-        history = [EpochRecord.model_validate(record) for record in result.history] if result else []
+        history = finished_epochs(directory)
+        if history and isinstance(self.objective.spec, AlignmentObjective):
+            history = probed_epochs(history, run, directory, self.settings)
         for record in history:
             self.values.epoch(record, retry=True)
-        value = self.objective.value(history[-1].validation) if history else None
+        value = self.objective.value(history[-1]) if history else None
         if value is not None:
             self.values.finish_seed(value)
         return value is not None

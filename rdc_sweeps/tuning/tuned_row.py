@@ -10,9 +10,10 @@ from rdc_sweeps.specs.catalogue import Catalogue, Run, unknown
 from rdc_sweeps.specs.document import Document, assignment, assignments, overlay, read_document
 from rdc_sweeps.specs.fields import MISSING, at_path, with_values
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.study import DeltaObjective, HyperbandPruner, StudySpec
+from rdc_sweeps.specs.study import AlignmentObjective, DeltaObjective, HyperbandPruner, StudySpec
 from rdc_sweeps.specs.table import RowSpec
 from rdc_sweeps.specs.validation import build
+from rdc_sweeps.tuning.alignment import with_probes, with_term
 from rdc_sweeps.tuning.space_check import space_problems
 
 VALIDATION = "dataset.validation_images"
@@ -36,7 +37,8 @@ class TunedRow:
     """Metrics of the table; delta-m is the mean improvement over these."""
     row: RowSpec
     run: RunSpec
-    """The row under the profile, with `set` and the study's epochs, and the first seed."""
+    """The row under the profile, with `set` and the study's epochs, the probes that the objective needs, and the first
+    seed."""
     baseline: RunSpec | None
     baseline_row: str | None
     overruled: tuple[str, ...] = ()
@@ -84,12 +86,15 @@ class TunedRow:
         document = Document(self.row.spec)
         for text in self.chosen_settings(values):
             document = overlay(document, assignment(text))
+        # Readers of a table must know that withheld labels were used.
+        by_alignment = isinstance(self.spec.objective, AlignmentObjective)
+        chosen_by = ", by alignment with all labels of training images" if by_alignment else ""
         return RowSpec(
             id=f"{self.row.id}-tuned",
             method=f"{self.row.method}, tuned",
             spec=document.data,
             baseline=self.baseline_row or self.row.baseline,
-            notes=f"tuned by study {self.spec.study} under profile {self.profile}",
+            notes=f"tuned by study {self.spec.study} under profile {self.profile}{chosen_by}",
         )
 
 
@@ -206,7 +211,13 @@ def resolve_study(
             shared = [text for text in changes if not _is_of_method(text)]
             baseline = _run(file, catalogue, profile, spec, str(baseline_row), shared).spec
     row_spec = tuned.spec
-    if row_spec.dataset.validation_images == 0:
+    if isinstance(spec.objective, AlignmentObjective):
+        try:
+            objective = with_term(spec.objective, spec, row_spec)
+            spec, row_spec = spec.model_copy(update={"objective": objective}), with_probes(objective, row_spec)
+        except UsageError as error:
+            problems.append(f"{_place(file, 'objective')}: objective: {error}")
+    elif row_spec.dataset.validation_images == 0:
         problems.append(
             f"{_place(file, 'set')}: {VALIDATION}: is 0 for {spec.table}/{spec.row} under {profile}; a study chooses "
             f"by images held out of the training split and never by the test set: set {VALIDATION}=80"

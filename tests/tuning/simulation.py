@@ -19,6 +19,7 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.training.observers import EpochRecord, Observer
+from rdc_sweeps.tuning.epochs import trained_epochs
 
 STEPS = 4
 
@@ -41,6 +42,11 @@ def metrics(spec: RunSpec, epoch: int, shift: float = 0.0) -> MetricValues:
     """Rises towards its limit; the seed adds a little."""
     grown = quality(spec) * (1 - 0.5 * 2.0 ** -(epoch + 1)) + 0.001 * spec.seed + shift
     return {"mIoU": 0.2 + 0.3 * grown, "aErr": 1.0 - 0.5 * grown, "mErr": 40.0 - 20.0 * grown}
+
+
+def alignment(spec: RunSpec, epoch: int) -> float:
+    """Rises towards a limit that is lower for better metrics; some are negative."""
+    return 0.05 * (0.8 - quality(spec)) * (1 - 0.5 * 2.0 ** -(epoch + 1)) + 0.001 * spec.seed
 
 
 def is_hot(spec: RunSpec) -> bool:
@@ -90,7 +96,7 @@ class _Body:
         for observer in observers:
             observer.started(step, length)
         curve = self.simulation.curve
-        history = [_record(spec, epoch, curve) for epoch in range(step // STEPS)]
+        history = trained_epochs(self.directory)[: step // STEPS]
         while step < length.steps:
             if stop():
                 checkpoint.write_text(str(step))
@@ -127,8 +133,14 @@ class _Body:
 
 def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], MetricValues]) -> EpochRecord:
     # Test metrics are far better than validation metrics: code that uses them is noticed.
+    probe = spec.training.probe
+    due = probe is not None and ((epoch + 1) % probe.every == 0 or epoch + 1 == spec.length.epochs)
     return EpochRecord(
-        epoch=epoch, losses={"loss": 1.0}, test=metrics(spec, epoch, shift=0.4), validation=curve(spec, epoch)
+        epoch=epoch,
+        losses={"loss": 1.0},
+        test=metrics(spec, epoch, shift=0.4),
+        validation=curve(spec, epoch),
+        probe={"region_contrast/alignment": alignment(spec, epoch)} if due else {},
     )
 
 

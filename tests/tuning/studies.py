@@ -166,3 +166,12 @@ def report_of(tuned: TunedRow, summary: StudySummary, root: Path, *, confirmed: 
             )
         confirmation = build_report(runs, root)
     return StudyReport(tuned, summary, Path("runs/studies/example-demo"), confirmation)
+
+
+def aligned(folder: Path) -> StudyReport:
+    """A report of three trials chosen by alignment, one of them pruned; nothing is confirmed."""
+    tuned = tuned_row(folder, more="objective: {name: alignment}")
+    phases: list[TrialPhase] = ["complete", "pruned", "complete"]
+    summary = summary_of(tuned, phases, [0.0123, -0.002, 0.0314], objective="alignment of region_contrast")
+    metrics = {number: {"mIoU": 20.0 + number, "aErr": 1.2 - number / 20, "mErr": 38.0 - number} for number in (0, 2)}
+    return replace(report_of(tuned, summary, folder / "runs", confirmed=False), validation=metrics)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.tuning.study import Study, open_study
-from rdc_sweeps.tuning.study_workers import work_in_pool
+from rdc_sweeps.tuning.study_workers import work_in_pool, work_on_study
 from rdc_sweeps.tuning.summary import summarise
 from rdc_sweeps.tuning.tuned_row import TunedRow, read_study, resolve_study
 from tests.tuning.simulation import settings
@@ -65,6 +66,28 @@ def test_real_trainings(tmp_path: Path, small: TunedRow) -> None:
     # The same again is nothing new.
     assert tune(tmp_path, study, 3, workers=1) == [0]
     assert summarise(study) == summary
+
+
+@pytest.mark.slow
+def test_alignment_of_trainings_with_and_without_probes(tmp_path: Path) -> None:
+    def study(root: Path, name: str, objective: str, trials: int) -> Study:
+        path = tmp_path / "small.yaml"
+        path.write_text(SMALL.replace("{name: metric, metric: aErr}", objective).replace("epochs: 2", "epochs: 1"))
+        found = open_study(root, name, resolve_study(read_study(path), Catalogue(EXPERIMENTS), "demo"))
+        found.ask_for(trials)
+        chosen = settings(root).model_copy(update={"cache_root": tmp_path / "cache"})
+        assert work_on_study(root, name, chosen, trials) == WorkerExit.DONE
+        return found
+
+    alignment, runs = "{name: alignment, images: 4}", tmp_path / "runs"
+    fresh = summarise(study(tmp_path / "others", "fresh", alignment, 1)).trials
+    # The first trial of this study is a run that is finished already, without a probe.
+    study(runs, "plain", "{name: metric, metric: aErr}", 1)
+    after = summarise(study(runs, "after", alignment, 2)).trials
+    assert [trial.phase for trial in after] == ["complete", "complete"]
+    assert after[0].runs == fresh[0].runs
+    assert after[0].value == pytest.approx(fresh[0].value)
+    assert all(trial.value and trial.curve == {1: trial.value} for trial in after)
 
 
 @pytest.mark.slow

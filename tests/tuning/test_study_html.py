@@ -11,7 +11,7 @@ import pytest
 from rdc_sweeps.tuning.figures import draw_figures
 from rdc_sweeps.tuning.study_html import render_html, write_html
 from rdc_sweeps.tuning.study_report import StudyReport
-from tests.tuning.studies import all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
+from tests.tuning.studies import aligned, all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -52,6 +52,20 @@ def test_before_the_confirmation_no_test_metric_is_shown(tmp_path: Path) -> None
     text = words(render(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
     assert "Not measured yet" in text
     assert "mIoU" not in text
+
+
+def test_alignment_is_of_training_images_and_metrics_are_beside_it(tmp_path: Path) -> None:
+    report = aligned(tmp_path)
+    html = render(report)
+    text = words(html)
+    assert "What was found, on training images" in text
+    assert "no result of training without these labels" in text
+    assert "measured on 48 training images, with all of their labels" in text
+    assert "alignment of region_contrast, cosine (training)" in text
+    assert "mIoU, % (validation; higher is better)" in text
+    # The pruned trial has no metrics.
+    assert re.search(r'<tr id="trial-1".*?<td>-0.0020</td>\s*<td>-</td><td>-</td><td>-</td>', html, re.S)
+    assert re.search(r'<tr id="trial-2".*?<td>\+0.0314</td>\s*<td>22.00</td><td>1.1000</td><td>36.00</td>', html, re.S)
 
 
 def test_studies_without_a_choice_have_a_report(tmp_path: Path) -> None:

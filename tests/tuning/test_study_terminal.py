@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 
 from rdc_sweeps.tuning.study_progress import StudyProgress
 from rdc_sweeps.tuning.study_terminal import live_board, print_study, trial_line
-from tests.tuning.studies import SUMMARIES, report_of, summary_of, tuned_row, usual, values_of
+from tests.tuning.studies import SUMMARIES, aligned, report_of, summary_of, tuned_row, usual, values_of
 
 GOLDENS = Path(__file__).parent / "goldens"
 WIDTHS = (80, 120)
@@ -39,6 +39,13 @@ def test_what_a_study_has_found(tmp_path: Path, name: str, width: int) -> None:
     shown = console(width)
     print_study(report_of(tuned, SUMMARIES[name](tuned), tmp_path / "runs"), shown, ["history.png", "report.html"])
     compare(f"{name}.{width}.txt", written(shown))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_a_study_of_alignment_has_found(tmp_path: Path, width: int) -> None:
+    shown = console(width)
+    print_study(aligned(tmp_path), shown)
+    compare(f"alignment.{width}.txt", written(shown))
 
 
 def show(board: RenderableType, width: int) -> str:

@@ -10,6 +10,8 @@ import yaml
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.run import run_id
+from rdc_sweeps.specs.study import AlignmentObjective
+from rdc_sweeps.specs.training import ProbeSpec
 from rdc_sweeps.tuning.tuned_row import TunedRow, confirmation_runs, find_study, needed_runs, read_study, resolve_study
 
 SHIPPED = Path(__file__).parents[2]
@@ -52,7 +54,7 @@ def problems(resolve: Resolve, tmp_path: Path) -> Problems:
 def test_shipped_studies_are_right_under_every_profile(path: Path, profile: str) -> None:
     tuned = resolve_study(read_study(path), CATALOGUE, profile)
     assert tuned.run.dataset.validation_images == 80
-    assert tuned.baseline_row == "one-patch-vector"
+    assert tuned.baseline_row == (None if path.stem == "alignment" else "one-patch-vector")
     # The row itself is tried first.
     assert tuned.enqueued()[0] == tuned.own_values
 
@@ -103,6 +105,7 @@ def test_problems_are_reported_with_their_lines(text: str, expected: str, proble
         ("dataset.test_images", "{integer: [1, 3]}", "cannot be tuned"),
         ("labels.setting", "{choice: [onelabel, full]}", "cannot be tuned"),
         ("training.epochs", "{integer: [1, 3]}", "cannot be tuned: the study's `epochs`"),
+        ("training.probe.images", "{integer: [1, 3]}", "cannot be tuned: it changes nothing in a training"),
         ("training.iterations", "{integer: [1, 3]}", "cannot be tuned: the study's `epochs`"),
         ("method.extraction.regions.segments", "{integer: [10, 30]}", "cannot be tuned: region maps"),
         ("method.contrast.name", "{choice: [vector, pixel]}", "cannot be tuned: it chooses which other fields"),
@@ -174,6 +177,65 @@ def test_a_row_without_baseline_needs_another_objective(resolve: Resolve, proble
     assert (tuned.baseline, tuned.baseline_row) == (None, None)
     tuned = resolve(SPACE + "objective: {name: delta-m, baseline: rand-patch-vector}")
     assert tuned.baseline_row == "rand-patch-vector"
+
+
+TWO_TERMS = """space: {method.dejavu.weight: {log: [0.01, 1]}}
+set: {method: {name: combined, region_contrast: {gradient: GRADIENT}, dejavu: {}}}
+"""
+
+
+def test_alignment_is_of_the_row_s_term(resolve: Resolve) -> None:
+    plain = resolve(SPACE)
+    tuned = resolve(SPACE + "objective: {name: alignment, images: 5}\nset: {training: {probe: {every: 3}}}")
+    assert tuned.spec.objective == AlignmentObjective(term="region_contrast", images=5)
+    # Probes after every epoch, so that pruning sees them; they are no part of a run's identity.
+    assert tuned.run.training.probe == ProbeSpec(every=1, images=5)
+    assert tuned.run_with(tuned.own_values, 3).training.probe == tuned.run.training.probe
+    assert run_id(tuned.run) == run_id(plain.run)
+    assert (tuned.baseline, tuned.baseline_row) == (None, None)
+    assert "labels of training images" in (tuned.chosen_row(tuned.own_values).notes or "")
+    # Nothing needs to be held out for a choice that is not made by it.
+    assert resolve(SPACE + "objective: {name: alignment}", profile="paper").run.dataset.validation_images == 0
+
+
+@pytest.mark.parametrize("term", ["region_contrast", "dejavu"])
+def test_alignment_of_one_of_several_terms(term: str, resolve: Resolve) -> None:
+    tuned = resolve(TWO_TERMS.replace("GRADIENT", "true") + f"objective: {{name: alignment, term: {term}}}")
+    assert tuned.spec.objective == AlignmentObjective(term=term)
+
+
+@pytest.mark.parametrize(
+    ("term", "study", "expected"),
+    [
+        (
+            "null",
+            "space: {training.weight_decay: {uniform: [0, 1]}}\nset: {method: {name: supervised}}",
+            "has no cross-task term to measure (method.name is supervised); tune a row that has one, or choose another",
+        ),
+        (
+            "null",
+            "space: {method.teacher_epochs: {integer: [1, 2]}}\nset: {method: {name: teacher, teacher_epochs: 1}}",
+            "has no cross-task term to measure (method.name is teacher)",
+        ),
+        (
+            "null",
+            TWO_TERMS.replace("GRADIENT", "true"),
+            "has several terms; add `term`, one of region_contrast, dejavu",
+        ),
+        ("contrast", SPACE, "table3/one-region-gaussian has no term 'contrast'"),
+        ("null", SPACE + "set: {method: {gradient: false}}", "has method.gradient=false, and without a gradient"),
+        (
+            "region_contrast",
+            TWO_TERMS.replace("GRADIENT", "false"),
+            "has method.region_contrast.gradient=false, and without a gradient",
+        ),
+        ("null", "space: {method.gradient: {choice: [true, false]}}", "method.gradient cannot be tuned: without a"),
+    ],
+)
+def test_what_has_no_alignment_is_refused(term: str, study: str, expected: str, problems: Problems) -> None:
+    (problem,) = problems(f"objective: {{name: alignment, term: {term}}}\n{study}")
+    assert problem.startswith("mine.yaml:5: objective: ")
+    assert expected in problem
 
 
 def test_the_paper_s_profile_holds_nothing_out_and_the_study_can(resolve: Resolve, problems: Problems) -> None:
