@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from rdc_sweeps.errors import CheckpointError
+from rdc_sweeps.errors import CheckpointError, SpecError
 from rdc_sweeps.probing.record import headlines
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.training import ProbeSpec
 from rdc_sweeps.training.observers import EpochRecord
 
 
@@ -40,7 +41,7 @@ def probed_epochs(
     Raises:
         CheckpointError: There is no checkpoint to probe, or it is damaged.
     """
-    wanted, trained = spec.training.probe, directory.read_spec().training.probe
+    wanted, trained = spec.training.probe, _recorded_probe(directory)
     if wanted is None or (history[-1].probe and trained is not None and trained.images == wanted.images):
         return list(history)
     if not directory.checkpoint.exists():
@@ -58,3 +59,11 @@ def probed_epochs(
     torch.set_num_threads(settings.threads or torch.get_num_threads())
     probes = probe_run(spec, state["learner"], settings, images=wanted.images)
     return [history[-1].model_copy(update={"probe": headlines(probes)})]
+
+
+def _recorded_probe(directory: RunDirectory) -> ProbeSpec | None:
+    """The probes of a run; None if it has none, or its spec is damaged, so that it is not known."""
+    try:
+        return directory.read_spec().training.probe
+    except SpecError:
+        return None

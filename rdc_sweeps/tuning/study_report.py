@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from rdc_sweeps.errors import DamagedError
+from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.report import Report, build_report
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.specs.catalogue import Catalogue, Run
@@ -87,8 +89,7 @@ def _validation(tuned: TunedRow, summary: StudySummary, root: Path) -> dict[int,
     for trial in summary.trials:
         if trial.phase != "complete":
             continue
-        histories = [finished_epochs(RunDirectory(root, run)) for run in trial.runs.values()]
-        last = [history[-1].validation or {} if history else {} for history in histories]
+        last = [_last_validation(RunDirectory(root, run)) for run in trial.runs.values()]
         columns = {name: [one.get(name) for one in last] for name in tuned.metrics}
         found[trial.number] = {
             name: fmean(known)
@@ -96,6 +97,15 @@ def _validation(tuned: TunedRow, summary: StudySummary, root: Path) -> dict[int,
             if len(known := [value for value in values if value is not None]) == len(values)
         }
     return found
+
+
+def _last_validation(directory: RunDirectory) -> MetricValues:
+    """Validation metrics after a run's last epoch; none of a run whose result is damaged."""
+    try:
+        history = finished_epochs(directory)
+    except DamagedError:
+        return {}
+    return (history[-1].validation or {}) if history else {}
 
 
 def chosen_runs(tuned: TunedRow, summary: StudySummary, catalogue: Catalogue) -> list[Run]:

@@ -63,6 +63,10 @@ def test_pruning_acts_on_it_and_validation_metrics_are_only_shown(journal: Where
     best = report.summary.best
     assert best is not None
     assert report.validation[best.number]["mIoU"] == min(one["mIoU"] for one in report.validation.values())
+    # A damaged run hides its own metrics alone.
+    (journal.root / best.runs["4"] / "result.json").write_text("{}")
+    damaged = build_study_report(study, Catalogue(EXPERIMENTS))
+    assert damaged.validation == {**report.validation, best.number: {}}
 
 
 @pytest.mark.parametrize("probe", ["null", "{every: 1, images: 7}"])
