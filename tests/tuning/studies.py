@@ -162,7 +162,7 @@ def report_of(tuned: TunedRow, summary: StudySummary, root: Path, *, confirmed: 
                 continue
             write_result(
                 directory,
-                Result(run=run.id, selected=rules, epochs=4, images=128, parameters=1, seconds=60, device="cpu"),
+                Result(run=run.id, selected=rules, epochs=4, images=160, parameters=1, seconds=60, device="cpu"),
             )
         confirmation = build_report(runs, root)
     return StudyReport(tuned, summary, Path("runs/studies/example-demo"), confirmation)
