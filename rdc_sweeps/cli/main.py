@@ -89,6 +89,9 @@ def main() -> None:
     try:
         with sigterm_interrupts():
             code = commands()(standalone_mode=False)
+        if code == INTERRUPTED:
+            # Typer returns it instead of raising.
+            raise KeyboardInterrupt
     except CommandLineError as error:
         error.show()
         code = error.exit_code

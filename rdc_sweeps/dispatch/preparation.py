@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from rdc_sweeps.errors import InfrastructureError, RdcError, infrastructure_cause
-from rdc_sweeps.processes.children import fork_server
+from rdc_sweeps.processes.children import end_with_parent, fork_server
 from rdc_sweeps.runs.environment import check_packages
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
@@ -77,16 +77,17 @@ def _send_result(
     settings: Settings,
     sender: "Connection[Any, Any]",
 ) -> None:
+    end_with_parent()
     try:
         sender.send(("result", work(runs, settings, lambda *done: sender.send(("progress", done)))))
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass  # nobody waits for the result any more
     except RdcError as error:
         sender.send(("error", error))
     except OSError as error:
         if infrastructure_cause(error) is None:
             raise
         sender.send(("error", InfrastructureError(f"{error}; repeat the command once that is solved")))
-    except KeyboardInterrupt:
-        pass
 
 
 def _prepare(runs: list[Run], settings: Settings, report: "ReportBuild") -> int:

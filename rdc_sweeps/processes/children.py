@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.processes.environment import PACKAGE, built_environment
+from rdc_sweeps.processes.signals import STOP_SIGNALS
 
 STOP_SECONDS = 60.0
 """Seconds that stopped runs may take to save their checkpoints."""
@@ -39,6 +41,14 @@ class WorkerProcess(ForkServerProcess):
         """
         self.package = PACKAGE
         with built_environment():
+            # Otherwise the fork server starts it, and it unblocks signals.
+            resource_tracker.ensure_running()
+            # Inherited by the fork server, which would otherwise die of them before it can ignore them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+            try:
+                forkserver.ensure_running()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             super().start()
 
     def run(self) -> None:

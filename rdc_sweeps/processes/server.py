@@ -8,6 +8,8 @@ import os
 import signal
 from types import FrameType
 
+from rdc_sweeps.processes.signals import STOP_SIGNALS
+
 SERVER = os.getpid()
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
@@ -18,6 +20,7 @@ def _restore_defaults() -> None:
     if os.getppid() == SERVER:
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ runs/studies/<name>/study.yaml        the resolved study; a name always means th
                     workers/          logs of the workers
 """
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -142,6 +143,15 @@ class StudyFolder:
             yield
         finally:
             unlock(lock)
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Hold the claim lock if this user may write; one who may only read looks without it."""
+        if not os.access(self.folder / "lock", os.W_OK):
+            yield
+            return
+        with self.claiming():
+            yield
 
     def lock_trial(self, number: int) -> int | None:
         """Lock a trial until `files.unlock` or the end of this process; None if another worker has it.

@@ -1,5 +1,6 @@
 """A study: its record, its trials in Optuna's storage, and claims, which keep the number of trials exact."""
 
+import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,13 +52,18 @@ class Study:
         self.folder, self.name = folder, folder.name
         self.tuned: TunedRow = record.tuned
         self.url = url
-        self.optuna = optuna.create_study(
-            storage=open_storage(url, folder.folder),
-            study_name=self.name,
-            direction=direction(self.tuned.spec.objective),
-            pruner=build_pruner(self.tuned.spec, self.epochs),
-            load_if_exists=True,
-        )
+        storage = open_storage(url, folder.folder)
+        if url.is_journal and not os.access(folder.folder, os.W_OK):
+            # This user may only look.
+            self.optuna = optuna.load_study(study_name=self.name, storage=storage)
+        else:
+            self.optuna = optuna.create_study(
+                storage=storage,
+                study_name=self.name,
+                direction=direction(self.tuned.spec.objective),
+                pruner=build_pruner(self.tuned.spec, self.epochs),
+                load_if_exists=True,
+            )
         token = self.optuna.user_attrs.get("token")
         if token is None:
             self.optuna.set_user_attr("token", record.token)
@@ -211,5 +217,5 @@ def load_study(root: Path, name: str, storage: str | None = None) -> Study:
     url = StorageUrl.parse(storage or record.storage)
     if url.public != record.storage:
         raise UsageError(f"the trials of study {name} are in {record.storage}, not in {url.public}")
-    with folder.claiming():
+    with folder.observing():
         return Study(folder, record, url)

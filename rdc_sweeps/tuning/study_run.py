@@ -1,5 +1,6 @@
 """Running a study from its file to its report; imports Optuna and PyTorch only when they are needed."""
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -123,6 +124,9 @@ def report_study(study: "Study", catalogue: Catalogue) -> StudyResult:
     from rdc_sweeps.tuning.study_report import build_study_report
 
     report = build_study_report(study, catalogue)
+    if not os.access(report.folder, os.W_OK):
+        # Who may only read the runs folder sees the report, without files.
+        return StudyResult(report, ())
     figures = draw_figures(report.summary, report.tuned.spec.space)
     files = [path.name for path in write_figures(figures, report.folder)]
     write_html(report, figures, report.folder / HTML)

@@ -91,7 +91,7 @@ def summarise(study: Study) -> StudySummary:
     found = study.optuna.get_trials(deepcopy=False, states=states)
     running = [trial.number for trial in found if trial.state == TrialState.RUNNING]
     # The check takes a trial's lock for a moment, in which a claim would find the trial's worker alive.
-    with study.folder.claiming():
+    with study.folder.observing():
         alive = {number for number in running if study.folder.is_worked_on(number)}
     trials = tuple(_trial(study, trial, trial.number in alive) for trial in found)
     complete = [trial for trial in trials if trial.phase == "complete" and trial.value is not None]

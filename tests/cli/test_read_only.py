@@ -17,6 +17,8 @@ from rdc_sweeps.runs.records import Failure, Origin, Status
 from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.specs.catalogue import Catalogue
 
+SHIPPED = Path(__file__).parents[2] / "experiments"
+
 
 @pytest.fixture
 def folder(experiments: Path) -> Iterator[Path]:
@@ -55,6 +57,11 @@ def test_every_look_works_without_the_right_to_write(folder: Path, environment: 
         ("run", "tiny", "-n"): "failed: disk full",
         ("report", "tiny"): "X",
         ("doctor",): "needed by tiny",
+        ("config",): "root",
+        ("validate",): "",
+        ("schema", "table"): "$schema",
+        ("tune", "-n", "--profile", "demo", "--experiments", str(SHIPPED)): "trials requested",
+        ("sync",): "",
     }
     # To root, which owns the folder here, its missing write bits mean something only without this capability.
     unprivileged = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []

@@ -40,6 +40,7 @@ def test_an_interrupted_sweep_ends_without_a_traceback(
     # A terminal interrupts all processes of its group, `kill` only one.
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     output, _ = process.communicate(timeout=120)
-    assert process.returncode == 130, output
+    # In a shell, both are 130; Python may end itself by SIGINT if that arrived while it executed a string.
+    assert process.returncode in {130, -signal.SIGINT}, output
     assert "interrupted; finished work is kept" in output
     assert "Traceback" not in output
