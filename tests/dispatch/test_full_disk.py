@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,8 +25,8 @@ from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Result
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.dataset import RoomsSpec
-from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.training import TrainingLength
 from rdc_sweeps.synthetic.rooms.scenes import ROOMS
 from rdc_sweeps.training.checkpoints import load_checkpoint, save_checkpoint
@@ -181,7 +180,7 @@ def test_inputs_on_a_disk_that_fails_are_not_called_damaged(tmp_path: Path, monk
 
     monkeypatch.setattr("numpy.lib.format.open_memmap", stale)
     monkeypatch.setattr("rdc_sweeps.dispatch.inputs.open_data", lambda spec, settings: open_array(path))
-    run = SimpleNamespace(spec=RunSpec(), title="tiny/mtl")
+    run, *_ = Catalogue(Path(__file__).parents[2] / "experiments").runs("table3", "demo", seeds=[0])
     with pytest.raises(InfrastructureError, match=r"Stale file handle; repeat the command") as caught:
-        check_inputs([run], SETTINGS)  # type: ignore[list-item]
+        check_inputs([run], SETTINGS)
     assert "copy" not in str(caught.value)
