@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -117,6 +117,7 @@ def announced(planned: Sequence[Planned], root: Path) -> Iterator[list[Planned]]
     Yields the plan from then on. If the preparation fails, the directories are as before.
     """
     new: list[RunDirectory] = []
+    had_root = root.exists()
     stops: list[tuple[RunDirectory, Stopped]] = []
     try:
         for one in planned:
@@ -131,6 +132,9 @@ def announced(planned: Sequence[Planned], root: Path) -> Iterator[list[Planned]]
     except BaseException:
         for directory in new:
             withdraw_request(directory)
+        if not had_root:
+            with suppress(OSError):  # another command may use it by now
+                root.rmdir()
         for directory, stopped in stops:
             if directory.stopped() is None:
                 request_stop(directory, stopped)

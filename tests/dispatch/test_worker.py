@@ -19,10 +19,10 @@ def test_a_node_without_a_usable_gpu_does_not_train_on_its_cpu(tmp_path: Path) -
     runs = Catalogue(experiments_folder(settings)).runs("table3", "demo", rows=["one-patch-vector"], seeds=[0])
     (planned,) = plan(runs, settings.root)
     prepare_directory(planned, settings.root, rerun=False)
-    assert [work(planned.run.id, settings) for _ in range(2)] == [WorkerExit.RETRY, WorkerExit.FAILED]
-    failure = RunDirectory(settings.root, planned.run.id).failure()
-    assert failure is not None
-    assert "no GPU can be used here" in failure.cause
+    assert [work(planned.run.id, settings) for _ in range(2)] == [WorkerExit.RETRY, WorkerExit.PARKED]
+    directory = RunDirectory(settings.root, planned.run.id)
+    assert directory.state() == "preempted"
+    assert "no GPU can be used here" in str(directory.attempts()[-1])
 
 
 def test_a_run_planned_by_an_older_version_is_not_trained_as_if_it_were_of_this_one(
