@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rdc_sweeps.texts import TextConsole
 
-data = Console(soft_wrap=False)
+data = TextConsole(soft_wrap=False)
 """Prints the data that the user asked for."""
 
-messages = Console(stderr=True, soft_wrap=True)
+messages = TextConsole(stderr=True, soft_wrap=True)
 """Prints everything else."""
 
 LINE_SECONDS = 10.0
@@ -41,7 +41,7 @@ def build_progress() -> Iterator[Callable[[str, int, int], None]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=messages, transient=True) as bars:
         tasks = {}
 

@@ -1,18 +1,24 @@
 """The `rdc-sweep` command: its subcommands, loaded when called, and the exit codes of errors."""
 
+import errno
 import sys
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from io import TextIOWrapper
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from rdc_sweeps.cli.console import messages
-from rdc_sweeps.errors import RdcError
+from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.processes.signals import sigterm_interrupts
 
 INTERRUPTED = 130
+
+DEBUG = "--debug"
+"""May stand anywhere among the arguments."""
 
 # Typer brings its own copy of click and exports only some of its exceptions; this is the base of all usage errors.
 CommandLineError: Any = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -69,6 +75,12 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def _options(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of all commands."""
+
+
 def commands() -> typer.Typer:
     """Build the command line with all its commands."""
     app = typer.Typer(
@@ -79,6 +91,7 @@ def commands() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_options)
     for entry in ENTRIES:
         app.command(entry.name, help=entry.summary, hidden=not entry.summary)(lambda: None)
     return app
@@ -86,9 +99,14 @@ def commands() -> typer.Typer:
 
 def main() -> None:
     """Run the command line, and exit."""
+    # A terminal or file that cannot show a character gets its code instead.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    arguments = [one for one in sys.argv[1:] if one != DEBUG]
     try:
         with sigterm_interrupts():
-            code = commands()(standalone_mode=False)
+            code = commands()(arguments, standalone_mode=False)
         if code == INTERRUPTED:
             # Typer returns it instead of raising.
             raise KeyboardInterrupt
@@ -98,11 +116,41 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         messages.print("interrupted; finished work is kept")
         code = INTERRUPTED
-    except RdcError as error:
-        messages.print(f"error: {error}", style="red", highlight=False, markup=False)
-        code = error.exit_code
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. Nothing more can be written, not even at exit.
         sys.stdout = None
         code = 1
+    except Exception as error:
+        if DEBUG in sys.argv:
+            traceback.print_exc()
+        explained = error if isinstance(error, RdcError) else explanation(error)
+        messages.print(f"error: {explained}", style="red")
+        code = explained.exit_code
     sys.exit(code or 0)
+
+
+def explanation(error: Exception) -> RdcError:
+    """What the user can do about an error of Python or of another package."""
+    match error:
+        case OSError(errno=errno.ENOTDIR | errno.EISDIR | errno.ENAMETOOLONG | errno.ELOOP | errno.EEXIST):
+            return UsageError(f"{_described(error)}; choose another name or folder")
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return RdcError(f"{_described(error)}; free some space, and repeat the command")
+        case OSError(errno=errno.EACCES | errno.EPERM | errno.EROFS):
+            return RdcError(f"{_described(error)}; you need permission for it, or another folder")
+        case OSError():
+            return RdcError(f"{_described(error)}; repeat the command once the disk or network is well")
+        case MemoryError():
+            return RdcError("out of memory; ask for less at once")
+        case RecursionError():
+            return UsageError("a value is nested too deeply")
+        case UnicodeError():
+            return UsageError(f"a text is not UTF-8: {error}")
+    return RdcError(
+        f"{type(error).__name__}: {error}\nThis is a defect of rdc-sweep; with {DEBUG} it shows the traceback, which "
+        "belongs in a report of it"
+    )
+
+
+def _described(error: OSError) -> str:
+    return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)

@@ -13,6 +13,8 @@ from rdc_sweeps.specs.catalogue import Catalogue
 if TYPE_CHECKING:
     from rdc_sweeps.runs.directory import RunDirectory
 
+MOST_SEEDS = 10_000
+
 TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
 RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
 ProfileOption = Annotated[
@@ -44,7 +46,10 @@ def parse_seeds(text: str | None) -> list[int] | None:
         seeds: list[int] = []
         for part in text.split(","):
             first, dash, last = part.partition("-")
-            seeds += range(int(first), int(last if dash else first) + 1)
+            asked = range(int(first), int(last if dash else first) + 1)
+            if asked.stop - asked.start + len(seeds) > MOST_SEEDS:
+                raise typer.BadParameter(f"at most {MOST_SEEDS} seeds at once, found {text!r}", param_hint="--seeds")
+            seeds += asked
     except ValueError:
         raise typer.BadParameter(f"write seeds as 0,1,2 or 0-4, found {text!r}", param_hint="--seeds") from None
     if not seeds:

@@ -13,6 +13,7 @@ from rdc_sweeps.cli.study_listening import StudyConsoleListener
 from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings, read_settings
+from rdc_sweeps.texts import TextConsole
 from rdc_sweeps.tuning.study_request import StudyPlan, plan_study, request_study
 from rdc_sweeps.tuning.study_run import StudyResult, run_study, show_study
 from rdc_sweeps.tuning.texts import measured_on, objective_name, objective_title, range_text, value_text, values_text
@@ -141,14 +142,12 @@ def _print_plan(plan: StudyPlan, root: Path, *, as_json: bool) -> None:
 
 
 def _print_result(result: StudyResult, *, as_json: bool) -> None:
-    from rich.console import Console
-
     from rdc_sweeps.tuning.study_terminal import print_study
 
     if as_json:
         print_json(result.to_data())
     else:
-        wide = data if data.is_terminal else Console(file=data.file, width=120, color_system=None)
+        wide = data if data.is_terminal else TextConsole(file=data.file, width=120, color_system=None)
         print_study(result.report, wide, result.files)
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from rdc_sweeps.data.provenance import of_other_data
 from rdc_sweeps.dispatch.comparison import DataComparison
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin, Stopped
 from rdc_sweeps.runs.requests import (
@@ -72,7 +73,12 @@ def plan(
         retry_failed: Try failed runs again, from their checkpoints.
         rerun: Train again from the start whatever no worker is training.
         data: Compares the data of done and interrupted runs with those of now; None: they are not compared.
+
+    Raises:
+        UsageError: The runs folder is a file.
     """
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root}: is not a folder; choose another name or folder with --root")
     distinct = {run.id: run for run in runs}
     # On a shared disk each state costs a round trip; ten thousand one after another would take minutes.
     with ThreadPoolExecutor(READERS) as pool:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rdc_sweeps.reporting.markdown import render_markdown
 from rdc_sweeps.reporting.report import MISSING, Report
 from rdc_sweeps.reporting.terminal import render_terminal
+from rdc_sweeps.texts import TextConsole, csv_cell
 
 Format = Literal["terminal", "markdown", "csv", "json"]
 
@@ -22,7 +23,7 @@ FILE_WIDTH = 120
 def render(report: Report, form: Format, console: Console) -> None:
     """Print a report; text formats are written as they are, without wrapping or colour."""
     if form == "terminal":
-        wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH, color_system=None)
+        wide = console if console.is_terminal else TextConsole(file=console.file, width=FILE_WIDTH, color_system=None)
         wide.print(render_terminal(report))
     else:
         console.file.write(TEXTS[form](report))
@@ -58,7 +59,8 @@ def render_csv(report: Report) -> str:
             line += [MISSING if cell.value is None else cell.value, _number(cell.sd), _number(cell.improvement)]
             if measure.published:
                 line += [cell.published or "", _number(cell.published_improvement)]
-        writer.writerow([*line, _number(row.delta_m)])
+        line.append(_number(row.delta_m))
+        writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in line])
     return file.getvalue()
 
 

@@ -2,13 +2,14 @@
 
 from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.report import Report
+from rdc_sweeps.texts import markdown
 
 
 def render_markdown(report: Report) -> str:
     """Heading, header lines, a table with published beside measured values, and notes."""
     head, alignment = ["Row"], [":--"]
     for column in report.columns:
-        head.append(column.title)
+        head.append(markdown(column.title))
         alignment.append(":-:" if column.mark else ":--")
     for measure in report.measures:
         head.append(f"{measure.title} {'↑' if measure.higher_is_better else '↓'}")
@@ -18,11 +19,11 @@ def render_markdown(report: Report) -> str:
             alignment.append("--:")
     head.append("Δm %")
     alignment.append("--:")
-    lines = [f"## {report.table}: {_escape(report.title)}", ""]
-    lines += [f"- **{name}** {_escape(value)}" for name, value in header_lines(report)]
+    lines = [f"## {markdown(report.table)}: {markdown(report.title)}", ""]
+    lines += [f"- **{name}** {markdown(value)}" for name, value in header_lines(report)]
     lines += ["", _line(head), _line(alignment)]
     for row in report.rows:
-        cells = [row.id, *(_label(label) for label in row.labels)]
+        cells = [markdown(row.id), *(_label(label) for label in row.labels)]
         for measure in report.measures:
             cell = row.cells[measure.key]
             cells.append(_with_gain(cell.text, cell.improvement))
@@ -31,10 +32,10 @@ def render_markdown(report: Report) -> str:
         cells.append("" if row.delta_m is None else f"{row.delta_m:+.2f}")
         lines.append(_line(cells))
     lines.append("")
-    lines += [f"- X: {_escape(text)}" for text in missing_lines(report)]
+    lines += [f"- X: {markdown(text)}" for text in missing_lines(report)]
     if command := remedy(report):
         lines.append(f"- To train the missing runs: `{command}`")
-    lines += [f"- {_escape(text)}" for text in report.notes]
+    lines += [f"- {markdown(text)}" for text in report.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -43,15 +44,8 @@ def _line(cells: list[str]) -> str:
 
 
 def _label(label: str | bool) -> str:
-    return _escape(label) if isinstance(label, str) else "✓" if label else ""
+    return markdown(label) if isinstance(label, str) else "✓" if label else ""
 
 
 def _with_gain(text: str, gain: float | None) -> str:
     return text if gain is None else f"{text} ({gain:+.2f})"
-
-
-def _escape(text: str) -> str:
-    """Escape markup and the ends of table cells, except within backquotes."""
-    for sign in ("\\", "|", "*", "_", "<", "[") if "`" not in text else ("|", "<"):
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator
 
-from rdc_sweeps.specs.base import RelativeFile, Spec
+from rdc_sweeps.specs.base import Channels, RelativeFile, Spec
 from rdc_sweeps.specs.extensions import union_of
 
 
@@ -99,9 +99,7 @@ class SegNetSpec(Spec):
     """SegNet of MTAN and Li et al., an encoder-decoder at full resolution, trained from scratch."""
 
     name: Literal["segnet"] = "segnet"
-    width: int = Field(
-        64, ge=1, description="Channels of the first stage; the others have 2, 4, 8 and 8 times as many."
-    )
+    width: Channels = Field(64, description="Channels of the first stage; the others have 2, 4, 8 and 8 times as many.")
     pretrained: NoWeights = NoWeights()
     input: InputValues = "unit"
 
@@ -115,8 +113,8 @@ class TaskExpertSpec(_TimmBackbone):
 
     name: Literal["taskexpert"] = "taskexpert"
     vit: Literal["large", "tiny"] = Field("large", description="ViT-L/16 or ViT-Ti/16, pretrained at 384x384.")
-    experts: int = Field(5, ge=1, description="Experts per tap, shared by the tasks, without the memory.")
-    width: int = Field(256, ge=1, description="Channels of experts, memories and heads.")
+    experts: int = Field(5, ge=1, le=256, description="Experts per tap, shared by the tasks, without the memory.")
+    width: Channels = Field(256, description="Channels of experts, memories and heads.")
     pretrained: Pretrained = TimmWeights(tag="augreg_in21k_ft_in1k")
     input: InputValues = "imagenet"
     checkpointing: bool = Field(
@@ -136,8 +134,10 @@ class DiffusionSpec(Spec):
     denoise: Literal["prediction", "feature"] = Field(
         "feature", description="What is noised and denoised: each task's first prediction, or the feature behind it."
     )
-    steps: int = Field(2, ge=1, description="Steps of noise, and as many passes through the denoiser.")
-    width: int = Field(512, ge=4, multiple_of=4, description="Channels of decoders and denoiser, in four heads.")
+    steps: int = Field(2, ge=1, le=1000, description="Steps of noise, and as many passes through the denoiser.")
+    width: int = Field(
+        512, ge=4, le=4096, multiple_of=4, description="Channels of decoders and denoiser, in four heads."
+    )
     stride: Literal[4, 8] = Field(8, description="Of the maps that are denoised, in pixels of the image.")
 
     @property

@@ -3,13 +3,26 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Task = Literal["semantic", "depth", "normal"]
 """A dense prediction task."""
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""A seed of PyTorch's and NumPy's generators."""
+
+Weight = Annotated[float, Field(ge=0, le=1e4)]
+"""A weight in a sum of losses; with more, float32 overflows."""
+
+Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
+"""A divisor of distances, whose quotients must be finite in float32."""
+
+Channels = Annotated[int, Field(ge=1, le=4096)]
+"""The width of a layer."""
 
 
 class Spec(BaseModel):

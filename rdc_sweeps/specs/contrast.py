@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
 
 from pydantic import Discriminator, Field, Tag
 
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.base import Spec, Temperature, Weight
 from rdc_sweeps.specs.extensions import extension_specs
 
 Shrinkage = Annotated[float, Field(ge=0, le=1)] | Literal["oas"]
@@ -54,7 +54,7 @@ else:
 class ContrastBase(Spec):
     """Fields of every contrast."""
 
-    temperature: float = Field(gt=0, description="tau of eq. 4.")
+    temperature: Temperature = Field(description="tau of eq. 4.")
     negatives: Literal["both", "other"] = Field(
         "both", description="Negatives from both tasks (eq. 3), or only from the task other than the anchor's."
     )
@@ -64,7 +64,7 @@ class RegionNegatives(ContrastBase):
     """Fields of the contrasts whose candidates are regions."""
 
     negative_count: int | None = Field(
-        None, ge=1, description="Draw this many negatives for each anchor at each step; null for all."
+        None, ge=1, le=10**6, description="Draw this many negatives for each anchor at each step; null for all."
     )
 
 
@@ -73,7 +73,7 @@ class VectorContrast(RegionNegatives):
 
     name: Literal["vector"] = "vector"
     distance: Literal["cosine", "squared_euclidean"] = "cosine"
-    temperature: float = Field(0.1, gt=0)
+    temperature: Temperature = 0.1
 
 
 class PixelContrast(ContrastBase):
@@ -81,9 +81,12 @@ class PixelContrast(ContrastBase):
 
     name: Literal["pixel"] = "pixel"
     distance: Literal["dot", "cosine", "squared_euclidean"] = "dot"
-    temperature: float = Field(5.4, gt=0)
+    temperature: Temperature = 5.4
     pixels_per_region: int | None = Field(
-        16, ge=1, description="Maximum number of pixels drawn from a region at each step; null for all of them."
+        16,
+        ge=1,
+        le=10**6,
+        description="Maximum number of pixels drawn from a region at each step; null for all of them.",
     )
 
 
@@ -93,9 +96,9 @@ class CovarianceSpec(Spec):
     shrinkage: Shrinkage = Field(
         0.1, description="alpha towards (tr Sigma / d) I, or 'oas' for the closed-form choice of Chen et al. 2010."
     )
-    ridge: float = Field(1e-3, ge=0, description="Added to the diagonal, relative to tr Sigma / d.")
-    pooled_ridge: float = Field(
-        0.0, ge=0, description="Added to the diagonal, relative to the mean variance of all regions; KL needs it."
+    ridge: Weight = Field(1e-3, description="Added to the diagonal, relative to tr Sigma / d.")
+    pooled_ridge: Weight = Field(
+        0.0, description="Added to the diagonal, relative to the mean variance of all regions; KL needs it."
     )
 
 
@@ -104,7 +107,7 @@ class GaussianContrast(RegionNegatives):
 
     name: Literal["gaussian"] = "gaussian"
     distance: Distance = "wasserstein"
-    temperature: float = Field(5.4, gt=0)
+    temperature: Temperature = 5.4
     covariance: CovarianceSpec = CovarianceSpec()
     root: Root = Field(
         "polar",
@@ -123,5 +126,7 @@ class ReleasedContrast(Spec):
     """What the released code computes and reports in place of eq. 3: without gradient and without a positive."""
 
     name: Literal["released"] = "released"
-    temperature: float = Field(5.4, gt=0, description="tau of eq. 4.")
-    bank: int = Field(1000, ge=2, description="Regions that are remembered; the two oldest are the negatives.")
+    temperature: Temperature = Field(5.4, description="tau of eq. 4.")
+    bank: int = Field(
+        1000, ge=2, le=10**6, description="Regions that are remembered; the two oldest are the negatives."
+    )

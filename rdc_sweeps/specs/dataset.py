@@ -1,10 +1,10 @@
 """Data sets: which images, at what size, and which are held out."""
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from rdc_sweeps.specs.base import Size, Spec, Task
+from rdc_sweeps.specs.base import Seed, Size, Spec, Task
 from rdc_sweeps.specs.extensions import union_of
 
 NYU_CLASSES = (
@@ -20,6 +20,10 @@ ByZoom = Literal["multiplied", "divided"]
 """How depth changes in a magnified crop: disparity is multiplied by the zoom, metres are divided by it."""
 
 
+LARGEST_SIDE = 8192
+"""Pixels; larger images fit in no memory with their features."""
+
+
 class ImagesSpec(Spec):
     """Fields common to all data sets."""
 
@@ -28,15 +32,18 @@ class ImagesSpec(Spec):
 
     size: Size = Field(description="Height and width for training and testing, multiples of 32.")
     validation_images: int = Field(
-        0, ge=0, description="Training images held out for model selection: the last rows of the training split."
+        0,
+        ge=0,
+        le=10**7,
+        description="Training images held out for model selection: the last rows of the training split.",
     )
 
     @field_validator("size")
     @classmethod
     def _multiple_of_32(cls, size: Size) -> Size:
         # Every backbone here downsamples by 32; other sizes would misalign its scales.
-        if any(side < 32 or side % 32 for side in size):
-            raise ValueError(f"height and width must be multiples of 32, found {list(size)}")
+        if any(not 32 <= side <= LARGEST_SIDE or side % 32 for side in size):
+            raise ValueError(f"height and width must be multiples of 32 up to {LARGEST_SIDE}, found {list(size)}")
         return size
 
     @property
@@ -90,6 +97,18 @@ class StoredImagesSpec(ImagesSpec):
     )
     test_images: int | None = Field(None, ge=1, description="Test on this many images, spread evenly; null for all.")
 
+    @model_validator(mode="after")
+    def _has_as_many(self) -> Self:
+        training, testing = self.published
+        if self.validation_images + (self.train_images or 1) > training:
+            raise ValueError(
+                f"train_images {self.train_images} and validation_images {self.validation_images} are together more "
+                f"than the {training} training images of {self.name}"  # type: ignore[attr-defined]
+            )
+        if (self.test_images or 0) > testing:
+            raise ValueError(f"test_images {self.test_images} is more than the {testing} test images")
+        return self
+
     @property
     def training_count(self) -> int:
         """Number of training images, assuming the published data set."""
@@ -106,9 +125,9 @@ class DrawnImagesSpec(ImagesSpec):
 
     synthetic: ClassVar[bool] = True
 
-    seed: int = Field(0, ge=0, description="Seed of the scenes; together with an image's index it determines it.")
-    train_images: int = Field(200, ge=1, description="Training images besides those held out.")
-    test_images: int = Field(100, ge=1)
+    seed: Seed = Field(0, description="Seed of the scenes; together with an image's index it determines it.")
+    train_images: int = Field(200, ge=1, le=10**7, description="Training images besides those held out.")
+    test_images: int = Field(100, ge=1, le=10**7)
 
     @property
     def training_count(self) -> int:
@@ -168,4 +187,4 @@ class LabelSpec(Spec):
     origin: Literal["published", "generated"] = Field(
         "generated", description="published: the .pth files of Li et al.; generated: the same statistics from `seed`."
     )
-    seed: int = Field(0, ge=0, description="Seed of generated label settings.")
+    seed: Seed = Field(0, description="Seed of generated label settings.")

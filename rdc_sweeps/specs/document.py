@@ -16,17 +16,42 @@ from rdc_sweeps.specs.fields import DISCRIMINATORS, Location
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that reads numbers as in YAML 1.2: `1e-3` is a number, not a string."""
+    """A safe loader with the core schema of YAML 1.2: `1e-3` and `010` are numbers, `1:30`, `1_0` and `yes` texts."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """A safe dumper that quotes strings which `_Loader` would read as numbers."""
+    """A safe dumper that quotes texts which a loader of YAML 1.1 or 1.2 would read as something else."""
 
+
+# Without those of YAML 1.1.
+_Loader.yaml_implicit_resolvers = {}
+
+_INTEGER = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
 
 for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-    )
+    for _tag, _pattern, _first in (
+        ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
+        ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
+        ("int", _INTEGER, list("-+0123456789")),
+        ("float", _FLOAT, list("-+.0123456789")),
+    ):
+        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+    return int(text if base == 10 else text[2:], base)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+MOST_KEYS = 50
+"""Keys in a path to a field; no spec is nested as deeply."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +112,16 @@ def _parse(path: Path, text: str) -> Document:
     # Parsing dominates the time of checking all tables under all profiles, which read the same few files.
     try:
         root = yaml.compose(text, Loader=_Loader)
+        if root is None:
+            return Document({}, {(): f"{path}:1"})
+        reader = _Reader(lambda node: f"{path}:{node.start_mark.line + 1}")
+        data = reader.read(root, ())
+    except RecursionError as error:
+        raise SpecError([f"{path}: is nested too deeply"]) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise SpecError([f"{where}: is not YAML: {_yaml_problem(error)}"]) from error
-    if root is None:
-        return Document({}, {(): f"{path}:1"})
-    reader = _Reader(lambda node: f"{path}:{node.start_mark.line + 1}")
-    data = reader.read(root, ())
     if not isinstance(data, dict):
         found = "a list" if isinstance(data, list) else repr(data)
         raise SpecError([*reader.problems, f"{path}:1: must be a mapping of fields to values, found {found}"])
@@ -209,12 +236,16 @@ def assignment(text: str) -> Document:
     keys = tuple(key.strip() for key in path.split("."))
     if not equals or not all(keys):
         raise SpecError([f"{place}: write it as path.to.field=value"])
+    if len(keys) > MOST_KEYS:
+        raise SpecError([f"{place}: there is no field at a path of {len(keys)} keys"])
+    reader = _Reader(lambda node: place)
     try:
         root = yaml.compose(value, Loader=_Loader)
+        data: Any = None if root is None else reader.read(root, keys)
+    except RecursionError as error:
+        raise SpecError([f"{place[:60]}...: the value is nested too deeply"]) from error
     except yaml.YAMLError as error:
         raise SpecError([f"{place}: the value is not YAML: {_yaml_problem(error)}"]) from error
-    reader = _Reader(lambda node: place)
-    data: Any = None if root is None else reader.read(root, keys)
     if reader.problems:
         raise SpecError(reader.problems)
     for key in reversed(keys):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.base import Channels, Spec, Weight
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, ReleasedContrast
 from rdc_sweeps.specs.extensions import extension_specs, union_of
 from rdc_sweeps.specs.sources import RegionSource, SamRegions
@@ -18,7 +18,7 @@ class Supervised(Spec):
 
 
 MappingChannels = Annotated[
-    tuple[int, ...], Field(min_length=1, description="Channels of its levels; each level ends in a 2x2 max-pool.")
+    tuple[Channels, ...], Field(min_length=1, description="Channels of its levels; each level ends in a 2x2 max-pool.")
 ]
 MappingPadding = Annotated[
     Literal["reflect", "zeros"],
@@ -41,7 +41,8 @@ class MappingSpec(Spec):
     padding: MappingPadding = "reflect"
     depth_divisor: float | None = Field(
         None,
-        gt=0,
+        ge=1e-6,
+        le=1e6,
         description="Depth, predictions and labels, is divided by this, in the data set's unit; null: each map by its "
         "own maximum, as in the authors' code.",
     )
@@ -58,7 +59,7 @@ class PatchExtraction(Spec):
     """Patch-aware contrast: a grid of square windows as regions."""
 
     name: Literal["patch"] = "patch"
-    size: int = Field(8, ge=1, description="Side and stride of the windows, in pixels of the region map.")
+    size: int = Field(8, ge=1, le=8192, description="Side and stride of the windows, in pixels of the region map.")
 
 
 class RegionExtraction(Spec):
@@ -100,8 +101,8 @@ class RegionContrast(Spec):
         description="Which pixel of each `region_stride` x `region_stride` pixels gives them their region: the one "
         "below and right of the centre, or the one in the upper left corner, as in the released code.",
     )
-    min_pixels: int = Field(10, ge=2, description="Regions with fewer pixels on the region map are ignored.")
-    weight: float = Field(1.0, ge=0, description="Weight of L_RC; eq. 1 has 1.")
+    min_pixels: int = Field(10, ge=2, le=10**8, description="Regions with fewer pixels on the region map are ignored.")
+    weight: Weight = Field(1.0, description="Weight of L_RC; eq. 1 has 1.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
     ramp_by: Literal["step", "epoch"] = Field(
         "step", description="Whether the ramp advances every step or every epoch."
@@ -130,15 +131,15 @@ class CrossTask(Spec):
 
     name: Literal["cross_task"] = "cross_task"
     mapping: JointSpaceMapping = JointSpaceMapping()
-    regulariser: float = Field(0.5, ge=0, description="Weight of the distances to the encoder feature.")
+    regulariser: Weight = Field(0.5, description="Weight of the distances to the encoder feature.")
     feature: FeatureKind = Field(
         "resized",
         description="How the encoder's maps become a feature of a_theta's width and size. resized: a fixed 3x3 "
         "convolution at the finest scale, then bilinear; pooled: averages over cells, then a fixed 1x1 convolution. "
         "SegNet's feature has that width and size already.",
     )
-    weight: float = Field(
-        2.0, ge=0, description="Weight of the consistency loss; the authors' code uses 2 on NYU-V2, 1 on Cityscapes."
+    weight: Weight = Field(
+        2.0, description="Weight of the consistency loss; the authors' code uses 2 on NYU-V2, 1 on Cityscapes."
     )
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
@@ -174,11 +175,11 @@ class DejaVu(Spec):
 
     name: Literal["dejavu"] = "dejavu"
     redaction: RedactionSpec = CheckerboardRedaction()
-    channels: int = Field(32, ge=1, description="Channels of the regeneration module's hidden layers.")
-    cyclic_weight: float = Field(
-        0.0, ge=0, description="Weight of cyclic consistency: the network predicts the same of the regenerated image."
+    channels: Channels = Field(32, description="Channels of the regeneration module's hidden layers.")
+    cyclic_weight: Weight = Field(
+        0.0, description="Weight of cyclic consistency: the network predicts the same of the regenerated image."
     )
-    weight: float = Field(1.0, ge=0, description="Weight of the reconstruction loss.")
+    weight: Weight = Field(1.0, description="Weight of the reconstruction loss.")
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
 
 
@@ -186,17 +187,22 @@ class JointTask(Spec):
     """Joint-task regularisation by an autoencoder of all tasks together (Nishi et al., CVPR 2024, "JTR")."""
 
     name: Literal["joint_task"] = "joint_task"
-    width: int = Field(64, ge=1, description="Channels of the first stage of the autoencoder, a SegNet.")
-    distance_weight: float = Field(
-        4.0, ge=0, description="Weight of the distance between the predictions and the labels completed by predictions."
+    width: Channels = Field(64, description="Channels of the first stage of the autoencoder, a SegNet.")
+    distance_weight: Weight = Field(
+        4.0, description="Weight of the distance between the predictions and the labels completed by predictions."
     )
-    reconstruction_weight: float = Field(
-        2.0, ge=0, description="Weight of the reconstruction, and of the autoencoder's own part in the distance."
+    reconstruction_weight: Weight = Field(
+        2.0, description="Weight of the reconstruction, and of the autoencoder's own part in the distance."
     )
     depth_mean: float = Field(
-        2.3618, description="Mean of the normal distribution whose distribution function maps depth to [0, 1]."
+        2.3618,
+        ge=-1e6,
+        le=1e6,
+        description="Mean of the normal distribution whose distribution function maps depth to [0, 1].",
     )
-    depth_deviation: float = Field(1.5876, gt=0, description="Its standard deviation, in the data set's unit.")
+    depth_deviation: float = Field(
+        1.5876, ge=1e-6, le=1e6, description="Its standard deviation, in the data set's unit."
+    )
     ramp_epochs: float = Field(0.0, ge=0, description="Both weights grow linearly from 0 over this many epochs.")
 
 
@@ -207,7 +213,7 @@ class Teacher(Spec):
     teacher_epochs: int = Field(
         10, ge=1, description="The teacher is trained for this many epochs, the student for the rest of them."
     )
-    weight: float = Field(1.0, ge=0, description="Weight of the losses against predicted labels.")
+    weight: Weight = Field(1.0, description="Weight of the losses against predicted labels.")
 
 
 class Combined(Spec):

@@ -6,8 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec, SegNetSpec, TaskExpertSpec
+from rdc_sweeps.specs.base import Seed, Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, Teacher, terms_of
 from rdc_sweeps.specs.training import TrainingLength, TrainingSpec
@@ -27,18 +27,31 @@ class RunSpec(Spec):
     backbone: BackboneSpec = Hrnet18Spec()
     method: MethodSpec = RegionContrast()
     training: TrainingSpec = TrainingSpec()
-    seed: int = Field(0, ge=0, description="Seed of initialisation, order, augmentation and noise.")
+    seed: Seed = Field(0, description="Seed of initialisation, order, augmentation and noise.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         for path, term in terms_of(self.method).items():
             self._check_term(path, term)
+        self._check_norms()
         if isinstance(self.method, Teacher) and self.method.teacher_epochs >= self.length.epochs:
             raise ValueError(
                 f"method.teacher_epochs: {self.method.teacher_epochs} of {self.length.epochs} epochs leave none for "
                 "the student"
             )
         return self
+
+    def _check_norms(self) -> None:
+        """Batch norms of an encoder's coarsest map need more than one value per channel."""
+        height, width = self.dataset.size
+        strided = not isinstance(self.backbone, SegNetSpec | TaskExpertSpec)
+        batch = min(self.training.batch_sizes(self.dataset.training_count))
+        if strided and batch * (height // 32) * (width // 32) < 2:
+            raise ValueError(
+                f"training.batch_size: a batch of one image of {height}x{width} gives the batch norms of "
+                f"{self.backbone.name} a single pixel; use larger images, larger batches (training.last_batch=dropped) "
+                "or more than one training image"
+            )
 
     def _check_term(self, path: str, term: Spec) -> None:
         height, width = self.dataset.size

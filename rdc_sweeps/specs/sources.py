@@ -14,14 +14,16 @@ class SamRegions(Spec):
     source: Literal["sam"] = "sam"
     model: Literal["vit_h", "vit_l", "vit_b"] = "vit_h"
     checkpoint: RelativeFile = Field("sam_vit_h_4b8939.pth", description="Relative to the weights folder.")
-    points_per_side: int = Field(32, ge=1)
+    points_per_side: int = Field(32, ge=1, le=1024)
     pred_iou_thresh: float = Field(0.88, ge=0, le=1)
     stability_score_thresh: float = Field(0.95, ge=0, le=1)
     box_nms_thresh: float = Field(0.7, ge=0, le=1)
-    crop_n_layers: int = Field(0, ge=0, description="Also prompt on crops, for smaller masks: layer i has 4^i crops.")
-    crop_n_points_downscale_factor: int = Field(1, ge=1, description="Layer i has points_per_side / this^i.")
+    crop_n_layers: int = Field(
+        0, ge=0, le=8, description="Also prompt on crops, for smaller masks: layer i has 4^i crops."
+    )
+    crop_n_points_downscale_factor: int = Field(1, ge=1, le=1024, description="Layer i has points_per_side / this^i.")
     min_mask_region_area: int = Field(
-        0, ge=0, description="Remove islands and holes of a mask with fewer pixels than this; needs OpenCV."
+        0, ge=0, le=10**8, description="Remove islands and holes of a mask with fewer pixels than this; needs OpenCV."
     )
 
     @model_validator(mode="after")
@@ -38,11 +40,14 @@ class SuperpixelRegions(Spec):
     """SLIC superpixels (Achanta et al. 2012, scikit-image)."""
 
     source: Literal["superpixel"] = "superpixel"
-    segments: int = Field(60, ge=1, description="Approximate number of regions per image.")
+    segments: int = Field(60, ge=1, le=10**6, description="Approximate number of regions per image.")
     compactness: float = Field(
-        20.0, gt=0, description="Larger values give squarer regions, smaller values follow colour more closely."
+        20.0,
+        ge=1e-3,
+        le=1e6,
+        description="Larger values give squarer regions, smaller values follow colour more closely.",
     )
-    sigma: float = Field(1.0, ge=0, description="Gaussian smoothing before segmentation, pixels.")
+    sigma: float = Field(1.0, ge=0, le=100, description="Gaussian smoothing before segmentation, pixels.")
 
 
 class SemanticRegions(Spec):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rdc_sweeps.specs.base import Spec
+from rdc_sweeps.specs.base import Spec, Weight
 
 
 class ConstantSchedule(Spec):
@@ -19,7 +19,7 @@ class StepSchedule(Spec):
     """The learning rate is multiplied by `factor` every `period` epochs."""
 
     name: Literal["step"] = "step"
-    period: int = Field(10, ge=1)
+    period: int = Field(10, ge=1, le=10**6)
     factor: float = Field(0.5, gt=0, le=1)
 
 
@@ -27,22 +27,22 @@ class CosineRestartsSchedule(Spec):
     """Cosine annealing with warm restarts (Loshchilov & Hutter 2017), per epoch."""
 
     name: Literal["cosine_restarts"] = "cosine_restarts"
-    period: int = Field(10, ge=1, description="T_0, in epochs.")
-    minimum: float = Field(1e-6, ge=0)
+    period: int = Field(10, ge=1, le=10**6, description="T_0, in epochs.")
+    minimum: float = Field(1e-6, ge=0, le=1)
 
 
 class CosineSchedule(Spec):
     """Cosine annealing to `minimum` over the whole training, per epoch."""
 
     name: Literal["cosine"] = "cosine"
-    minimum: float = Field(1e-6, ge=0)
+    minimum: float = Field(1e-6, ge=0, le=1)
 
 
 class PolynomialSchedule(Spec):
     """The learning rate falls to 0 as (1 - step / steps) ** `power` over the whole training, per step."""
 
     name: Literal["polynomial"] = "polynomial"
-    power: float = Field(0.9, gt=0)
+    power: float = Field(0.9, gt=0, le=100)
 
 
 ScheduleSpec = Annotated[
@@ -54,21 +54,23 @@ ScheduleSpec = Annotated[
 class NetworkGroup(Spec):
     """Adam's parameter group for the networks: all parameters except a_theta's FiLM parameters."""
 
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0, le=1)
     schedule: ScheduleSpec = CosineRestartsSchedule()
 
 
 class FilmGroup(Spec):
     """Adam's parameter group for a_theta's FiLM scales and shifts."""
 
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
     schedule: ScheduleSpec = StepSchedule()
 
 
 class AugmentationSpec(Spec):
     """Random scale crops: view 1 feeds the supervised losses, view 2 (a crop of view 1) the cross-task loss."""
 
-    scales: tuple[float, ...] = Field((1.0, 1.2, 1.5), min_length=1, description="Zooms, each at least 1.")
+    scales: tuple[Annotated[float, Field(ge=1, le=16)], ...] = Field(
+        (1.0, 1.2, 1.5), min_length=1, description="Zooms."
+    )
     crop: Literal["exact", "released"] = Field(
         "exact",
         description="exact: windows at any position, every view sampled once from the original, labels from the "
@@ -100,9 +102,9 @@ class FixedWeights(Spec):
     """Constant weights of the supervised losses in their sum."""
 
     name: Literal["fixed"] = "fixed"
-    semantic: float = Field(1.0, ge=0)
-    depth: float = Field(1.0, ge=0)
-    normal: float = Field(1.0, ge=0)
+    semantic: Weight = 1.0
+    depth: Weight = 1.0
+    normal: Weight = 1.0
 
 
 class UncertaintyWeights(Spec):
@@ -153,15 +155,16 @@ class TrainingSpec(Spec):
     """Length, batches and the two parameter groups: the networks, and the FiLM parameters of a_theta."""
 
     epochs: int | None = Field(
-        20, ge=1, description="Passes over the training images; null if `iterations` is given instead."
+        20, ge=1, le=10**6, description="Passes over the training images; null if `iterations` is given instead."
     )
     iterations: int | None = Field(
         None,
         ge=1,
+        le=10**9,
         description="Number of optimiser steps, in place of `epochs`; the last epoch may be incomplete and ends with "
         "an evaluation.",
     )
-    batch_size: int = Field(10, ge=1, description="Images per step over all processes.")
+    batch_size: int = Field(10, ge=1, le=10**6, description="Images per step over all processes.")
     last_batch: Literal["dropped", "kept"] = Field(
         "dropped",
         description="What happens at the end of an epoch to images that do not fill a batch: dropped, as in the "
@@ -169,7 +172,7 @@ class TrainingSpec(Spec):
     )
     network: NetworkGroup = NetworkGroup()
     film: FilmGroup = FilmGroup()
-    weight_decay: float = Field(0.0, ge=0, description="Adam's L2 penalty, for all parameters.")
+    weight_decay: Weight = Field(0.0, description="Adam's L2 penalty, for all parameters.")
     clip_norm: float | None = Field(
         None,
         gt=0,
@@ -178,9 +181,8 @@ class TrainingSpec(Spec):
     )
     augmentation: AugmentationSpec = AugmentationSpec()
     task_weights: TaskWeightsSpec = FixedWeights()
-    stage_weight: float = Field(
+    stage_weight: Weight = Field(
         0.5,
-        ge=0,
         description="Weight of the supervised losses of predictions that the network itself refines, which only "
         "`diffusion` does; 0.5 as in DiffusionMTL's code.",
     )

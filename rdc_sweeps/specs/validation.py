@@ -36,24 +36,28 @@ def build(model: type[Model], document: Document) -> Model:
     except ValidationError as error:
         raise SpecError(problems + _problems(model, document, error)) from error
     problems += [
-        f"{document.place(location)}: {dotted(location)}: must not be true or false"
-        for location in _misread_booleans(document.data, spec.model_dump(mode="json"), ())
+        f"{document.place(location)}: {dotted(location)}: {problem}"
+        for location, problem in _misread(document.data, spec.model_dump(mode="json"), ())
     ]
     if problems:
         raise SpecError(problems)
     return spec
 
 
-def _misread_booleans(written: Any, read: Any, location: Location) -> Iterator[Location]:
-    """Locations where true or false was read as a number: pydantic reads `epochs: true` as 1."""
+def _misread(written: Any, read: Any, location: Location) -> Iterator[tuple[Location, str]]:
+    """Values that pydantic read as another type: `epochs: true` as 1, the text `1_0` as 10, the text `yes` as true."""
     if isinstance(written, bool) and not isinstance(read, bool):
-        yield location
+        yield location, "must not be true or false"
+    elif isinstance(written, str) and isinstance(read, bool):
+        yield location, f"must be true or false, found the text {_short(written)}"
+    elif isinstance(written, str) and isinstance(read, int | float):
+        yield location, f"must be a number, found the text {_short(written)}"
     elif isinstance(written, dict):
         for key, value in written.items():
-            yield from _misread_booleans(value, read[key], (*location, key))
+            yield from _misread(value, read[key], (*location, key))
     elif isinstance(written, list):
         for index, value in enumerate(written):
-            yield from _misread_booleans(value, read[index], (*location, index))
+            yield from _misread(value, read[index], (*location, index))
 
 
 def _problems(model: type[BaseModel], document: Document, error: ValidationError) -> list[str]:

@@ -1,9 +1,10 @@
 """Storage of a study's trials: Optuna's journal in the study's folder, SQLite or PostgreSQL."""
 
 import logging
+import re
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 JOURNAL = "journal"
 """Stands in place of a URL for a journal."""
+
+SECRET = re.compile(r"pass|pwd|secret|token|credential|key", re.IGNORECASE)
+"""Names of parameters whose values are kept apart from a URL."""
+
+FILES = frozenset({"passfile", "sslkey"})
+"""Parameters that only sound like secrets: they name files."""
 
 SQLITE_PATIENCE = 60.0
 """Seconds to wait for another process that writes to the same SQLite file."""
@@ -32,10 +39,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StorageUrl:
-    """The URL of a storage, and separately its password, which is never printed or written."""
+    """The URL of a storage, and separately its secrets, which are never printed or written."""
 
     public: str = JOURNAL
-    password: str | None = field(default=None, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Passwords and the like by the names of libpq's parameters."""
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
@@ -65,10 +73,20 @@ class StorageUrl:
             return cls(f"sqlite:///{Path(url.database).absolute()}")
         if kind not in {"postgresql", "postgres"}:
             raise UsageError(f"--storage: no storage {kind!r}; write {known}")
-        secret = url.password or url.query.get("password")
-        query = {key: value for key, value in url.query.items() if key != "password"}
+        # A parameter that is given more than once counts as the last.
+        given = {key: value if isinstance(value, str) else value[-1] for key, value in url.query.items()}
+        secrets = {key: value for key, value in given.items() if SECRET.search(key) and key not in FILES}
+        if url.password:
+            secrets["password"] = str(url.password)
+        query = {key: value for key, value in given.items() if key not in secrets}
         public = URL.create("postgresql+psycopg", url.username, None, url.host, url.port, url.database, query)
-        return cls(public.render_as_string(hide_password=False), str(secret) if secret else None)
+        return cls(public.render_as_string(hide_password=False), secrets)
+
+    def redacted(self, text: str) -> str:
+        """A text, such as a message of the database, without the secrets."""
+        for secret in self.secrets.values():
+            text = text.replace(secret, "***")
+        return text
 
     @property
     def is_journal(self) -> bool:
@@ -98,9 +116,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
         connect: dict[str, Any] = {"timeout": SQLITE_PATIENCE}
         Path(url.public.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     else:
-        connect = {"connect_timeout": CONNECT_PATIENCE}
-        if url.password:
-            connect["password"] = url.password
+        connect = {"connect_timeout": CONNECT_PATIENCE, **url.secrets}
     try:
         # Hours may pass between two requests of a worker; the database may have closed the connection meanwhile.
         database: BaseStorage = optuna.storages.RDBStorage(
@@ -109,7 +125,7 @@ def open_storage(url: StorageUrl, folder: Path) -> "BaseStorage":
     except ImportError as error:
         raise UsageError(f"{url.public}: {error}; pip install -e '.[postgres]' in the checkout") from error
     except storage_errors() as error:
-        raise UnavailableError(f"{url.public}: {_first_line(error)}") from error
+        raise UnavailableError(f"{url.public}: {url.redacted(_first_line(error))}") from error
     return database
 
 

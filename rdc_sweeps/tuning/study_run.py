@@ -144,7 +144,7 @@ def _train(
     """Work on the missing trials; returns the exit codes of the workers that have ended."""
     from rdc_sweeps.tuning.study_workers import work_in_pool
 
-    if study.url.password and not executor.waits:
+    if study.url.secrets and not executor.waits:
         raise UsageError(
             "--storage: job files are no place for a password; leave it out of the URL, and give it by ~/.pgpass or "
             "PGPASSWORD"

@@ -1,12 +1,16 @@
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import SpecError
-from rdc_sweeps.specs.document import Document, assignment, dotted, overlay, read_document
+from rdc_sweeps.specs.document import Document, assignment, dotted, overlay, read_document, yaml_text
+from rdc_sweeps.specs.run import RunSpec
+from rdc_sweeps.specs.validation import build
 
 KEYS = st.sampled_from(["a", "b", "name"])
 TREES = st.recursive(
@@ -166,3 +170,56 @@ def test_assigned_values_are_yaml(text: str) -> None:
 def test_dotted() -> None:
     assert dotted(("a", 0, "b")) == "a[0].b"
     assert dotted(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10), ("-7", -7), ("+7", 7), ("0o14", 12), ("0x1F", 31), ("1e-3", 0.001), (".5", 0.5), ("1.", 1.0),
+        ("1:30", "1:30"), ("1_0", "1_0"), ("0b11", "0b11"), ("yes", "yes"), ("off", "off"),
+        ("2001-01-01", "2001-01-01"), ("true", True), ("False", False), ("~", None), ("", None),
+    ],
+)  # fmt: skip
+def test_values_are_those_of_yaml_1_2(text: str, value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"a: {text}\n")
+    for found in (read_document(path).data["a"], assignment(f"a={text}").data["a"]):
+        assert (found, type(found)) == (value, type(value))
+
+
+@given(st.one_of(st.text(), st.from_regex(r"[-+0-9._:eExobTtrueynslf~]{1,6}", fullmatch=True)))
+def test_a_text_stays_a_text(text: str) -> None:
+    written = yaml_text({"a": text})
+    assert yaml.safe_load(written) == {"a": text}
+    assert assignment(f"a={yaml_text([text], flow=True)}").data == {"a": [text]}
+
+
+@pytest.mark.parametrize("text", ["1:30", "1_0", "'10'"])
+def test_a_text_is_no_number(text: str) -> None:
+    with pytest.raises(SpecError, match=r"training\.epochs: must be a"):
+        build(RunSpec, assignment(f"training.epochs={text}"))
+
+
+def test_a_text_is_not_true() -> None:
+    with pytest.raises(SpecError, match="flip: must be true or false, found the text 'yes'"):
+        build(RunSpec, assignment("training.augmentation.flip=yes"))
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 2000, "{a: " * 2000, "- " * 2000, "".join(" " * n + "b:\n" for n in range(1500))], ids=str.__len__
+)
+def test_what_is_nested_too_deeply_is_an_error(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=r"a\.yaml"):
+        build(RunSpec, read_document(path))
+
+
+def test_what_is_no_text_file_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
+    for name in ("pipe", "loop", "folder", "latin", "missing", "x" * 300):
+        with pytest.raises(SpecError, match=name):
+            read_document(tmp_path / f"{name}.yaml")

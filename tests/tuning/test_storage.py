@@ -35,8 +35,18 @@ def test_urls() -> None:
 def test_passwords_are_kept_apart(text: str) -> None:
     url = StorageUrl.parse(text)
     assert url.public == "postgresql+psycopg://ada@db:99/optuna?sslmode=require"
-    assert url.password == "se/cret"
+    assert url.secrets == {"password": "se/cret"}
     assert "cret" not in repr(url)
+
+
+def test_whatever_looks_like_a_secret_is_kept_apart() -> None:
+    given = "sslpassword=pa55word1&sslkey=/keys/mine.pem&passfile=/home/ada/pgpass&sslmode=require&api_token=pa55word2"
+    url = StorageUrl.parse(f"postgresql://ada@db/optuna?{given}&sslpassword=pa55word3")
+    assert url.secrets == {"sslpassword": "pa55word3", "api_token": "pa55word2"}
+    assert url.public.startswith("postgresql+psycopg://ada@db/optuna?")
+    assert "pa55word" not in url.public + repr(url)
+    assert "mine.pem" in url.public
+    assert url.redacted("invalid pa55word3 for pa55word2") == "invalid *** for ***"
 
 
 @pytest.mark.parametrize(
