@@ -38,11 +38,12 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs
+bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, storms
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
 	$(BIN)/python -m benchmarks.dispatch
+	$(BIN)/python -m benchmarks.storm
 
 clean: ## remove the environment, caches and build files; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

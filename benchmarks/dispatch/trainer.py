@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rdc_sweeps.dispatch.lifecycle import Stop
 from rdc_sweeps.runs.directory import RunDirectory
@@ -33,6 +34,7 @@ class Trainer:
         steps: Steps per epoch.
         seconds: Sleep per step.
         exclusive: Whether only one process at a time may train; False where locks do not reach other hosts.
+        violations: Folder of the file that tells of violations; None: the runs folder.
     """
 
     directory: RunDirectory
@@ -40,6 +42,7 @@ class Trainer:
     steps: int = 2
     seconds: float = 0.0
     exclusive: bool = True
+    violations: Path | None = None
 
     def train(self, recorder: Recorder, stop: Stop) -> Result | None:
         """The body for `lifecycle.run_to_end`."""
@@ -86,19 +89,21 @@ class Trainer:
         """Detect a second process that trains the same run, by a lock that the code under test does not know."""
         descriptor = os.open(self.directory.folder / "witness", os.O_RDWR | os.O_CREAT)
         try:
+            # Without common locks, a worker that was frozen may begin before it learns that its run was taken over, and
+            # done. It can write nothing then, which the files show.
             if self.exclusive:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     self._tell("two processes train it")
-            if (self.directory.folder / "result.json").exists():
-                self._tell("it is done and trained again")
+                if (self.directory.folder / "result.json").exists():
+                    self._tell("it is done and trained again")
             yield
         finally:
             os.close(descriptor)
 
     def _tell(self, what: str) -> None:
-        with (self.directory.root / VIOLATION).open("a") as file:
+        with ((self.violations or self.directory.root) / VIOLATION).open("a") as file:
             file.write(f"{self.directory.id}: {what}\n")
 
 

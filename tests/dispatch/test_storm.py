@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,83 +18,16 @@ import pytest
 import yaml
 
 from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
-from rdc_sweeps import files
-from rdc_sweeps.dispatch import lifecycle
-from rdc_sweeps.dispatch.lifecycle import run_to_end
+from benchmarks.storm.runs import storm_over_runs
+from benchmarks.storm.studies import storm_over_study
+from benchmarks.storm.workers import SIGNALS, Workers
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.runs.requests import request_run
-from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 from tests.runs.writing import write_origin
 from tests.training.small import SMALL
-
-SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGSTOP)
-
-
-class Workers:
-    """Forked processes that go through runs again and again, on hosts whose locks the disk may not carry."""
-
-    def __init__(self, root: Path, runs: Sequence[str], *, hosts: int, seed: int) -> None:
-        self.settings = Settings(root=root, heartbeat=0.05, retries=10_000)
-        self.runs, self.hosts, self.random = runs, hosts, random.Random(seed)
-        self.living: dict[int, bool] = {}
-        """Whether each process is frozen."""
-
-    def start(self, runs: Sequence[str] | None = None) -> None:
-        host = f"host{self.random.randrange(self.hosts)}" if self.hosts > 1 else socket.gethostname()
-        order = list(runs or self.random.sample(list(self.runs), len(self.runs)))
-        process = os.fork()
-        if process:
-            self.living[process] = False
-            return
-        try:
-            # Whoever waits for a frozen owner misses the storm.
-            lifecycle.PATIENCE = 0.1
-            if self.hosts > 1:
-                socket.gethostname = lambda: host
-                files.fcntl.flock = lambda descriptor, operation: None  # type: ignore[attr-defined]
-            for run in order:
-                directory = RunDirectory(self.settings.root, run)
-                trainer = Trainer(directory, seconds=0.01, exclusive=self.hosts == 1)
-                run_to_end(directory, self.settings, trainer.train)
-        finally:
-            os._exit(0)
-
-    def reap(self) -> None:
-        for process in list(self.living):
-            if os.waitpid(process, os.WNOHANG)[0]:
-                del self.living[process]
-
-    def storm(self, blows: int, workers: int) -> None:
-        """Hit a worker every few hundredths of a second; the dead are replaced and the frozen thawed, some time."""
-        for _ in range(blows):
-            self.reap()
-            while len(self.living) < workers:
-                self.start()
-            time.sleep(self.random.uniform(0.0, 0.06))
-            process = self.random.choice(list(self.living))
-            if self.living[process]:
-                os.kill(process, signal.SIGCONT)
-                self.living[process] = False
-                continue
-            number = self.random.choice(SIGNALS)
-            os.kill(process, number)
-            self.living[process] = number == signal.SIGSTOP
-        for process, frozen in self.living.items():
-            if frozen:
-                os.kill(process, signal.SIGCONT)
-
-    def calm(self) -> None:
-        """Let those that are left come to their end, and do the rest in peace."""
-        while self.living:
-            self.reap()
-            time.sleep(0.01)
-        self.start(self.runs)
-        while self.living:
-            self.reap()
-            time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +45,22 @@ def test_a_storm_of_signals_over_many_workers_loses_and_doubles_nothing(tmp_path
     workers.calm()
     assert not (tmp_path / VIOLATION).exists(), (tmp_path / VIOLATION).read_text()
     assert [problem for run in runs for problem in problems(Trainer(RunDirectory(tmp_path, run)))] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_parents_die_and_the_disk_fills_while_runs_end(tmp_path: Path, hosts: int) -> None:
+    storm = storm_over_runs(tmp_path, signals=60, runs=4, hosts=hosts, seed=hosts)
+    assert storm.problems == []
+    assert storm.signals >= 60
+    assert storm.starts > storm.runs == storm.done
+
+
+@pytest.mark.slow
+def test_a_study_loses_no_trial_in_a_storm(tmp_path: Path) -> None:
+    storm = storm_over_study(tmp_path, trials=6, kills=4)
+    assert storm.problems == []
+    assert (storm.trials, storm.kills) == (6, 4)
 
 
 # Of real trainings.
