@@ -93,10 +93,11 @@ def probe(
 
 def _print(table: "TextTable") -> None:
     """Print a table at its full width; a column that is cut off would hide what was measured."""
-    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
+
+    from rdc_sweeps.texts import TextConsole
 
     shown = Table(box=None, pad_edge=False)
     for number, column in enumerate(table.columns):
@@ -104,7 +105,7 @@ def _print(table: "TextTable") -> None:
     for row in table.rows:
         shown.add_row(*map(Text, row))
     width = Measurement.get(data, data.options.update(max_width=1000), shown).maximum
-    wide = Console(file=data.file, width=max(width, data.width), soft_wrap=False)
+    wide = TextConsole(file=data.file, width=max(width, data.width), soft_wrap=False)
     data.print(Text(table.title), soft_wrap=True)
     wide.print(shown)
     wide.print()
