@@ -114,12 +114,19 @@ def _facts(report: StudyReport) -> list[tuple[str, str]]:
         ("epochs", f"{summary.epochs_spent} trained, {summary.epochs_saved} saved by pruning"),
         (
             "data of the trials",
-            f"{dataset.name} ({images} images), {dataset.size[0]}×{dataset.size[1]}, {dataset.training_count} training "
-            f"images, measured on {measured_on(spec.objective, tuned.run)}",
+            f"{dataset.name} ({images} images), {dataset.size[0]}×{dataset.size[1]}, {_training_images(report)} "
+            f"training images, measured on {measured_on(spec.objective, tuned.run)}",
         ),
         ("sampler, pruner", f"{spec.sampler.name}, {spec.pruner.name}"),
         ("trials are kept in", summary.storage if summary.storage != "journal" else str(report.folder / "journal.log")),
     ]
+
+
+def _training_images(report: StudyReport) -> str:
+    """The number of images as counted, beside that of the spec if it is another."""
+    expected = report.tuned.run.dataset.training_count
+    counted = report.images or (expected,)
+    return " or ".join(str(count) if count == expected else f"{count} (instead of {expected})" for count in counted)
 
 
 def _ranked(report: StudyReport) -> list[TrialSummary]:

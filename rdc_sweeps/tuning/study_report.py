@@ -29,6 +29,8 @@ class StudyReport:
     """Baseline, row and tuned row on the test images; None without a choice or without confirmation seeds."""
     validation: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     """By complete trial, its validation metrics, means over seeds, if trials are not chosen by such metrics."""
+    images: tuple[int, ...] = ()
+    """Numbers of images that done trials were trained on, as counted; one, unless the data changed."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -81,7 +83,20 @@ def build_study_report(study: Study, catalogue: Catalogue) -> StudyReport:
     confirmation = build_report(runs, study.folder.root) if runs else None
     by_alignment = isinstance(study.tuned.spec.objective, AlignmentObjective)
     validation = _validation(study.tuned, summary, study.folder.root) if by_alignment else {}
-    return StudyReport(study.tuned, summary, study.folder.folder, confirmation, validation)
+    images = _counted_images(summary, study.folder.root)
+    return StudyReport(study.tuned, summary, study.folder.folder, confirmation, validation, images)
+
+
+def _counted_images(summary: StudySummary, root: Path) -> tuple[int, ...]:
+    counted: dict[int, None] = {}
+    for run in (run for trial in summary.trials for run in trial.runs.values()):
+        try:
+            result = RunDirectory(root, run).result()
+        except DamagedError:
+            continue  # the state of that run says so
+        if result is not None:
+            counted[result.images] = None
+    return tuple(counted)
 
 
 def _validation(tuned: TunedRow, summary: StudySummary, root: Path) -> dict[int, dict[str, float]]:

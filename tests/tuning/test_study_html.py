@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_before_the_confirmation_no_test_metric_is_shown(tmp_path: Path) -> None
     text = words(render(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
     assert "Not measured yet" in text
     assert "mIoU" not in text
+
+
+def test_the_images_of_trials_are_counted(tmp_path: Path) -> None:
+    tuned = tuned_row(tmp_path)
+    report = report_of(tuned, usual(tuned), tmp_path / "runs")
+    expected = tuned.run.dataset.training_count
+    assert f"{expected} training images" in words(render(report))
+    short = words(render(replace(report, images=(expected, 12))))
+    assert f"{expected} or 12 (instead of {expected}) training images" in short
 
 
 def test_alignment_is_of_training_images_and_metrics_are_beside_it(tmp_path: Path) -> None:
