@@ -64,6 +64,7 @@ def steps(runs: Path) -> dict[str, list[dict[str, float]]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_guide_trains_and_reports(cli: Cli, project: Path, tmp_path: Path) -> None:
     variables = {"PYTHONPATH": f"{project}:{GUIDE.parents[1]}", "RDC_SWEEP_EXPERIMENTS": str(project / "experiments")}
     [commands] = COMMANDS.findall(GUIDE.read_text(encoding="utf-8"))

@@ -18,6 +18,9 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Weight = Annotated[float, Field(ge=0, le=1e4)]
 """A weight in a sum of losses; with more, float32 overflows."""
 
+LearningRate = Annotated[float, Field(gt=0, le=1e20)]
+"""A learning rate of Adam: steps of this size are finite in float32, though a training may diverge."""
+
 Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
 """A divisor of distances, whose quotients must be finite in float32."""
 

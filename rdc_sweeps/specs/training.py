@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rdc_sweeps.specs.base import Spec, Weight
+from rdc_sweeps.specs.base import LearningRate, Spec, Weight
 
 
 class ConstantSchedule(Spec):
@@ -54,14 +54,14 @@ ScheduleSpec = Annotated[
 class NetworkGroup(Spec):
     """Adam's parameter group for the networks: all parameters except a_theta's FiLM parameters."""
 
-    learning_rate: float = Field(5e-4, gt=0, le=1)
+    learning_rate: LearningRate = 5e-4
     schedule: ScheduleSpec = CosineRestartsSchedule()
 
 
 class FilmGroup(Spec):
     """Adam's parameter group for a_theta's FiLM scales and shifts."""
 
-    learning_rate: float = Field(1e-3, gt=0, le=1)
+    learning_rate: LearningRate = 1e-3
     schedule: ScheduleSpec = StepSchedule()
 
 

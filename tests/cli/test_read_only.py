@@ -43,6 +43,7 @@ def folder(experiments: Path) -> Iterator[Path]:
             path.chmod(path.stat().st_mode | stat.S_IWUSR)
 
 
+@pytest.mark.slow
 def test_every_look_works_without_the_right_to_write(folder: Path, environment: dict[str, str]) -> None:
     preempted, failed = (run.id for run in Catalogue(folder / "experiments").runs("tiny", "small"))
     if os.geteuid() == 0 and shutil.which("setpriv") is None:

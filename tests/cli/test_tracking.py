@@ -12,6 +12,7 @@ from tests.tracking.backend import Backend
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
 
+@pytest.mark.slow
 def test_every_row_is_one_tracked_run_offline_without_a_key_and_sent_later(cli: Cli, tmp_path: Path) -> None:
     assert cli("run", "tiny", RDC_SWEEP_WANDB="").returncode == 0
     results = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*/result.json")]

@@ -49,6 +49,7 @@ def write(folder: Path, **changes: Any) -> None:
     (folder / "small.yaml").write_text(yaml.safe_dump({**STUDY, **changes}, sort_keys=False))
 
 
+@pytest.mark.slow
 def test_a_study_from_its_dry_run_to_its_report(cli: Cli, sweeps: Path, tmp_path: Path, experiments: Path) -> None:
     planned = json.loads(cli("tune", "small", "-n", "--json").stdout)
     assert not (tmp_path / "runs").exists()

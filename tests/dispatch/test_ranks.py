@@ -111,6 +111,7 @@ def test_processes_clip_the_gradient_of_the_whole_batch(settings: Settings, tmp_
     assert (shared - alone).norm().item() < 0.05
 
 
+@pytest.mark.slow
 def test_a_run_resumes_with_any_number_of_processes(settings: Settings, tmp_path: Path) -> None:
     spec = small_run(GENTLE)
     _, noted, whole = run(2, spec, settings, tmp_path / "whole")

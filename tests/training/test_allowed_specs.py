@@ -62,7 +62,7 @@ def _without_files(fields: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(1), *(pytest.param(range(n, n + 10), marks=pytest.mark.slow) for n in range(1, 61, 10))], ids=str
+    "seeds", [range(1), *(pytest.param(range(n, n + 5), marks=pytest.mark.slow) for n in range(1, 21, 5))], ids=str
 )
 def test_what_a_spec_allows_trains(seeds: range, settings: Settings, tmp_path: Path) -> None:
     for seed in seeds:
@@ -87,8 +87,8 @@ def test_what_a_spec_allows_trains(seeds: range, settings: Settings, tmp_path: P
         ("method.mapping.channels=[8, -3]", r"channels\[1\]: must be greater than or equal to 1"),
         (f"seed={10**32 - 1}", "seed: must be less than or equal to 9223372036854775807"),
         (f"labels.seed={2**64}", "seed: must be less than or equal to 9223372036854775807"),
-        ("training.network.learning_rate=1e300", "learning_rate: must be less than or equal to 1,"),
-        ("training.film.learning_rate=1e300", "learning_rate: must be less than or equal to 1,"),
+        ("training.network.learning_rate=1e300", "learning_rate: must be less than or equal to 1"),
+        ("training.film.learning_rate=1e300", "learning_rate: must be less than or equal to 1"),
         ("method.weight=1e300", "weight: must be less than or equal to 10000"),
         ("method.contrast.temperature=1e-300", r"temperature: must be greater than or equal to 0\.000001"),
         ("training.batch_size=99999999", "batch_size: must be less than or equal to 1000000"),
