@@ -1,4 +1,4 @@
-"""Collecting runs, storing them, and adding those of another session."""
+"""Collecting runs, storing them, and adding those collected at another time."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def test_finished_runs_are_collected_and_all_others_reported(catalogue: Catalogu
     assert found.uncounted() == []
 
 
-def test_runs_of_another_session_are_added_and_replace_their_own(tmp_path: Path) -> None:
+def test_runs_collected_later_are_added_and_replace_their_own(tmp_path: Path) -> None:
     earlier = results(run("mtl", 0, 10.0), run("mtl", 1, 11.0), seeds=(0, 1))
     later = Results(tables=(table((1, 2)),), runs=(run("mtl", 1, 21.0), run("rdc", 1, 31.0)))
     merged = earlier.merged(later)
@@ -65,7 +65,7 @@ def test_runs_of_another_session_are_added_and_replace_their_own(tmp_path: Path)
     assert read_results(tmp_path / "results.json") == merged
 
 
-def test_the_order_of_sessions_does_not_change_what_is_stored() -> None:
+def test_the_order_of_collecting_does_not_change_what_is_stored() -> None:
     one, other = results(run("mtl", 0)), results(run("rdc", 0))
     assert one.merged(other) == other.merged(one)
 
