@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,6 +23,12 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#0
 
 def draw(runs: Sequence[ProbedRun], term: str) -> Figure:
     """The probes of one term in several runs, side by side."""
+    # A run's title may contain dollar signs, which are not mathematics.
+    with matplotlib.rc_context({"text.parse_math": False}):
+        return _draw(runs, term)
+
+
+def _draw(runs: Sequence[ProbedRun], term: str) -> Figure:
     probes = [(run, probe) for run in runs if (probe := run.of_term(term)) is not None]
     figure = Figure(figsize=SIZE, layout="constrained")
     shown, path, *cosines = figure.subplots(1, 4)

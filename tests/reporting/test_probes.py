@@ -116,7 +116,7 @@ def test_the_heading_says_what_was_probed() -> None:
 
 
 def test_a_folder_has_the_record_a_picture_and_a_page(tmp_path: Path) -> None:
-    runs = [a_run(a_probe(), title="<b>hostile</b>"), a_run(a_probe(0.1), "72b6f44b00000000")]
+    runs = [a_run(a_probe(), title="<b>hostile</b> $\\x$ {"), a_run(a_probe(0.1), "72b6f44b00000000")]
     written = write_folder(runs, tmp_path / "new" / "probe", compare=True)
     assert [path.name for path in written] == ["probe.json", "probe-region_contrast.png", "probe.html"]
     assert [ProbedRun.model_validate(record) for record in json.loads(written[0].read_text())] == runs
