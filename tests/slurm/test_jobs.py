@@ -31,6 +31,7 @@ def test_several_commands_at_once_submit_each_run_once(sweeps: Sweeps) -> None:
 
 
 def test_a_submitter_that_is_killed_behind_sbatch_is_found_out(sweeps: Sweeps, tmp_path: Path) -> None:
+    sweeps.call("regions", "build", "tiny")  # so that no job for region maps is submitted before those of the runs
     wrappers = tmp_path / "bin"
     wrappers.mkdir()
     wrapper = wrappers / "sbatch"
