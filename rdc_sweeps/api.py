@@ -134,7 +134,7 @@ def probe(
     refit: int | None = None,
     method_of: str | None = None,
     changes: Mapping[str, Any] | Sequence[str] = (),
-    progress: "ReportBuild | None" = None,
+    progress: "ReportBuild" = lambda *_: None,
     **settings: Any,
 ) -> "list[ProbedRun]":
     """Measure what the cross-task terms of runs look at; nothing in their directories changes.
@@ -173,7 +173,7 @@ def probe(
             refit=refit,
             method=method,
             changes=assignments(changes),
-            **({} if progress is None else {"progress": progress}),
+            progress=progress,
         )
         for directory in [find_run(chosen.root, run) for run in runs]
     ]

@@ -1,5 +1,6 @@
 """Probes the cross-task terms of a run; docs/probe.md has the definitions."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,12 @@ from rdc_sweeps.probing.gradients import AFTER_RAMPS, Gradients, shown_to
 from rdc_sweeps.probing.inputs import ProbeBatch, substitutes, towards_truth
 from rdc_sweeps.probing.record import FRACTIONS, SUBSTITUTES, Probe, RegionMeasure, Substitute
 from rdc_sweeps.specs.base import Task
+
+ACCURACY = "contrast/accuracy"
+"""Name under which `RegionContrastTerm` reports it."""
+
+ENDS: dict[float, Substitute] = {0.0: "own", 1.0: "truth"}
+"""The ends of the path from prediction to truth."""
 
 
 def terms_of_method(method: Method) -> dict[str, Term]:
@@ -74,16 +81,21 @@ def _probe(network: nn.Module, name: str, term: Term, batches: Sequence[ProbeBat
                 parameters.setdefault(which, []).append(cosine)
                 ratios.setdefault(which, []).append(ratio)
         with torch.no_grad():
-            for substitute, maps in substitutes(outputs.last, batch, tasks).items():
-                values[substitute].append(_value(term, shown_to(outputs, maps), batch))
-                compared = _compared(term, shown_to(outputs, maps), batch)
-                if compared is not None and compared.outcome.used.any():
-                    accuracy[substitute].append(float(compared.outcome.diagnostics.accuracy))
-                    if substitute == "own":
-                        regions += _region_measures(compared, batch, tasks, gradients)
+            shown = substitutes(outputs.last, batch, tasks)
+            found = {one: _shown(term, shown_to(outputs, maps), batch) for one, maps in shown.items()}
+            compared = _compared(term, shown_to(outputs, shown["own"]), batch)
+            for substitute, (value, share) in found.items():
+                values[substitute].append(value)
+                if share is not None and math.isfinite(share):
+                    accuracy[substitute].append(share)
+            if compared is not None:
+                regions += _region_measures(compared, batch, tasks, gradients)
             for measured, fraction in zip(path, FRACTIONS, strict=True):
-                maps = towards_truth(outputs.last, batch, tasks, fraction)
-                measured.append(_value(term, shown_to(outputs, maps), batch))
+                if fraction in ENDS:
+                    measured.append(found[ENDS[fraction]][0])
+                else:
+                    maps = towards_truth(outputs.last, batch, tasks, fraction)
+                    measured.append(_shown(term, shown_to(outputs, maps), batch)[0])
     return Probe(
         term=name,
         batches=[batch.shown.indices.tolist() for batch in batches],
@@ -97,9 +109,12 @@ def _probe(network: nn.Module, name: str, term: Term, batches: Sequence[ProbeBat
     )
 
 
-def _value(term: Term, outputs: Outputs, batch: ProbeBatch) -> float:
+def _shown(term: Term, outputs: Outputs, batch: ProbeBatch) -> tuple[float, float | None]:
+    """The value of a term, and the share of regions that it tells apart, if it compares regions."""
     losses = term(outputs, batch.shown, AFTER_RAMPS)
-    return float(losses.total if term.value is None else losses.reported[term.value])
+    accuracy = losses.reported.get(ACCURACY)
+    value = losses.total if term.value is None else losses.reported[term.value]
+    return float(value), None if accuracy is None else float(accuracy)
 
 
 def _compared(term: Term, outputs: Outputs, batch: ProbeBatch) -> Comparison | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting import probe_figures
+from rdc_sweeps.reporting.pages import page_templates
 from rdc_sweeps.reporting.probe_tables import comparison, heading, tables_of
 from rdc_sweeps.reporting.probes import ProbedRun, as_json
 
@@ -49,20 +50,13 @@ def render_page(runs: Sequence[ProbedRun], pictures: dict[str, bytes], *, compar
     Raises:
         UsageError: A package is missing.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise UsageError(f"{error}; pages need: pip install -e '.[tune]' in the checkout") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(TEMPLATE).render(
-        title=f"Probe of {runs[0].title}" if len(runs) == 1 else f"Probes of {len(runs)} runs",
-        figures=[(term, base64.b64encode(picture).decode()) for term, picture in pictures.items()],
-        compared=comparison(runs) if compare else [],
-        sections=[(heading(run, probe), tables_of(probe)) for run in runs for probe in run.probes],
+    return (
+        page_templates(Path(__file__).parent / "templates")
+        .get_template(TEMPLATE)
+        .render(
+            title=f"Probe of {runs[0].title}" if len(runs) == 1 else f"Probes of {len(runs)} runs",
+            figures=[(term, base64.b64encode(picture).decode()) for term, picture in pictures.items()],
+            compared=comparison(runs) if compare else [],
+            sections=[(heading(run, probe), tables_of(probe)) for run in runs for probe in run.probes],
+        )
     )

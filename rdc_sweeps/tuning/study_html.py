@@ -7,9 +7,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.lines import missing_lines
+from rdc_sweeps.reporting.pages import page_templates
 from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.tuning.figures import ANCHOR, WIDTH, svg_text
 from rdc_sweeps.tuning.study_report import StudyReport
@@ -52,18 +52,9 @@ def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
     Raises:
         UsageError: A package is missing.
     """
-    try:
-        import jinja2
-        from markupsafe import Markup, escape
-    except ImportError as error:
-        raise UsageError(f"{error}; reports of studies need: pip install -e '.[tune]' in the checkout") from error
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(Path(__file__).parent / "templates")
+    from markupsafe import Markup, escape  # comes with jinja2
+
     environment.filters["value_text"] = value_text
     # Texts of reports set names in backquotes.
     environment.filters["code_spans"] = lambda text: Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
