@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.storm.runs import RunStorm, storm_over_runs
-from benchmarks.storm.studies import StudyStorm, storm_over_study
+from benchmarks.storm.studies import StudyStorm, new_study, storm_over_study
 
 STORMS = (("one host", 1), ("two hosts without common locks", 2))
 
@@ -49,7 +49,7 @@ def main() -> None:
             results[name], wrong = asdict(storm), wrong + storm.problems
         place = Path(folder) / "study"
         place.mkdir()
-        study = storm_over_study(place, trials=chosen.trials, kills=chosen.trials)
+        study = storm_over_study(new_study(place, chosen.trials), None, trials=chosen.trials, kills=chosen.trials)
         print(line_of_study(study), *study.problems, sep="\n  ", flush=True)
         results["study"], wrong = asdict(study), wrong + study.problems
     if chosen.json:

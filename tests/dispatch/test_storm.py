@@ -19,7 +19,6 @@ import yaml
 
 from benchmarks.dispatch.trainer import VIOLATION, Trainer, problems
 from benchmarks.storm.runs import storm_over_runs
-from benchmarks.storm.studies import storm_over_study
 from benchmarks.storm.workers import SIGNALS, Workers
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
@@ -54,13 +53,6 @@ def test_parents_die_and_the_disk_fills_while_runs_end(tmp_path: Path, hosts: in
     assert storm.problems == []
     assert storm.signals >= 60
     assert storm.starts > storm.runs == storm.done
-
-
-@pytest.mark.slow
-def test_a_study_loses_no_trial_in_a_storm(tmp_path: Path) -> None:
-    storm = storm_over_study(tmp_path, trials=6, kills=4)
-    assert storm.problems == []
-    assert (storm.trials, storm.kills) == (6, 4)
 
 
 # Of real trainings.

@@ -1,8 +1,6 @@
 """The number of trials is exact, whatever the storage and whatever happens to workers."""
 
-import multiprocessing
 import os
-import random
 import signal
 import time
 from collections import Counter
@@ -11,12 +9,13 @@ from multiprocessing.context import SpawnProcess
 
 import pytest
 
+from benchmarks.storm.studies import begin_worker, storm_over_study, study_problems
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.tuning.study import Study, open_study
-from rdc_sweeps.tuning.study_workers import work_in_pool, work_on_study
+from rdc_sweeps.tuning.study_workers import work_in_pool
 from rdc_sweeps.tuning.summary import summarise
 from tests.tuning.conftest import Make, Open, Where
 from tests.tuning.simulation import STEPS, Simulation, settings
@@ -24,16 +23,8 @@ from tests.tuning.simulation import STEPS, Simulation, settings
 EPOCHS = 3
 
 
-def enter(where: Where, trials: int, simulation: Simulation) -> None:
-    raise SystemExit(
-        work_on_study(where.root, where.name, settings(where.root), trials, storage=where.storage, work=simulation)
-    )
-
-
 def begin(where: Where, trials: int, simulation: Simulation) -> SpawnProcess:
-    process = multiprocessing.get_context("spawn").Process(target=enter, args=(where, trials, simulation))
-    process.start()
-    return process
+    return begin_worker(where.root, where.name, where.storage, trials, simulation)
 
 
 def ended(process: SpawnProcess) -> int | None:
@@ -49,18 +40,7 @@ def await_trials(study: Study, count: int) -> None:
 
 def assert_exact(study: Study, trials: int) -> None:
     """As many finished trials as were asked for, none beside them, and no step of a run trained twice."""
-    summary = summarise(study)
-    assert (summary.finished, len(summary.trials), summary.asked) == (trials, trials, trials)
-    assert [trial.number for trial in summary.trials] == list(range(trials))
-    runs = [run for trial in summary.trials for run in trial.runs.values()]
-    assert len(set(runs)) == trials
-    for run in runs:
-        events = read_events(RunDirectory(study.folder.root, run).events)
-        steps = [event["step"] for event in events if event["kind"] == "step"]
-        assert max(Counter(steps).values()) == 1
-        assert steps == sorted(steps)
-    for trial in study.optuna.trials:
-        assert sorted(trial.intermediate_values) == list(range(1, len(trial.intermediate_values) + 1))
+    assert study_problems(study, trials) == []
 
 
 def test_two_workers_share_a_study(where: Where, opened: Open) -> None:
@@ -180,18 +160,6 @@ def test_a_study_resumes_after_its_pool_was_interrupted(journal: Where, opened: 
 @pytest.mark.slow
 def test_storm(where: Where, opened: Open) -> None:
     """Three workers, one of them killed every now and then and replaced, until all trials are there."""
-    study, dice = opened(where, 40, epochs=EPOCHS), random.Random(0)
-    simulation = Simulation(seconds=0.1)
-    workers = [begin(where, 40, simulation) for _ in range(3)]
-    kills = 0
-    while study.finished < 40:
-        time.sleep(dice.uniform(0.1, 1.5))
-        for index, worker in enumerate(workers):
-            if worker.exitcode is not None:
-                workers[index] = begin(where, 40, simulation)
-        if kills < 12:
-            dice.choice(workers).kill()
-            kills += 1
-    assert {ended(worker) for worker in workers} <= {WorkerExit.DONE, -signal.SIGKILL}
-    assert kills == 12
-    assert_exact(study, 40)
+    storm = storm_over_study(opened(where, 40, epochs=EPOCHS), where.storage, trials=40, kills=12)
+    assert storm.problems == []
+    assert (storm.trials, storm.kills) == (40, 12)
