@@ -11,6 +11,9 @@ MetricName = Literal["mIoU", "pixAcc", "aErr", "aErr_released", "rErr", "mErr", 
 MainMetric = Literal["mIoU", "aErr", "mErr"]
 """The metric of a task in the paper's tables."""
 
+Meter = Literal["honest", "released"]
+"""The mean error of depth and mean angle of normals, or what the authors' released code computes instead."""
+
 MetricValues = dict[str, float | None]
 """Values by metric name; None where no pixel was valid."""
 
@@ -26,8 +29,8 @@ class Metric:
     """Decimals in tables."""
     unit: str | None = None
     """None for a ratio, or for the unit of the data set."""
-    title: str = ""
-    """Title of its column in reports; empty for its name."""
+    meter: Meter | None = None
+    """The meter that it is measured with, if there are two."""
     main: bool = False
     """Whether tables list it, delta-m averages it, and epochs are selected by it."""
     note: str = ""
@@ -38,7 +41,7 @@ class Metric:
     @property
     def column_title(self) -> str:
         """Title of its column in reports."""
-        return self.title or self.name
+        return f"{self.name.removesuffix('_released')} {self.meter}" if self.meter else self.name
 
     def text(self, value: float) -> str:
         """A value with the metric's number of decimals."""
@@ -50,25 +53,25 @@ METRICS: dict[str, Metric] = {
     for metric in (
         Metric("mIoU", "semantic", True, unit="%", main=True, published="mIoU"),
         Metric("pixAcc", "semantic", True, unit="%"),
-        Metric("aErr", "depth", False, digits=4, title="aErr honest", main=True),
+        Metric("aErr", "depth", False, digits=4, meter="honest", main=True),
         Metric(
             "aErr_released",
             "depth",
             False,
             digits=4,
-            title="aErr released",
+            meter="released",
             published="aErr",
             note="aErr honest: the error of the prediction as it is. aErr released: the meter of the released code, "
             "which raises negative predictions to 1e-9 first; the published aErr was measured with it.",
         ),
         Metric("rErr", "depth", False, digits=4),
-        Metric("mErr", "normal", False, unit="degrees", title="mErr honest", main=True),
+        Metric("mErr", "normal", False, unit="degrees", meter="honest", main=True),
         Metric(
             "mErr_released",
             "normal",
             False,
             unit="degrees",
-            title="mErr released",
+            meter="released",
             published="mErr",
             note="mErr honest: the angle to the normalised prediction. mErr released: the meter of the released code, "
             "which does not normalise, so that longer predictions give smaller angles; the published mErr was measured "

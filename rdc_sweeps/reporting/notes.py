@@ -119,8 +119,8 @@ def notes(
         _comparability(runs[0].profile, changes),
         *other_data(runs, records),
         SELECTION_NOTES[selection],
-        f"Improvements are in percent over {' or '.join(names)} (the row's baseline); + is better. Δm is their mean "
-        f"over the metrics{f', with {honest} by the honest meter' if honest else ''}."
+        f"Improvements are in percent over {' or '.join(names)} (the row's baseline) with the same seed; + is better. "
+        f"Δm is their mean over the metrics{f', with {honest} by the honest meter' if honest else ''}."
         if names
         else None,
         *(metric.note for metric in metrics),

@@ -1,22 +1,28 @@
 """A report: the results of a table beside the published numbers, and a list of missing runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
+from typing import Literal
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.metrics.delta import delta_m, improvement_percent
-from rdc_sweeps.metrics.metric import METRICS, MainMetric, shown_for
+from rdc_sweeps.metrics.delta import improvement_percent
+from rdc_sweeps.metrics.metric import METRICS, MainMetric, Meter, shown_for
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.reporting.axes import Column, common_facts, label_columns, labels
+from rdc_sweeps.reporting.differences import differences_by_measure
 from rdc_sweeps.reporting.notes import describe_data, notes
 from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
+from rdc_sweeps.reporting.statistics import Difference, Interval, Statistics, deviation, mean_interval
 from rdc_sweeps.specs.catalogue import Run, unknown
 from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
 
 MISSING = "X"
 """The text of a cell without a value."""
+
+DELTA_M = "delta_m"
+"""Key of delta-m beside those of measures."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Measure:
     higher_is_better: bool
     published: MainMetric | None
     """The published metric that is shown beside it."""
+    meter: Meter | None = None
+    """The meter, of a metric that is measured with two."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,16 @@ class Cell:
     """Sample standard deviation over the seeds; None for one seed."""
     n: int
     """Number of seeds averaged; 0 if the value is missing."""
+    interval: Interval | None
+    """95 % t interval of the mean over the seeds; None for one seed."""
     text: str
+    """What every format prints: the mean, with its deviation."""
     runs: tuple[str, ...]
     improvement: float | None
-    """Percent over the row's baseline; + is better."""
+    """Percent over the row's baseline; + is better. The mean of `difference`."""
+    difference: Difference | None
+    """Improvements over the baseline in percent, paired by seed, with interval, p values and verdict. None without a
+    baseline, if a value of either row is missing, or if they have no seed in common."""
     published: str | None
     """As printed."""
     published_improvement: float | None
@@ -64,7 +78,9 @@ class Row:
     cells: Mapping[str, Cell]
     """By metric."""
     delta_m: float | None
-    """Mean improvement over the table's metrics, aErr and mErr by the honest meter."""
+    """Mean improvement over the table's metrics, aErr and mErr by the honest meter. The mean of `difference`."""
+    difference: Difference | None
+    """delta-m, paired by seed, as that of a cell."""
     outcomes: tuple[Outcome, ...]
     """One per seed."""
 
@@ -73,6 +89,8 @@ class Row:
 class Report:
     """A table of results with all that is needed to interpret them."""
 
+    version: Literal[1] = field(default=1, kw_only=True)
+    """Of its form as JSON (`rdc-sweep schema report`); another one may lack these fields, or mean something else."""
     table: str
     title: str
     profile: str
@@ -91,7 +109,17 @@ class Report:
     rows: tuple[Row, ...]
     missing: tuple[Outcome, ...]
     """Runs whose metrics are missing, and why."""
+    statistics: Statistics
+    """How the intervals and verdicts were computed."""
     notes: tuple[str, ...]
+
+    @property
+    def has_verdicts(self) -> bool:
+        """Whether any difference has a verdict: whether a row and its baseline have several seeds."""
+        found = (
+            one for row in self.rows for one in (row.difference, *(cell.difference for cell in row.cells.values()))
+        )
+        return any(one is not None and one.verdict is not None for one in found)
 
 
 def build_report(
@@ -121,16 +149,20 @@ def build_report(
     records = data_of(runs, root)
     counted = images_of(runs, root, records)
     outcomes = {row: tuple(outcome(run, root, rule, keys) for run in runs if run.row.id == row) for row in rows}
-    means = {row: _means(found, keys) for row, found in outcomes.items()}
+    baselines = {row: _baseline(spec, baseline) for row, spec in rows.items()}
+    measured = {**{key: (key,) for key in keys}, DELTA_M: table.metrics}
+    compared = differences_by_measure(outcomes, [(row, base) for row, base in baselines.items() if base], measured)
     columns = label_columns(runs)
     built = []
     for row in rows.values():
-        base = row.baseline if baseline is None else baseline
-        base = None if base == row.id else base
+        base = baselines[row.id]
         first = next(run for run in runs if run.row.id == row.id)
-        base_means = means.get(base, {}) if base else {}
+        differences = {key: found.get((row.id, base or "")) for key, found in compared.items()}
+        delta = differences[DELTA_M]
         cells = {
-            measure.key: _cell(measure, row, rows.get(base) if base else None, outcomes[row.id], base_means)
+            measure.key: _cell(
+                measure, row, rows.get(base) if base else None, outcomes[row.id], differences[measure.key]
+            )
             for measure in measures
         }
         built.append(
@@ -140,7 +172,8 @@ def build_report(
                 labels=labels(first, columns),
                 baseline=base,
                 cells=cells,
-                delta_m=_delta(means[row.id], base_means, table.metrics),
+                delta_m=delta.mean if delta else None,
+                difference=delta,
                 outcomes=outcomes[row.id],
             )
         )
@@ -161,6 +194,9 @@ def build_report(
         measures=measures,
         rows=tuple(built),
         missing=tuple(found for row in outcomes.values() for found in row if found.cause is not None),
+        statistics=Statistics(
+            families={key: sum(one.p is not None for one in found.values()) for key, found in compared.items()}
+        ),
         notes=notes(
             runs,
             changes,
@@ -180,42 +216,40 @@ def measures_of(table: TableSpec) -> tuple[Measure, ...]:
     normals (SegNet) have the same mErr on both meters, and those that predict no negative depth the same aErr.
     """
     return tuple(
-        Measure(metric.name, metric.column_title, metric.digits, metric.higher_is_better, metric.published)
+        Measure(
+            metric.name, metric.column_title, metric.digits, metric.higher_is_better, metric.published, metric.meter
+        )
         for name in table.metrics
         for metric in shown_for(name)
     )
 
 
-def _means(outcomes: Sequence[Outcome], keys: Sequence[str]) -> dict[str, float]:
-    """Mean over the seeds of each metric that every seed has."""
-    values = {key: [found.values.get(key) for found in outcomes] for key in keys}
-    return {
-        key: fmean(value for value in found if value is not None) for key, found in values.items() if None not in found
-    }
+def _baseline(row: RowSpec, chosen: str | None) -> str | None:
+    """The row that a row's improvements are relative to; no row is its own baseline."""
+    base = row.baseline if chosen is None else chosen
+    return None if base == row.id else base
 
 
 def _cell(
-    measure: Measure, row: RowSpec, base: RowSpec | None, outcomes: Sequence[Outcome], base_means: Mapping[str, float]
+    measure: Measure, row: RowSpec, base: RowSpec | None, outcomes: Sequence[Outcome], difference: Difference | None
 ) -> Cell:
     values = [value for found in outcomes if (value := found.values.get(measure.key)) is not None]
     complete = len(values) == len(outcomes)
     mean = fmean(values) if complete else None
-    sd = stdev(values) if complete and len(values) > 1 else None
+    sd = deviation(values) if complete else None
     text = MISSING if mean is None else f"{mean:.{measure.digits}f}"
     return Cell(
         value=mean,
         sd=sd,
         n=len(values) if complete else 0,
+        interval=mean_interval(values) if complete else None,
         text=text if sd is None else f"{text} ± {sd:.{measure.digits}f}",
         runs=tuple(found.run for found in outcomes),
-        improvement=_improvement(mean, base_means.get(measure.key), measure.key),
+        improvement=difference.mean if difference else None,
+        difference=difference,
         published=_published(row.published, measure.published),
         published_improvement=_published_improvement(row, base, measure.published),
     )
-
-
-def _improvement(value: float | None, baseline: float | None, metric: str) -> float | None:
-    return improvement_percent(value, baseline, metric) if value is not None and baseline else None
 
 
 def _published(numbers: Published | None, metric: MainMetric | None) -> str | None:
@@ -229,10 +263,6 @@ def _published_improvement(row: RowSpec, base: RowSpec | None, metric: MainMetri
     if base is not None and base.id == row.baseline and (printed := _published(row.published_improvement, metric)):
         return float(printed)
     value, baseline = _published(row.published, metric), _published(base.published if base else None, metric)
-    return _improvement(float(value), float(baseline), metric) if value and baseline else None
-
-
-def _delta(means: Mapping[str, float], base: Mapping[str, float], metrics: Sequence[MainMetric]) -> float | None:
-    if not all(metric in means and base.get(metric) for metric in metrics):
+    if not value or not baseline or not float(baseline):
         return None
-    return delta_m(means, {metric: base[metric] for metric in metrics})
+    return improvement_percent(float(value), float(baseline), metric)

@@ -308,3 +308,43 @@ def test_a_damaged_record_of_the_data_hides_nothing(bench: Any, metrics: Make) -
     report = build_report(runs, bench.root)
     assert report.rows[0].cells["mIoU"].value is not None
     assert not [text for text in report.notes if "other data" in text]
+
+
+def test_improvements_are_paired_by_seed_and_have_verdicts(bench: Any, metrics: Make) -> None:
+    runs = bench.runs(rows=ROWS, seeds=[0, 1, 2])
+    gains = {PIXEL: (10.0, 10.1, 9.9), GAUSSIAN: (-20.0, 25.0, 1.0)}
+    for run in runs:
+        base = 20.0 + run.spec.seed
+        gain = gains.get(run.row.id, (0.0,) * 3)[run.spec.seed]
+        bench.finish(run, metrics(mIoU=base * (1 + gain / 100)))
+    report = build_report(runs, bench.root)
+    cells = [row(report, name).cells["mIoU"] for name in ROWS]
+    assert cells[0].difference is None
+    found = cells[1].difference
+    assert found is not None
+    assert found.values == pytest.approx(gains[PIXEL])
+    assert found.mean == cells[1].improvement == pytest.approx(10)
+    assert (found.seeds, found.verdict, found.mark) == ((0, 1, 2), "better", "*")
+    assert cells[2].difference is not None
+    assert (cells[2].difference.verdict, cells[2].difference.mark) == ("cannot tell", "")
+    # All other metrics are equal: identical, and not counted among the tests.
+    same = row(report, PIXEL).cells["mErr"].difference
+    assert same is not None
+    assert (same.verdict, same.mark) == ("identical", "=")
+    assert (report.statistics.families["mIoU"], report.statistics.families["mErr"]) == (2, 0)
+    delta = row(report, PIXEL).difference
+    assert delta is not None
+    assert delta.values == pytest.approx([gain / 3 for gain in gains[PIXEL]])
+    assert row(report, PIXEL).delta_m == delta.mean
+
+
+def test_one_seed_has_no_verdict(bench: Any, metrics: Make) -> None:
+    runs = bench.runs(rows=ROWS)
+    for number, run in enumerate(runs):
+        bench.finish(run, metrics(number))
+    report = build_report(runs, bench.root)
+    found = row(report, PIXEL).cells["mIoU"].difference
+    assert found is not None
+    assert found.mean == pytest.approx(5)
+    assert (found.interval, found.verdict) == (None, None)
+    assert not report.has_verdicts
