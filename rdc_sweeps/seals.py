@@ -2,8 +2,8 @@
 
 A checksum is the CRC-32 of all bytes after its header, and stands first, so that no truncated or shortened text passes
 for one of an earlier version, which had none. In the event log, whose lines always had one, it is the last field and
-covers the bytes before it. The checksum of a run's record also covers the run's id, so that a record copied from
-another run is recognised.
+covers the bytes before it, and so it does in the last line of an archive of arrays. The checksum of a run's record also
+covers the run's id, so that a record copied from another run is recognised.
 """
 
 import zlib
@@ -19,6 +19,7 @@ YAML = b"# checksum: %s\n"
 
 _LAST = b', "checksum": "'
 _END = b'"}\n'
+_ARCHIVE_END = b"\nrdc-sweeps %s\n"
 
 
 def checksum(content: bytes, owner: str = "") -> str:
@@ -78,3 +79,20 @@ def unseal_line(line: bytes) -> bytes:
     if not seal or end != checksum(body).encode() + _END:
         raise ValueError("its checksum does not match")
     return body + b"}"
+
+
+def seal_archive(content: bytes, owner: str = "") -> bytes:
+    """Put a line with a checksum after a zip archive, which readers of archives skip."""
+    return content + _ARCHIVE_END % checksum(content, owner).encode()
+
+
+def unseal_archive(text: bytes, owner: str = "") -> bytes:
+    """The archive without its checksum.
+
+    Raises:
+        ValueError: The text is not what was sealed.
+    """
+    content = text[: -len(_ARCHIVE_END % b"12345678")]
+    if text != seal_archive(content, owner):
+        raise ValueError("its checksum does not match")
+    return content

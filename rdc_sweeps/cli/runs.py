@@ -67,12 +67,23 @@ def run(
         bool,
         typer.Option("--rerun", help="Train again from the start; old run directories are kept under another name."),
     ] = False,
+    keep_predictions: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Keep the predictions for N test images after the last epoch, for figures.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would be done.")] = False,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the rows of a table that are not done yet."""
+    if keep_predictions is not None:
+        assignments = [*(assignments or ()), f"training.keep_predictions.images={keep_predictions}"]
     resolved = resolve(
         table,
         rows,

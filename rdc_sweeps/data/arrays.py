@@ -70,7 +70,7 @@ def image_of(stored: Stored, size: Size) -> Floats:
 def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
     """Stored labels (H, W) or (H, W, 1) as (H, W) int16; -1 is void."""
     path, values = _plane(stored)
-    values = _nearest(values, size)
+    values = nearest(values, size)
     # Compare before converting, since large values would wrap; NaN fails because it is not equal to itself.
     right = (values >= VOID) & (values < classes) & (values == np.floor(values))
     if not right.all():
@@ -85,7 +85,7 @@ def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
 def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Floats:
     """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in `unit`, if one is known; 0 is invalid."""
     path, values = _plane(stored)
-    depth = _nearest(values, size).astype(np.float32)
+    depth = nearest(values, size).astype(np.float32)
     right = np.isfinite(depth) & (depth >= 0)
     if not right.all():
         raise DataError(
@@ -100,7 +100,7 @@ def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Float
 def normal_of(stored: Stored, size: Size) -> Floats:
     """Stored surface normals (H, W, 3) as (H, W, 3) float32 of unit length; (0, 0, 0) is invalid."""
     path, values = _triples(stored)
-    normal = np.array(_nearest(values, size), dtype=np.float32)
+    normal = np.array(nearest(values, size), dtype=np.float32)
     square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
     right = square <= 4
     if problem := normal_problem(normal, square):
@@ -131,7 +131,7 @@ def _plane(stored: Stored) -> Stored:
     return Stored(path, values)
 
 
-def _nearest(values: AnyArray, size: Size) -> AnyArray:
+def nearest(values: AnyArray, size: Size) -> AnyArray:
     """The stored value nearest to the centre of each pixel of `size`: labels are never interpolated."""
     if values.shape[:2] == size:
         return values

@@ -108,6 +108,7 @@ class EvaluationBatches:
         workers: int = 0,
         rank: int = 0,
         world: int = 1,
+        only: Sequence[int] | None = None,
     ) -> None:
         """Prepare batches.
 
@@ -118,21 +119,23 @@ class EvaluationBatches:
             workers: Loading processes; 0 to load in a thread.
             rank: Rank of this process.
             world: Number of processes that share the batches.
+            only: Positions of the images to evaluate on, in this order; None for all.
         """
         self._dataset = dataset
+        self._images = np.arange(len(dataset)) if only is None else np.array(only, dtype=np.int64)
         self._mask = np.ones((len(dataset), len(dataset.tasks)), dtype=np.bool_) if mask is None else mask
         _same_length(dataset, self._mask)
         self._batch_size, self._workers, self._rank, self._world = batch_size, workers, rank, world
 
     def __len__(self) -> int:
         """Number of batches over all processes."""
-        return -(-len(self._dataset) // self._batch_size)
+        return -(-len(self._images) // self._batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         return prefetched(self._batch, range(self._rank, len(self), self._world), self._workers)
 
     def _batch(self, step: int) -> Batch:
-        indices = np.arange(step * self._batch_size, min((step + 1) * self._batch_size, len(self._dataset)))
+        indices = self._images[step * self._batch_size :][: self._batch_size]
         samples = [[(granted_scene(self._dataset, self._mask, index), None)] for index in indices.tolist()]
         return collated(self._dataset, self._mask, indices, samples, step_noise(0, 0, 0, indices.tolist()))
 

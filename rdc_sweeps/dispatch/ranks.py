@@ -56,6 +56,7 @@ def train_on(
     write: Write = write_atomically,
     opened: Callable[[DataRecord], object] | None = None,
     *,
+    images: Path | None = None,
     log_path: Path | None = None,
 ) -> Training:
     """`train` in `count` processes, of which this is rank 0; results equal those of one process up to rounding.
@@ -72,6 +73,7 @@ def train_on(
         stop: Called on rank 0; all ranks stop at the same step.
         write: See `train`.
         opened: See `train`.
+        images: See `train`.
         log_path: File to which the other ranks log; None: they inherit this process's output.
 
     Raises:
@@ -80,13 +82,13 @@ def train_on(
         Exception: Whatever `train` raises; if it was raised in another rank, a note holds the traceback.
     """
     if count == 1:
-        return train(spec, settings, checkpoint, observers, stop, write, opened)
+        return train(spec, settings, checkpoint, observers, stop, write, opened, images)
     check_batch(spec, count)
     if _on_gpus(settings) and torch.cuda.device_count() < count:
         raise UsageError(f"gpus_per_run: {count} GPUs, but this process sees {torch.cuda.device_count()}")
     share = settings.model_copy(update={"workers": -(-settings.workers // count)})
     with _one_group(count, spec, share, checkpoint, log_path):
-        return train(spec, share, checkpoint, observers, stop, write, opened)
+        return train(spec, share, checkpoint, observers, stop, write, opened, images)
 
 
 def check_batch(spec: RunSpec, count: int) -> None:

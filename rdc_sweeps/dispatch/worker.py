@@ -25,6 +25,7 @@ from rdc_sweeps.tracking.mode import resolve_mode
 from rdc_sweeps.tracking.tracker import Tracker
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.observers import EpochRecord, Observer
+from rdc_sweeps.training.scores import scores_file
 
 
 def work(
@@ -77,6 +78,7 @@ class _Trainer:
                 stop,
                 recorder.write_checkpoint,
                 partial(self._record_data, recorder),
+                images=self.directory.images,
                 log_path=self.directory.log,
             )
         except LostRunError:
@@ -85,7 +87,15 @@ class _Trainer:
         except (torch.AcceleratorError, torch.distributed.DistError) as error:
             # Out of memory is neither: it is the fault of the spec.
             raise InfrastructureError(f"{type(error).__name__}: {error}") from error
-        return self._result(training) if training.finished else None
+        if not training.finished:
+            return None
+        result = self._result(training)
+        # Any epoch might have been selected before; now it is known which were.
+        selected = {scores_file(self.directory.images, one.epoch) for one in result.selected.values() if one}
+        for path in self.directory.images.glob(scores_file(self.directory.images, "*").name):
+            if path not in selected:
+                recorder.run.discard(path)
+        return result
 
     def _record_data(self, recorder: Recorder, now: DataRecord) -> None:
         """Record the data; a checkpoint of other data is refused, since nobody could tell what its numbers mean."""

@@ -65,6 +65,21 @@ class OwnedRun:
                 raise
             raise LostRunError(f"run {self.directory.id}: was taken over by another worker, or moved away") from error
 
+    def discard(self, path: Path) -> None:
+        """Remove a file of the run, if it exists.
+
+        Raises:
+            LostRunError: Another worker has taken over the run; the file is left to it.
+        """
+        staged = self._staging / path.name
+        try:
+            path.replace(staged)
+        except FileNotFoundError as error:
+            if path.exists():
+                raise LostRunError(f"run {self.directory.id}: was taken over by another worker") from error
+            return
+        staged.unlink()
+
     def free_reserve(self) -> None:
         """Free the space that is kept for the records of the end; does nothing the second time."""
         (self._staging / RESERVE).unlink(missing_ok=True)

@@ -8,6 +8,9 @@ runs/<id>/spec.yaml          the resolved spec
           panels/            images of predictions after each epoch
           checkpoints/       the last checkpoint, replaced after every epoch and when the run is stopped; weights that
                              `training.keep_checkpoints` asks for
+          images/            scores-N.npz: the metrics of each test image after the last epoch and each that a
+                             selection rule took (all epochs, while it trains); predictions.npz: predictions for
+                             some of them after the last epoch, if `training.keep_predictions` asks for them
           status.json        heartbeat: owner, time, progress, device, Slurm job
           attempts.jsonl     a line for each start and each orderly end of a worker
           stopped.json       why it was cancelled or pruned
@@ -57,6 +60,11 @@ class RunPaths:
     def checkpoint(self) -> Path:
         """The last checkpoint."""
         return self.folder / "checkpoints" / "last.pt"
+
+    @property
+    def images(self) -> Path:
+        """The folder of what is kept of the test images (see `training.scores` and `training.predictions`)."""
+        return self.folder / "images"
 
     @property
     def lock(self) -> Path:

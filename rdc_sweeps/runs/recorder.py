@@ -145,7 +145,7 @@ class Recorder:
             log.warning("heartbeat: %s", error)
 
     def write_checkpoint(self, path: Path, write: Callable[[IO[bytes]], object]) -> None:
-        """Replace a checkpoint, after syncing the events of all earlier steps to disk.
+        """Replace a checkpoint, or a file that belongs to one, after syncing the events of all earlier steps to disk.
 
         Raises:
             LostRunError: Another worker has taken over the run.

@@ -15,7 +15,7 @@ from rdc_sweeps.specs.training import TrainingLength, TrainingSpec
 SCHEMA_VERSION = 4
 """Increased whenever the same spec would train differently than before."""
 
-BESIDE = {"training": {"keep_checkpoints", "probe"}}
+BESIDE = {"training": {"keep_checkpoints", "keep_predictions", "probe"}}
 """Fields that say what is kept and measured beside a training. They change nothing in it, so ids leave them out."""
 
 

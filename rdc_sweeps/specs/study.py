@@ -19,6 +19,7 @@ FIXED_FIELDS = {
     "training.epochs": "the study's `epochs` says how long a trial is trained",
     "training.iterations": "the study's `epochs` says how long a trial is trained",
     "training.keep_checkpoints": "it changes nothing in a training",
+    "training.keep_predictions": "it changes nothing in a training",
     "training.probe": "it changes nothing in a training",
     "training.precision": "a worker trains all of its trials in one; make one study for each",
     "method.extraction.regions": "region maps are made before a study; make one study per source of regions",

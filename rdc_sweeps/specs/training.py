@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.base import LearningRate, Spec, Weight
 
 
@@ -123,6 +124,31 @@ class ProbeSpec(Spec):
     images: int = Field(48, ge=1, description="Training images that are probed, with labels that are withheld.")
 
 
+class PredictionsSpec(Spec):
+    """Predictions that a run keeps, for figures: of some test images, after the last epoch."""
+
+    images: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        8, description="Number of test images, spread evenly over them; or their positions, counted from 0."
+    )
+    side: int = Field(256, ge=8, description="Largest height and width in pixels at which they are kept.")
+
+    def positions(self, available: int) -> tuple[int, ...]:
+        """Positions of the images among so many.
+
+        Raises:
+            UsageError: There are fewer.
+        """
+        if isinstance(self.images, int):
+            wanted = min(self.images, available)
+            return tuple(number * available // wanted for number in range(wanted))
+        if max(self.images, default=0) >= available:
+            raise UsageError(
+                f"training.keep_predictions.images: {max(self.images)}, but there are {available} test images, "
+                "counted from 0"
+            )
+        return tuple(dict.fromkeys(self.images))
+
+
 @dataclass(frozen=True)
 class TrainingLength:
     """The steps of a whole training, and how they divide into epochs.
@@ -197,6 +223,9 @@ class TrainingSpec(Spec):
     )
     probe: ProbeSpec | None = Field(
         None, description="Probes of the term after epochs; null: none. No part of the run's identity."
+    )
+    keep_predictions: PredictionsSpec | None = Field(
+        None, description="Predictions to keep for figures; null: none. No part of the run's identity."
     )
 
     @model_validator(mode="before")

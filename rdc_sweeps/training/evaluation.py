@@ -5,12 +5,20 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
 from rdc_sweeps.metrics.metric import MetricValues
+from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.parallel.world import ALONE, World
 from rdc_sweeps.training.observers import Panel
 from rdc_sweeps.training.panels import prediction_panel
+
+EVALUATION_BATCH = 16
+"""Images per evaluation batch; no metric depends on it."""
+
+Seen = Callable[[Batch, Predictions], object]
+"""Called with a batch, on the device, and the predictions for its images."""
 
 
 @torch.no_grad()
@@ -22,6 +30,7 @@ def evaluate(
     panels: int = 0,
     classes: Sequence[str] = (),
     world: World = ALONE,
+    seen: Seen = lambda *_: None,
 ) -> tuple[MetricValues, list[Panel]]:
     """Compute the metrics over a split, each pixel counted once, and draw the predictions of its first images.
 
@@ -34,14 +43,18 @@ def evaluate(
         classes: Names of the semantic classes, for the legend.
         world: The processes that share the batches. All return the same metrics; use the pictures of rank 0,
             which has the first batch.
+        seen: Called with each batch, on the device, and the predictions for its images.
     """
     network.eval()
     meter = new_meter()
     pictures: list[Panel] = []
     for batch in batches:
         world.check()
-        view = batch.to(device).views[0]
-        predictions: dict[str, Tensor] = {str(task): maps for task, maps in network(view.image).items()}
+        shown = batch.to(device)
+        view = shown.views[0]
+        outputs: Predictions = network(view.image)
+        seen(shown, outputs)
+        predictions: dict[str, Tensor] = {str(task): maps for task, maps in outputs.items()}
         labels: dict[str, Tensor] = {str(task): label for task, label in view.labels.items()}
         meter.update(predictions, labels)
         for position in range(min(len(batch), panels - len(pictures))):

@@ -31,7 +31,8 @@ from rdc_sweeps.probing.record import headlines
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint, save_checkpoint
-from rdc_sweeps.training.evaluation import evaluate
+from rdc_sweeps.training.collectors import KeptImages
+from rdc_sweeps.training.evaluation import EVALUATION_BATCH, Seen, evaluate
 from rdc_sweeps.training.observers import EpochRecord, Observer, Panel
 from rdc_sweeps.training.optimizer import build_optimizer, clip_gradients, set_learning_rates
 from rdc_sweeps.training.probes import probe_batches
@@ -40,9 +41,6 @@ from rdc_sweeps.training.setup import Learner, build_learner, open_data, region_
 
 PANELS = 3
 """Number of test images for which a panel is drawn after each epoch."""
-
-EVALUATION_BATCH = 16
-"""Images per evaluation batch; no metric depends on it."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     write: Write = write_atomically,
     opened: Callable[[DataRecord], object] | None = None,
+    images: Path | None = None,
 ) -> Training:
     """Train a run from its checkpoint, or from the beginning if there is none.
 
@@ -78,12 +77,13 @@ def train(
         stop: Called before every step; if it returns True, `train` saves a checkpoint and returns.
         write: Replaces a file atomically.
         opened: Called on rank 0 with the record of the data, before the checkpoint is read; may refuse by raising.
+        images: Folder for what is kept of the test images, see `KeptImages`; None: nothing is.
 
     Raises:
         DivergenceError: A loss or gradient is not finite.
         CheckpointError: The checkpoint is damaged or belongs to another run.
     """
-    return _Loop(spec, settings, checkpoint, observers, write, opened).run(stop)
+    return _Loop(spec, settings, checkpoint, observers, write, opened, images).run(stop)
 
 
 class _Loop:
@@ -95,8 +95,10 @@ class _Loop:
         observers: Sequence[Observer],
         write: Write,
         opened: Callable[[DataRecord], object] | None,
+        images: Path | None,
     ) -> None:
         self.spec, self.checkpoint, self.observers, self.write = spec, checkpoint, observers, write
+        self.images_folder = images
         self.id = run_id(spec)
         self.world = world()
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
@@ -125,7 +127,11 @@ class _Loop:
             rank=self.world.rank,
             world=self.world.size,
         )
-        self.test = evaluation_batches(data.splits.test)
+        self.test_split = data.splits.test
+        if (keep := spec.training.keep_predictions) is not None:
+            # Not after days of training.
+            keep.positions(len(self.test_split))
+        self.test = evaluation_batches(self.test_split)
         self.validation = evaluation_batches(data.splits.validation, data.validation_mask)
         self.meter = partial(MultiTaskMeter, spec.dataset.tasks, len(spec.dataset.classes))
         self.learner: Learner = build_learner(spec, settings)
@@ -221,13 +227,16 @@ class _Loop:
         )
 
     def _evaluate(self) -> None:
-        test, panels = self._metrics(self.test, PANELS)
+        last = self.epoch + 1 == self.length.epochs
+        kept = KeptImages(self.test_split, self.meter, self.spec.training.keep_predictions if last else None)
+        test, panels = self._metrics(self.test, PANELS, kept.add)
         validation = self._metrics(self.validation)[0] if len(self.validation) else None
         losses = {name: value / self.length.steps_of(self.epoch) for name, value in self.sums.items()}
         record = EpochRecord(epoch=self.epoch, losses=losses, test=test, validation=validation, probe=self._probe())
         self.history.append(record)
         for observer in self.observers:
             observer.evaluated(record, self.length.end_of(self.epoch) - 1, panels)
+        kept.save(self.images_folder, self.id, self.epoch, self.write, self.world)
 
     def _probe(self) -> dict[str, float]:
         """The main results of a probe, if one is due."""
@@ -238,10 +247,14 @@ class _Loop:
         # Every process probes all images, since batch norms are shared.
         return headlines(probe(self.learner.network, self.learner.method, self.probed, self.spec.dataset.tasks))
 
-    def _metrics(self, batches: EvaluationBatches, panels: int = 0) -> tuple[MetricValues, list[Panel]]:
-        return evaluate(
-            self.learner.network, batches, self.meter, self.device, panels, self.spec.dataset.classes, self.world
-        )
+    def _metrics(
+        self,
+        batches: EvaluationBatches,
+        panels: int = 0,
+        seen: Seen = lambda *_: None,
+    ) -> tuple[MetricValues, list[Panel]]:
+        classes = self.spec.dataset.classes
+        return evaluate(self.learner.network, batches, self.meter, self.device, panels, classes, self.world, seen)
 
     def _keep(self) -> None:
         if self.world.rank or self.epoch not in self.spec.training.keep_checkpoints:

@@ -107,3 +107,16 @@ def test_beats_count(directory: RunDirectory) -> None:
     assert status is not None
     assert (status.beat, status.epoch, status.interval, status.device) == (2, 2, 5.0, "an A100")
     assert status.time <= time.time()
+
+
+def test_an_owner_discards_files_until_it_loses_the_run(directory: RunDirectory) -> None:
+    directory.images.mkdir(parents=True)
+    first, second = directory.images / "a", directory.images / "b"
+    first.touch()
+    second.touch()
+    with acquire(directory) as before:
+        before.discard(first)
+        before.discard(first)
+    with acquire(directory), pytest.raises(LostRunError, match="was taken over"):
+        before.discard(second)
+    assert list(directory.images.iterdir()) == [second]

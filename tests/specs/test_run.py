@@ -92,7 +92,10 @@ def test_every_field_changes_the_identity() -> None:
     assert len(ids) == count > 30
 
 
-@pytest.mark.parametrize(("field", "value"), [("keep_checkpoints", [0, 3]), ("probe", {"every": 2})])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("keep_checkpoints", [0, 3]), ("keep_predictions", {"images": [3]}), ("probe", {"every": 2})],
+)
 def test_what_is_measured_beside_a_training_does_not_change_the_identity(field: str, value: Any) -> None:
     other = RunSpec.model_validate(with_value(RunSpec().model_dump(mode="json"), ("training", field), value))
     assert other != RunSpec()
