@@ -15,7 +15,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rdc-sweeps needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sam,slurm,tune,postgres]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sam,slurm,tune,postgres,dashboard]'
 	touch $@
 
 setup: $(READY) ## virtual environment with everything pinned, in .venv

@@ -29,7 +29,8 @@ STOREYS = (
     {"training"},
     {"runs", "tracking"},
     {"dispatch"},
-    {"doctor", "monitoring", "tuning", "reporting"},
+    {"doctor", "monitoring", "tuning", "reporting", "notifications"},
+    {"dashboards"},
     {"api", "extend"},
     {"cli"},
 )

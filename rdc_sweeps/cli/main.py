@@ -49,6 +49,7 @@ ENTRIES = (
     Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
     Entry("report", "reports", "Report a table: published and measured results side by side."),
     Entry("probe", "probe", "Measure what the cross-task term of a run looks at."),
+    Entry("dashboard", "dashboard", "Create or update a saved workspace and a report at W&B."),
     Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),
     Entry("tune", "tune", "Tune a row over trials, and test the best one on test images."),
     Entry("study-worker", "tune"),

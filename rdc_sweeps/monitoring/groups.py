@@ -64,8 +64,12 @@ class RunGroup:
 
 def table_group(runs: Sequence[Run], views: Sequence[RunView]) -> RunGroup:
     """The rows x seeds of one table, under its name."""
-    run = runs[0]
-    return RunGroup(" ".join((f"{run.table.table} under profile {run.profile.profile}", *run.changes)), views)
+    return RunGroup(table_title(runs), views)
+
+
+def table_title(runs: Sequence[Run]) -> str:
+    """The name of a table's runs: table, profile and changes."""
+    return " ".join((f"{runs[0].table.table} under profile {runs[0].profile.profile}", *runs[0].changes))
 
 
 def shortened(groups: Sequence[RunGroup], runs: int) -> list[RunGroup]:

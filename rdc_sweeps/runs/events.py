@@ -16,7 +16,7 @@ log as one that was not.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -122,21 +122,43 @@ def read_events(path: Path) -> Iterator[Event]:
 
 def last_event(path: Path) -> Event | None:
     """The last complete event, read from the end of the file; None if it is missing or damaged."""
+    line = next(_lines_backwards(path), None)
+    return None if line is None else _unnumbered(line)
+
+
+def last_events(path: Path, kinds: Collection[str]) -> dict[str, Event]:
+    """The last undamaged event of each of these kinds that has one, read from the end of the file."""
+    found: dict[str, Event] = {}
+    for line in _lines_backwards(path):
+        kind = next((kind for kind in kinds if f'"kind": "{kind}"'.encode() in line), None)
+        if kind is not None and kind not in found and (event := _unnumbered(line)) is not None:
+            found[kind] = event
+            if len(found) == len(kinds):
+                break
+    return found
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """The complete lines of a log, the last one first."""
     try:
         with open_file(path) as file:
-            size = file.seek(0, os.SEEK_END)
-            length = 0
-            while length < size:
-                length = min(size, max(_TAIL_BYTES, 4 * length))
-                file.seek(size - length)
-                tail = file.read(length)
-                end = tail.rfind(b"\n") + 1
-                start = tail.rfind(b"\n", 0, end - 1) + 1 if end else 0
-                if end and (start or length == size):
-                    return _unnumbered(tail[start:end])
+            place = file.seek(0, os.SEEK_END)
+            # What was read of a line that begins further ahead; at first, of a line that is still being written.
+            begun, ended = b"", False
+            while place:
+                length = min(place, _TAIL_BYTES)
+                place -= length
+                file.seek(place)
+                *complete, last = (file.read(length) + begun).split(b"\n")[::-1]
+                for line in complete:
+                    if ended:
+                        yield line + b"\n"
+                    ended = True
+                begun = last
+            if begun and ended:
+                yield begun + b"\n"
     except FileNotFoundError:
         pass  # training has not started
-    return None
 
 
 def _unnumbered(line: bytes) -> Event | None:

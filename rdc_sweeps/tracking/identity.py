@@ -9,6 +9,7 @@ from typing import Any, Self
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 
@@ -39,7 +40,7 @@ class Identity:
             run_id=run.id,
             project=settings.wandb_project,
             entity=settings.wandb_entity,
-            group=study or table,
+            group=group_of(origin),
             job_type=row,
             name=f"{study} trial {origin.trial}" if origin and study else f"{table}/{row} seed {spec.seed}",
             tags=tags if study is None else (study, *tags),
@@ -65,3 +66,8 @@ class Identity:
             raise UsageError(
                 f"{path}: no tracked run here ({error}); it was trained with --wandb disabled, or has not started"
             ) from error
+
+
+def group_of(origin: Origin | None) -> str:
+    """The W&B group of a run: its study, else its table."""
+    return "none" if origin is None else origin.study or origin.table

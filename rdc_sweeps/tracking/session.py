@@ -16,6 +16,7 @@ from rdc_sweeps.runs.records import Result
 from rdc_sweeps.runs.states import WorkerEnd
 from rdc_sweeps.tracking.history import HistoryRow
 from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.keys import EPOCH, of_picture, of_selection
 from rdc_sweeps.tracking.mode import Mode
 
 SERVER = "server.json"
@@ -136,7 +137,7 @@ class Session:
     def send(self, row: HistoryRow) -> None:
         """Log a row, or only the part of it that the server may lack."""
         for key in row.epoch_keys - self._over_epochs:
-            self._run.define_metric(key, step_metric="epoch")
+            self._run.define_metric(key, step_metric=EPOCH)
             self._over_epochs.add(key)
         if row.step >= self._server.rows:
             self._run.log({**row.values, **self._images(row)}, step=row.step, commit=True)
@@ -182,7 +183,7 @@ class Session:
     def _images(self, row: HistoryRow) -> dict[str, Any]:
         paths = {title: self._directory.folder / name for title, name in row.panels.items()}
         return {
-            f"panels/{title}": self._wandb.Image(str(path), caption=title)
+            of_picture(title): self._wandb.Image(str(path), caption=title)
             for title, path in paths.items()
             if path.is_file()
         }
@@ -193,9 +194,9 @@ def _figures(result: Result) -> dict[str, float]:
     figures: dict[str, float] = {"seconds": result.seconds, "parameters": result.parameters}
     for rule, selected in result.selected.items():
         if selected is not None:
-            figures[f"{rule}/epoch"] = selected.epoch
+            figures[of_selection(rule, EPOCH)] = selected.epoch
             metrics = selected.metrics.items()
-            figures.update({f"{rule}/{name}": value for name, value in metrics if value is not None})
+            figures.update({of_selection(rule, name): value for name, value in metrics if value is not None})
     return figures
 
 

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import EventLogError
-from rdc_sweeps.runs.events import Event, EventReader, decode, encode, last_event, read_events, verified_lines
+from rdc_sweeps.runs.events import (
+    Event,
+    EventReader,
+    decode,
+    encode,
+    last_event,
+    last_events,
+    read_events,
+    verified_lines,
+)
 
 STEPS_PER_EPOCH = 3
 STEPS = 7
@@ -172,3 +181,24 @@ def test_the_last_event_is_found_from_the_end(length: int, path: Path) -> None:
     assert last_event(path) == {"sequence": 0, **training()[0]}
     path.write_bytes(b"no event\n")
     assert last_event(path) is None
+
+
+@pytest.mark.parametrize("length", [1, 2**14 - 200, 2**16])
+def test_the_last_event_of_each_kind_is_found_from_the_end(length: int, path: Path) -> None:
+    later = {"kind": "step", "step": 7, "epoch": 2, "values": {"x" * length: 1.0}}
+    write(path, [*training(), later])
+    with path.open("ab") as file:
+        file.write(b'{"sequence": 12, "kind": "epoch')
+    found = last_events(path, ("panels", "epoch", "step", "end"))
+    assert {kind: (event["step"], event["sequence"]) for kind, event in found.items()} == {
+        "step": (7, len(training())),
+        "epoch": (5, 9),
+        "panels": (5, 8),
+    }
+    assert last_events(path.with_name("none"), ("step",)) == {}
+
+
+def test_a_damaged_line_is_no_last_event_of_its_kind(path: Path) -> None:
+    lines = lines_of(training())
+    path.write_bytes(b"".join([*lines[:-1], lines[-1].replace(b"loss", b"gain")]))
+    assert last_events(path, ("step",))["step"]["step"] == STEPS - 2

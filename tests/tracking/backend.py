@@ -1,4 +1,5 @@
-"""A stand-in for the W&B server: as much of its protocol as `wandb` needs to track, resume and sync runs.
+"""A stand-in for the W&B server: as much of its protocol as `wandb` needs to track, resume and sync runs, to save views
+and to send alerts.
 
 The real client talks to it over loopback HTTP, so tests exercise the library and not a mock of it. The protocol has
 three parts: GraphQL operations (`POST /graphql`) create and look up runs, the file stream (`POST .../file_stream`)
@@ -24,6 +25,9 @@ from urllib.parse import unquote
 Json = dict[str, Any]
 
 ENTITY = "lab"
+
+STORING = {"UpsertBucket", "CreateRunFiles", "RdcUpsertView", "RdcDeleteView", "NotifyScriptableRunAlert"}
+"""Operations that change something."""
 
 
 class Fault(enum.Enum):
@@ -90,6 +94,24 @@ class StoredRun:
         }
 
 
+@dataclass
+class StoredView:
+    """A saved workspace or report as the server knows it, with the names of the upsert operation's fields."""
+
+    id: str
+    project: str
+    type: str
+    name: str
+    title: str
+    description: str
+    spec: str
+    createdAt: str
+
+    def node(self) -> Json:
+        """The view as GraphQL returns it in lists."""
+        return {name: getattr(self, name) for name in ("id", "name", "description", "createdAt")}
+
+
 def _tail(lines: list[Json]) -> str:
     return json.dumps([json.dumps(line) for line in lines[-1:]])
 
@@ -99,9 +121,12 @@ class Backend:
 
     Attributes:
         runs: The stored runs by run id.
+        views: The stored workspaces and reports by id.
+        alerts: The alerts that were sent, as their variables.
         operations: How often each GraphQL operation, `file_stream` and `upload` arrived.
         fault: The present misbehaviour.
         delay: Seconds that an answer takes under `Fault.SLOW`.
+        page: Maximum number of views in one answer.
         stop_requested: Whether somebody pressed the stop button of every run.
     """
 
@@ -109,7 +134,10 @@ class Backend:
         self.fault = fault
         self.delay = delay
         self.stop_requested = False
+        self.page = 3
         self.runs: dict[str, StoredRun] = {}
+        self.views: dict[str, StoredView] = {}
+        self.alerts: list[Json] = []
         self.operations: Counter[str] = Counter()
         self.lock = threading.RLock()
         self.closing = threading.Event()
@@ -155,6 +183,36 @@ class Backend:
             return {"createRunFiles": {"runID": "run", "uploadHeaders": [], "files": files}}
         if operation == "OrganizationCoreWeaveOrganizationID":
             return {"entity": {"organization": None}}
+        if operation in {"Viewer", "GetDefaultEntity"}:
+            return {"viewer": {"id": "user", "entity": ENTITY, "username": "ada", "teams": {"edges": []}}}
+        if operation == "NotifyScriptableRunAlert":
+            if variables["runName"] not in self.runs:
+                return None
+            self.alerts.append(variables)
+            return {"notifyScriptableRunAlert": {"success": True}}
+        return self._views(operation, variables)
+
+    def _views(self, operation: str, variables: Json) -> Json | None:
+        if operation == "RdcViews":
+            if variables["project"] not in {run.project for run in self.runs.values()}:
+                return {"project": None}
+            asked = (variables["project"], variables["type"])
+            found = [view for view in self.views.values() if (view.project, view.type) == asked]
+            first = int(variables["after"] or 0)
+            page = found[first : first + self.page]
+            edges = [{"node": view.node(), "cursor": ""} for view in page]
+            more = {"endCursor": str(first + self.page), "hasNextPage": len(found) > first + self.page}
+            return {"project": {"allViews": {"edges": edges, "pageInfo": more}}}
+        if operation == "RdcUpsertView":
+            inserted = variables["id"] is None
+            identity = f"view{self.operations['RdcUpsertView']}" if inserted else variables["id"]
+            created = f"2026-01-01T00:00:00.{self.operations['RdcUpsertView']:06d}" if inserted else ""
+            values = {key: variables[key] for key in ("project", "type", "name", "title", "description", "spec")}
+            before = self.views.get(identity)
+            self.views[identity] = StoredView(identity, createdAt=before.createdAt if before else created, **values)
+            return {"upsertView": {"view": {"id": identity, "name": variables["name"]}, "inserted": inserted}}
+        if operation == "RdcDeleteView":
+            return None if self.views.pop(variables["id"], None) is None else {"deleteView": {"success": True}}
         return None
 
     def _upsert(self, variables: Json) -> Json:
@@ -212,7 +270,7 @@ class _Handler(BaseHTTPRequestHandler):
             request = json.loads(body)
             named = re.match(r"\s*(?:query|mutation)\s+(\w+)", request["query"])
             operation = named.group(1) if named else ""
-            if self._misbehaves(operation or "graphql", stores=operation in {"UpsertBucket", "CreateRunFiles"}):
+            if self._misbehaves(operation or "graphql", stores=operation in STORING):
                 return
             with backend.lock:
                 data = backend.graphql(operation, request.get("variables") or {})

@@ -1,0 +1,72 @@
+"""A project at W&B, for what is neither a run nor its history: views and alerts."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+
+from rdc_sweeps.errors import UnavailableError
+from rdc_sweeps.settings import Settings
+from rdc_sweeps.tracking.mode import has_key
+
+TIMEOUT_SECONDS = 30
+"""Of one request, with all of its retries."""
+
+
+class Project:
+    """A project, and the right to use it.
+
+    Attributes:
+        name: Its name.
+        entity: The user or team that it belongs to.
+        app_url: Address of the web pages of this W&B.
+    """
+
+    def __init__(self, api: Any, name: str, entity: str | None) -> None:
+        self._api = api
+        self.name = name
+        self.app_url: str = api._service_api.app_url.rstrip("/")
+        self.entity = entity or self._default_entity()
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The project of the settings.
+
+        Raises:
+            UnavailableError: There is no key, or W&B does not answer.
+        """
+        if not has_key():
+            raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
+        # It would say who is logged in.
+        os.environ["WANDB_SILENT"] = "true"
+        import wandb
+
+        try:
+            return cls(wandb.Api(timeout=TIMEOUT_SECONDS), settings.wandb_project, settings.wandb_entity)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            raise _unavailable(error) from error
+
+    def execute(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a GraphQL operation and return the data of the answer.
+
+        Raises:
+            UnavailableError: W&B does not answer, or refuses.
+        """
+        try:
+            found: dict[str, Any] = self._api._service_api.execute_graphql(query, variables, timeout=TIMEOUT_SECONDS)
+        except Exception as error:
+            # The library has no common class of its errors.
+            raise _unavailable(error) from error
+        return found
+
+    def _default_entity(self) -> str:
+        entity: str | None = self._api.default_entity
+        if entity is None:
+            raise UnavailableError("W&B names no default entity of this key; set wandb_entity")
+        return entity
+
+
+def _unavailable(error: Exception) -> UnavailableError:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return UnavailableError(f"W&B does not answer as it should ({text[:300]}); try again later")
