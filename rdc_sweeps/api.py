@@ -1,8 +1,9 @@
 """The Python API: what the commands call, for notebooks and scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rdc_sweeps.dispatch.comparison import DataComparison
@@ -17,6 +18,7 @@ from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
     from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.reporting.figures.folder import FigureChoice
     from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
     from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
@@ -154,8 +156,8 @@ def probe(
         SpecError: The changed method is not valid.
         DataError: Data are missing or damaged.
     """
-    from rdc_sweeps.monitoring.targets import find_run
     from rdc_sweeps.reporting.probes import ProbedRun
+    from rdc_sweeps.runs.directory import find_run
 
     chosen, method = load_settings(**settings), None
     if method_of is not None:
@@ -177,6 +179,38 @@ def probe(
         )
         for directory in [find_run(chosen.root, run) for run in runs]
     ]
+
+
+def figures(
+    targets: Sequence[str],
+    folder: Path,
+    *,
+    rows: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    choice: "FigureChoice | None" = None,
+    tell: Callable[[str], object] = lambda _: None,
+    **settings: Any,
+) -> list[Path]:
+    """Draw figures of runs into a folder: predictions, errors, regions, training curves, and classes (docs/figures.md).
+
+    Args:
+        targets: Each a table, `TABLE/ROW`, or the first digits of a run's id.
+        folder: Created if it does not exist.
+        rows: Only these rows, in this order.
+        seeds: Seeds of rows; None: all of which there are runs.
+        choice: What to draw; None: everything.
+        tell: Told what is missing, and what is computed.
+        **settings: See `load_table`.
+
+    Raises:
+        UsageError: Something of this name does not exist, or nothing could be drawn.
+    """
+    from rdc_sweeps.reporting.figures.folder import FigureChoice, write_figures
+    from rdc_sweeps.reporting.sides import find_sides, only_rows
+
+    chosen = load_settings(**settings)
+    sides = only_rows(find_sides(targets, chosen, seeds=seeds), rows)
+    return write_figures(sides, chosen, folder, choice or FigureChoice(), tell)
 
 
 def tune(

@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("logs", "control", "Show the output of a run's workers."),
     Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
     Entry("report", "reports", "Report a table: published and measured results side by side."),
+    Entry("figures", "figures", "Draw predictions, errors, regions, curves and classes of runs."),
     Entry("probe", "probe", "Measure what the cross-task term of a run looks at."),
     Entry("dashboard", "dashboard", "Create or update a saved workspace and a report at W&B."),
     Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),

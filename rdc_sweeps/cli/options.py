@@ -78,9 +78,9 @@ def resolve(
 
 def find_run(settings: Settings, prefix: str) -> "RunDirectory":
     """Find the run whose id starts with `prefix`."""
-    from rdc_sweeps.monitoring import targets
+    from rdc_sweeps.runs import directory
 
     try:
-        return targets.find_run(settings.root, prefix)
+        return directory.find_run(settings.root, prefix)
     except UsageError as error:
         raise typer.BadParameter(str(error), param_hint="RUN_ID") from error

@@ -98,7 +98,7 @@ class RegionContrastTerm(Term):
         """
         if isinstance(self.spec.contrast, ReleasedContrast):
             raise UsageError("contrast: released compares with a bank, not the regions of an image with each other")
-        mapped = self._mapped(predictions, batch)
+        mapped = self.mapped(predictions, batch)
         if mapped is None:
             return None
         pairs, index, predicted, labelled = mapped
@@ -114,14 +114,14 @@ class RegionContrastTerm(Term):
         return Comparison(pairs, index, outcome)
 
     def _released(self, bank: ReleasedBank, predictions: Predictions, batch: Batch) -> Tensor:
-        mapped = self._mapped(predictions, batch)
+        mapped = self.mapped(predictions, batch)
         if mapped is None:
             return batch.views[-1].image.new_zeros(())
         pairs, index, predicted, labelled = mapped
         losses = bank(predicted, labelled, index, min_pixels=self.spec.min_pixels, gather_rows=world().gather_rows)
         return self._summed(losses, pairs, batch)
 
-    def _mapped(self, predictions: Predictions, batch: Batch) -> tuple[Pairs, RegionIndex, Tensor, Tensor] | None:
+    def mapped(self, predictions: Predictions, batch: Batch) -> tuple[Pairs, RegionIndex, Tensor, Tensor] | None:
         """The N items of a batch, their regions, and the features of their predictions and labels (N, d, h, w)."""
         view, pairs = batch.views[-1], task_pairs(batch.granted)
         noise = pairs.noise(batch.noise)

@@ -2,29 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.monitoring.groups import RunsFolder
 from rdc_sweeps.monitoring.views import Subject, seed_of, subject_of, subject_of_directory
-from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.directory import RunDirectory, find_run
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
-
-
-def find_run(root: Path, prefix: str) -> RunDirectory:
-    """The run whose id starts with `prefix`.
-
-    Raises:
-        UsageError: There is none, or more than one.
-    """
-    if prefix.isalnum():
-        found = sorted(folder.name for folder in root.glob(f"{prefix}*") if (folder / "spec.yaml").exists())
-        if len(found) == 1:
-            return RunDirectory(root, found[0])
-        if found:
-            raise UsageError(f"{prefix!r} is the beginning of {', '.join(found)}")
-    raise UsageError(f"no run {prefix!r} in {root}")
 
 
 def named_subjects(

@@ -1,30 +1,23 @@
 """The figure of a probe: the term with each substitute and on the way to the truth, and where its gradient points."""
 
-import io
 from collections.abc import Sequence
 
-import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rdc_sweeps.probing.record import FRACTIONS, SUBSTITUTES, Estimate, Probe
+from rdc_sweeps.reporting.figures.style import COLOURS, drawing
 from rdc_sweeps.reporting.probe_tables import SHOWN
 from rdc_sweeps.reporting.probes import ProbedRun
 
-DOTS_PER_INCH = 150
 SIZE = (13.0, 3.8)
 """Inches."""
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
-"""Told apart by people who do not see all colours (Okabe & Ito)."""
 
 
 def draw(runs: Sequence[ProbedRun], term: str) -> Figure:
     """The probes of one term in several runs, side by side."""
-    # A run's title may contain dollar signs, which are not mathematics.
-    with matplotlib.rc_context({"text.parse_math": False}):
+    with drawing():
         return _draw(runs, term)
 
 
@@ -58,14 +51,6 @@ def _draw(runs: Sequence[ProbedRun], term: str) -> Figure:
         axes.tick_params(axis="y", labelsize=8)
     figure.legend(handles=names, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
     return figure
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as PNG."""
-    content = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(content, format="png", dpi=DOTS_PER_INCH)
-    return content.getvalue()
 
 
 def _draw_substitutes(axes: Axes, probe: Probe, colour: str, shift: float, width: float) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting import probe_figures
+from rdc_sweeps.reporting.figures.style import encoded
 from rdc_sweeps.reporting.pages import page_templates
 from rdc_sweeps.reporting.probe_tables import comparison, heading, tables_of
 from rdc_sweeps.reporting.probes import ProbedRun, as_json
@@ -33,7 +34,7 @@ def write_folder(runs: Sequence[ProbedRun], folder: Path, *, compare: bool = Fal
             f"{folder}: cannot be created: {error.strerror}; choose another folder with --output"
         ) from error
     terms = list(dict.fromkeys(probe.term for run in runs for probe in run.probes))
-    pictures = {term: probe_figures.png(probe_figures.draw(runs, term)) for term in terms}
+    pictures = {term: encoded(probe_figures.draw(runs, term)) for term in terms}
     contents = {
         "probe.json": json.dumps(as_json(runs)).encode(),
         **{f"probe-{term}.png": picture for term, picture in pictures.items()},

@@ -14,7 +14,7 @@ from rdc_sweeps.specs.document import Document, assignment, overlay
 from rdc_sweeps.specs.method import MethodSpec
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.validation import build
-from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint
+from rdc_sweeps.training.checkpoints import kept_checkpoint, load_checkpoint, seen_epoch
 from rdc_sweeps.training.probes import probe_run
 
 
@@ -84,12 +84,10 @@ class ProbedRun(BaseModel):
             raise UsageError(f"run {directory.id} has no {path.name}; {_checkpoints(directory)}")
         build_missing_regions([spec], settings, progress)
         origin = directory.origin()
-        # The last checkpoint counts finished epochs, and may be of the middle of one.
-        seen = state["epoch"] if epoch is not None else state["epoch"] - (state["step"] == 0)
         return cls(
             run=directory.id,
             title=f"{origin.table}/{origin.row} seed {own.seed}" if origin else f"seed {own.seed}",
-            epoch=max(seen, 0),
+            epoch=seen_epoch(state),
             refit=refit,
             method=spec.method.model_dump(mode="json"),
             probes=probe_run(spec, state["learner"], settings, images=images, refit=refit),

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rdc_sweeps.data.provenance import DataRecord
-from rdc_sweeps.errors import DamagedError, SpecError
+from rdc_sweeps.errors import DamagedError, SpecError, UsageError
 from rdc_sweeps.files import is_locked, read_file
 from rdc_sweeps.runs.paths import RunPaths
 from rdc_sweeps.runs.records import Attempt, Environment, Failure, Origin, Result, Status, Stopped, read_attempts
@@ -230,6 +230,21 @@ class RunDirectory(RunPaths):
             )
         except ValueError as error:
             raise _damaged(path, f"{error}, or it is another run's") from error
+
+
+def find_run(root: Path, prefix: str) -> RunDirectory:
+    """The run whose id starts with `prefix`.
+
+    Raises:
+        UsageError: There is none, or more than one.
+    """
+    if prefix.isalnum():
+        found = sorted(folder.name for folder in root.glob(f"{prefix}*") if (folder / "spec.yaml").exists())
+        if len(found) == 1:
+            return RunDirectory(root, found[0])
+        if found:
+            raise UsageError(f"{prefix!r} is the beginning of {', '.join(found)}")
+    raise UsageError(f"no run {prefix!r} in {root}")
 
 
 @dataclass(frozen=True)

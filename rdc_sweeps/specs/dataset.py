@@ -30,6 +30,9 @@ class ImagesSpec(Spec):
     synthetic: ClassVar[bool] = False
     """Whether the images are rendered rather than photographed."""
 
+    depth_unit: ClassVar[str] = "m"
+    """The unit of depth, for figures."""
+
     size: Size = Field(description="Height and width for training and testing, multiples of 32.")
     validation_images: int = Field(
         0,
@@ -64,6 +67,8 @@ class ImagesSpec(Spec):
 
 class StreetImagesSpec(ImagesSpec):
     """Fields common to street data sets, which have the 7 classes of Cityscapes and disparity as depth."""
+
+    depth_unit: ClassVar[str] = "disparity"
 
     disparity_by_zoom: ByZoom = Field(
         "multiplied",

@@ -40,6 +40,12 @@ def kept_checkpoint(last: Path, epoch: int) -> Path:
     return last.with_name(f"epoch-{epoch}.pt")
 
 
+def seen_epoch(state: Mapping[str, Any]) -> int:
+    """The last epoch, counted from 0, that the weights of a checkpoint have seen, at least a part of it."""
+    # The last checkpoint counts finished epochs, and may be of the middle of one; a kept one names its epoch.
+    return max(0, int(state["epoch"]) - (state.get("step") == 0))
+
+
 def load_checkpoint(path: Path, run: str) -> dict[str, Any] | None:
     """Load the checkpoint of a run to the CPU; None if there is none.
 

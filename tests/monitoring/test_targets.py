@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.monitoring.targets import find_run, named_subjects
+from rdc_sweeps.monitoring.targets import named_subjects
+from rdc_sweeps.runs.directory import find_run
 from rdc_sweeps.settings import Settings
 from tests.monitoring.conftest import Bench
 

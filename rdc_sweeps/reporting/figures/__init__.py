@@ -1,0 +1,1 @@
+"""Figures of runs: predictions, errors, regions, curves and classes."""
