@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow lint bench clean
+.PHONY: help setup demo test test-all test-slow lint docs bench clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rdc-sweeps needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,sam,slurm,tune,postgres,dashboard]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,sam,slurm,tune,postgres,dashboard]'
 	touch $@
 
 setup: $(READY) ## virtual environment with everything pinned, in .venv
@@ -37,6 +37,9 @@ lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY) ## the documentation site, in build/site; it needs no network to be read
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, storms
 	$(BIN)/python -m benchmarks.fidelity

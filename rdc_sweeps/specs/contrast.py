@@ -72,16 +72,18 @@ class VectorContrast(RegionNegatives):
     """A region is the mean of its features."""
 
     name: Literal["vector"] = "vector"
-    distance: Literal["cosine", "squared_euclidean"] = "cosine"
-    temperature: Temperature = 0.1
+    distance: Literal["cosine", "squared_euclidean"] = Field("cosine", description="Between the means of regions.")
+    temperature: Temperature = Field(0.1, description="tau of eq. 4; a cosine distance is at most 2.")
 
 
 class PixelContrast(ContrastBase):
     """The pixel at the same place is the positive, all pixels of other regions are negatives."""
 
     name: Literal["pixel"] = "pixel"
-    distance: Literal["dot", "cosine", "squared_euclidean"] = "dot"
-    temperature: Temperature = 5.4
+    distance: Literal["dot", "cosine", "squared_euclidean"] = Field(
+        "dot", description="Between pixels; dot is minus the scalar product."
+    )
+    temperature: Temperature = Field(5.4, description="tau of eq. 4.")
     pixels_per_region: int | None = Field(
         16,
         ge=1,
@@ -106,8 +108,8 @@ class GaussianContrast(RegionNegatives):
     """A region is the Gaussian of its features (eq. 2)."""
 
     name: Literal["gaussian"] = "gaussian"
-    distance: Distance = "wasserstein"
-    temperature: Temperature = 5.4
+    distance: Distance = Field("wasserstein", description="Squared 2-Wasserstein distance (eq. 5), or KL divergence.")
+    temperature: Temperature = Field(5.4, description="tau of eq. 4.")
     covariance: CovarianceSpec = CovarianceSpec()
     root: Root = Field(
         "polar",

@@ -132,7 +132,7 @@ class DrawnImagesSpec(ImagesSpec):
 
     seed: Seed = Field(0, description="Seed of the scenes; together with an image's index it determines it.")
     train_images: int = Field(200, ge=1, le=10**7, description="Training images besides those held out.")
-    test_images: int = Field(100, ge=1, le=10**7)
+    test_images: int = Field(100, ge=1, le=10**7, description="Test images.")
 
     @property
     def training_count(self) -> int:
@@ -188,7 +188,9 @@ else:
 class LabelSpec(Spec):
     """Which images have labels for which tasks."""
 
-    setting: Literal["full", "onelabel", "randomlabels"] = "full"
+    setting: Literal["full", "onelabel", "randomlabels"] = Field(
+        "full", description="All labels of an image, one, or one to all but one."
+    )
     origin: Literal["published", "generated"] = Field(
         "generated", description="published: the .pth files of Li et al.; generated: the same statistics from `seed`."
     )

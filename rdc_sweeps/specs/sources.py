@@ -12,12 +12,14 @@ class SamRegions(Spec):
     """Segment Anything's automatic mask generator (Kirillov et al. 2023) with its published defaults."""
 
     source: Literal["sam"] = "sam"
-    model: Literal["vit_h", "vit_l", "vit_b"] = "vit_h"
+    model: Literal["vit_h", "vit_l", "vit_b"] = Field("vit_h", description="Size of the image encoder.")
     checkpoint: RelativeFile = Field("sam_vit_h_4b8939.pth", description="Relative to the weights folder.")
-    points_per_side: int = Field(32, ge=1, le=1024)
-    pred_iou_thresh: float = Field(0.88, ge=0, le=1)
-    stability_score_thresh: float = Field(0.95, ge=0, le=1)
-    box_nms_thresh: float = Field(0.7, ge=0, le=1)
+    points_per_side: int = Field(32, ge=1, le=1024, description="Prompts: points of a grid along each side.")
+    pred_iou_thresh: float = Field(0.88, ge=0, le=1, description="Masks whose predicted quality is lower are dropped.")
+    stability_score_thresh: float = Field(
+        0.95, ge=0, le=1, description="Masks that change more with the threshold of their logits are dropped."
+    )
+    box_nms_thresh: float = Field(0.7, ge=0, le=1, description="Of masks whose boxes overlap more, the best is kept.")
     crop_n_layers: int = Field(
         0, ge=0, le=8, description="Also prompt on crops, for smaller masks: layer i has 4^i crops."
     )

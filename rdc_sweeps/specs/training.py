@@ -20,8 +20,8 @@ class StepSchedule(Spec):
     """The learning rate is multiplied by `factor` every `period` epochs."""
 
     name: Literal["step"] = "step"
-    period: int = Field(10, ge=1, le=10**6)
-    factor: float = Field(0.5, gt=0, le=1)
+    period: int = Field(10, ge=1, le=10**6, description="In epochs.")
+    factor: float = Field(0.5, gt=0, le=1, description="Of the learning rate after each period.")
 
 
 class CosineRestartsSchedule(Spec):
@@ -29,21 +29,21 @@ class CosineRestartsSchedule(Spec):
 
     name: Literal["cosine_restarts"] = "cosine_restarts"
     period: int = Field(10, ge=1, le=10**6, description="T_0, in epochs.")
-    minimum: float = Field(1e-6, ge=0, le=1)
+    minimum: float = Field(1e-6, ge=0, le=1, description="The lowest learning rate.")
 
 
 class CosineSchedule(Spec):
     """Cosine annealing to `minimum` over the whole training, per epoch."""
 
     name: Literal["cosine"] = "cosine"
-    minimum: float = Field(1e-6, ge=0, le=1)
+    minimum: float = Field(1e-6, ge=0, le=1, description="The lowest learning rate.")
 
 
 class PolynomialSchedule(Spec):
     """The learning rate falls to 0 as (1 - step / steps) ** `power` over the whole training, per step."""
 
     name: Literal["polynomial"] = "polynomial"
-    power: float = Field(0.9, gt=0, le=100)
+    power: float = Field(0.9, gt=0, le=100, description="1 is a straight line.")
 
 
 ScheduleSpec = Annotated[
@@ -55,14 +55,14 @@ ScheduleSpec = Annotated[
 class NetworkGroup(Spec):
     """Adam's parameter group for the networks: all parameters except a_theta's FiLM parameters."""
 
-    learning_rate: LearningRate = 5e-4
+    learning_rate: LearningRate = Field(5e-4, description="At the start of the schedule.")
     schedule: ScheduleSpec = CosineRestartsSchedule()
 
 
 class FilmGroup(Spec):
     """Adam's parameter group for a_theta's FiLM scales and shifts."""
 
-    learning_rate: LearningRate = 1e-3
+    learning_rate: LearningRate = Field(1e-3, description="At the start of the schedule.")
     schedule: ScheduleSpec = StepSchedule()
 
 
@@ -103,9 +103,9 @@ class FixedWeights(Spec):
     """Constant weights of the supervised losses in their sum."""
 
     name: Literal["fixed"] = "fixed"
-    semantic: Weight = 1.0
-    depth: Weight = 1.0
-    normal: Weight = 1.0
+    semantic: Weight = Field(1.0, description="Of the cross-entropy.")
+    depth: Weight = Field(1.0, description="Of the L1 loss.")
+    normal: Weight = Field(1.0, description="Of the 1 - cosine.")
 
 
 class UncertaintyWeights(Spec):
