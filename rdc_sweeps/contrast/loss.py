@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import Draw, full_precision
+from rdc_sweeps.contrast.elsewhere import OtherImages, distances_to_same_place
 from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
 from rdc_sweeps.contrast.index import RegionIndex, as_index
@@ -39,12 +41,13 @@ def region_contrast(
     max_regions: int | None = None,
     draw: Draw | None = None,
     further: FurtherNegatives | None = None,
+    others: OtherImages | None = None,
 ) -> ContrastOutcome:
     """L_RC of N items, each the features of one task's prediction and of another task's label (eq. 3 to 6).
 
     Every region of either task is an anchor; its positive is the same region of the other task, its negatives the
-    other regions of the same image. Runs in float32 (float64 for float64 features), also under autocast, and never
-    waits for the device if the regions are a RegionIndex or `max_regions` is given.
+    other regions of the same image, or the same place in other images. Runs in float32 (float64 for float64 features),
+    also under autocast, and never waits for the device if the regions are a RegionIndex or `max_regions` is given.
 
     Args:
         prediction_features: Tensor (N, d, h, w), of the task without label.
@@ -57,9 +60,10 @@ def region_contrast(
         draw: Source of the random numbers that choose the pixels of a sampled PixelContrast, or negatives if their
             number is limited; torch's global generator if not given.
         further: Maps of other items whose regions are negatives too; without them, negatives are of an item's two maps.
+        others: Where the negatives of other images are; needed for `negatives: images`, which are then the only ones.
 
     Raises:
-        UsageError: A shape does not fit or `min_pixels` is below 1.
+        UsageError: A shape does not fit, `min_pixels` is below 1, or `others` is missing.
     """
     if prediction_features.shape != label_features.shape:
         raise UsageError(
@@ -78,15 +82,34 @@ def region_contrast(
             case PixelContrast():
                 return pixel_contrast(*sides, index, valid, spec, draw, further)
             case VectorContrast():
-                distances = _vector_distances([region_means(side, index) for side in sides], spec, further)
+                distance = cosine_distance if spec.distance == "cosine" else squared_euclidean
+                means = [region_means(side, index) for side in sides]
+                if spec.negatives == "images":
+                    others = _given(others)
+                    distances = distances_to_same_place(means, others, index, region_means, distance)
+                    return _between_images(distances, valid, spec, others)
+                distances = _vector_distances(means, distance, further)
             case GaussianContrast():
-                gaussians = [region_gaussians(side, index, spec.covariance, min_pixels=min_pixels) for side in sides]
+                represent = partial(region_gaussians, spec=spec.covariance, min_pixels=min_pixels)
+                gaussians = [represent(side, index) for side in sides]
+                if spec.negatives == "images":
+                    others = _given(others)
+                    compare = partial(_all_pairs, spec=spec)
+                    distances = distances_to_same_place(gaussians, others, index, represent, compare)
+                    return _between_images(distances, valid, spec, others)
                 distances = _gaussian_distances(gaussians, spec, further)
-        return _contrast(distances, valid, spec, draw, further)
+        return _within_image(distances, valid, spec, draw, further)
 
 
-def _vector_distances(sides: list[Tensor], spec: VectorContrast, further: FurtherNegatives | None) -> Tensor:
-    distance = cosine_distance if spec.distance == "cosine" else squared_euclidean
+def _given(others: OtherImages | None) -> OtherImages:
+    if others is None:
+        raise UsageError("negatives: images needs the maps of other images")
+    return others
+
+
+def _vector_distances(
+    sides: list[Tensor], distance: Callable[[Tensor, Tensor], Tensor], further: FurtherNegatives | None
+) -> Tensor:
     own = torch.cat(sides, 1)
     others = own if further is None else torch.cat([own, further.rows(torch.cat(sides)).flatten(1, 2)], 1)
     return distance(own, others)
@@ -129,7 +152,7 @@ def _extension_distances(a: Gaussians, b: Gaussians, spec: Spec) -> Tensor:
     return distances
 
 
-def _contrast(
+def _within_image(
     distances: Tensor,
     valid: Tensor,
     spec: GaussianContrast | VectorContrast,
@@ -155,26 +178,50 @@ def _contrast(
         weights = torch.cat([own, further.weights], 1).to(distances.dtype)
         log_weights = weights.log().repeat_interleave(slots, 1)[:, None]
     pairs = anchors_valid[:, :, None] & usable[:, None, :]
-    positive_pairs = pairs & (same_region & other_task & (task < 2))
-    negative_pairs = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
+    positives = pairs & (same_region & other_task & (task < 2))
+    negatives = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
     if spec.negative_count is not None:
-        negative_pairs = _sampled_negatives(negative_pairs, spec.negative_count, draw)
-    per_anchor = info_nce(distances, positive_pairs, negative_pairs, spec.temperature, log_weights)
+        negatives = _sampled_negatives(negatives, spec.negative_count, draw)
+    return _outcome(distances, positives, negatives, valid, spec, log_weights)
 
+
+def _between_images(
+    distances: Tensor, valid: Tensor, spec: GaussianContrast | VectorContrast, others: OtherImages
+) -> ContrastOutcome:
+    """Eq. 3, 4 and 6 of `distances_to_same_place`; items without other images have no valid region."""
+    known = others.known.to(valid.device)
+    valid = valid & known.any(1, keepdim=True)
+    pairs = valid.repeat(1, 2)[:, :, None]
+    negatives = F.pad(known, (1, 0))
+    first = torch.zeros_like(negatives)
+    first[:, 0] = True
+    return _outcome(distances, pairs & first[:, None], pairs & negatives[:, None], valid, spec)
+
+
+def _outcome(
+    distances: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    valid: Tensor,
+    spec: GaussianContrast | VectorContrast,
+    log_weights: Tensor | None = None,
+) -> ContrastOutcome:
+    """The losses of distances (N, 2R, candidates) and their diagnostics; the masks have the same shape."""
+    per_anchor = info_nce(distances, positives, negatives, spec.temperature, log_weights)
     anchors = (2 * valid.sum(1)).clamp_min(1)
     known = distances.detach()
-    positive = torch.where(positive_pairs, known, 0.0).sum(2)
-    nearest = positive < torch.where(negative_pairs, known, torch.inf).amin(2)
-    negatives = negative_pairs.sum(2)
-    number = negatives.sum(1).clamp_min(1)
+    positive = torch.where(positives, known, 0.0).sum(2)
+    nearest = positive < torch.where(negatives, known, torch.inf).amin(2)
+    counts = negatives.sum(2)
+    slots = (2, valid.shape[1])
     return ContrastOutcome.of(
         losses=per_anchor.sum(1) / anchors,
         valid=valid,
         positive=positive.sum(1) / anchors,
-        negative=torch.where(negative_pairs, known, 0.0).sum((1, 2)) / number,
-        nearest=(nearest & anchors_valid).sum(1) / anchors,
-        hits=nearest.to(known.dtype).unflatten(1, (2, slots)).mean(1),
-        chance=(1 / (1 + negatives)).to(known.dtype).unflatten(1, (2, slots)).mean(1),
+        negative=torch.where(negatives, known, 0.0).sum((1, 2)) / counts.sum(1).clamp_min(1),
+        nearest=(nearest & valid.repeat(1, 2)).sum(1) / anchors,
+        hits=nearest.to(known.dtype).unflatten(1, slots).mean(1),
+        chance=(1 / (1 + counts)).to(known.dtype).unflatten(1, slots).mean(1),
     )
 
 

@@ -95,10 +95,10 @@ def map_pairs(
             chosen = as_prediction[position]
             uniform = partial(gumbel.select(chosen.nonzero().flatten()).uniform, dtype=torch.float32)
             shown = predictions[task][pairs.image[chosen].to(device)]
-            maps.append(prediction_input(task, shown, uniform, mapping.depth_divisor))
+            maps.append(prediction_input(task, shown, uniform, mapping.spec))
         if occurs[len(tasks) + position]:
             shown = labels[task][pairs.image[as_label[position]].to(device)]
-            maps.append(label_input(task, shown, classes, mapping.depth_divisor))
+            maps.append(label_input(task, shown, classes, mapping.spec))
         if maps:
             items = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
             inputs[task] = TaskMaps(maps, items.to(device))

@@ -1,5 +1,7 @@
 """How the contrasts of an image's pairs of tasks make up L_RC: eq. 3 and 6 literally, or their sum or mean.
 
+The negatives may also be those of other images, see `other_images`; then only the weights of the pairs differ.
+
 The equations have one feature map for each of K tasks: every region of every task is an anchor, its positives are the
 same region of the other K - 1 tasks, its negatives the other regions of all K tasks, and eq. 6 averages over tasks and
 regions. But a_theta is conditioned on a pair of tasks, so a task has a map for each pair that it is in, and with
@@ -17,8 +19,11 @@ If each task has one map, whatever the pair, these are exactly K - 1 positives a
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.elsewhere import OtherImages
 from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.methods.pairs import Pairs
+from rdc_sweeps.models.mapping import pair_index
+from rdc_sweeps.parallel.world import world
 from rdc_sweeps.specs.method import PairReading
 
 
@@ -56,6 +61,33 @@ def further_negatives(pairs: Pairs) -> FurtherNegatives | None:
         return None
     task = torch.cat([pairs.predicted, pairs.labelled])
     alike = (shared[:, :, None] & shared[:, None] & (task[:, None] == task)).sum(2)
-    order = (~shared).to(torch.uint8).argsort(dim=1, stable=True)[:, :most]
-    known = shared.gather(1, order)
+    order, known = _true_places(shared, most)
     return FurtherNegatives(torch.where(known, order, -1), 1 / alike.gather(1, order).clamp_min(1).double())
+
+
+def other_images(pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int) -> OtherImages:
+    """The items of other images with the same pair of tasks, in all processes that share the batch.
+
+    Args:
+        pairs: The N items of this process.
+        predicted: Features (N, d, h, w) of their predictions.
+        labelled: Features (N, d, h, w) of their labels.
+        tasks: K, the number of tasks.
+    """
+    gather = world().gather_rows
+    kinds = pair_index(pairs.predicted, pairs.labelled, tasks)
+    everyones, own = gather(kinds.to(predicted.device))
+    everyones = everyones.cpu()
+    # An image has a pair once, so that another item of the kind is of another image.
+    shared = kinds[:, None] == everyones
+    shared[torch.arange(len(pairs)), torch.arange(len(everyones))[own]] = False
+    most = int(shared.sum(1).max()) if len(pairs) else 0
+    order, known = _true_places(shared, max(most, 1))
+    sides = (gather(predicted.detach())[0], gather(labelled.detach())[0])
+    return OtherImages(sides, torch.where(known, order, -1))
+
+
+def _true_places(mask: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The first `count` columns of each row of a mask with True first, in order, and what stands there."""
+    order = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
+    return order, mask.gather(1, order)

@@ -12,7 +12,7 @@ from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
 from rdc_sweeps.methods.pairs import CONTRAST, Pairs, map_pairs, task_pairs
-from rdc_sweeps.methods.readings import further_negatives, pair_weights
+from rdc_sweeps.methods.readings import further_negatives, other_images, pair_weights
 from rdc_sweeps.models.mapping import build_mapping
 from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.parallel.world import world
@@ -63,11 +63,20 @@ class RegionContrastTerm(Term):
 
     def weight(self, epoch: float) -> float:
         """The weight of L_RC at a time of training; the ramp rises by steps or by whole epochs."""
-        return ramped(self.spec.weight, self.spec.ramp_epochs, epoch if self.spec.ramp_by == "step" else int(epoch))
+        if self._trains_mapping_alone(epoch):
+            return self.spec.weight
+        since = epoch - self.spec.start_epoch
+        return ramped(self.spec.weight, self.spec.ramp_epochs, since if self.spec.ramp_by == "step" else int(since))
+
+    def _trains_mapping_alone(self, epoch: float) -> bool:
+        return epoch < self.spec.start_epoch
 
     def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
         """See `Term.forward`."""
-        contrast, diagnostics, counts = self.contrast(outputs.last, batch)
+        predictions = outputs.last
+        if self._trains_mapping_alone(epoch):
+            predictions = {task: prediction.detach() for task, prediction in predictions.items()}
+        contrast, diagnostics, counts = self.contrast(predictions, batch)
         total = self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
         return Losses(total, {"loss/contrast": contrast.detach(), **diagnostics}, counts)
 
@@ -102,6 +111,7 @@ class RegionContrastTerm(Term):
         if mapped is None:
             return None
         pairs, index, predicted, labelled = mapped
+        of_images = self.spec.contrast.negatives == "images"
         outcome = region_contrast(
             predicted,
             labelled,
@@ -109,7 +119,8 @@ class RegionContrastTerm(Term):
             self.spec.contrast,
             min_pixels=self.spec.min_pixels,
             draw=pairs.noise(batch.noise).tagged(CONTRAST).uniform,
-            further=further_negatives(pairs) if self.spec.pairs == "equation" else None,
+            further=further_negatives(pairs) if self.spec.pairs == "equation" and not of_images else None,
+            others=other_images(pairs, predicted, labelled, len(self.tasks)) if of_images else None,
         )
         return Comparison(pairs, index, outcome)
 
@@ -129,6 +140,8 @@ class RegionContrastTerm(Term):
         if mapped is None:
             return None
         predicted, labelled = mapped
+        if self.spec.label_features == "detached":
+            labelled = labelled.detach()
         index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
         return pairs, index, predicted, labelled
 

@@ -1,5 +1,6 @@
 """The mapping network a_theta: predictions and labels of any task into one feature space."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ SMALLEST_MAXIMUM = 1e-3
 of Li et al. and the release divide by any maximum, also a negative one."""
 RELEASED_EPSILON = 1e-12
 """Added to the maximum, as in both codes."""
+
+DEFAULT = MappingSpec()
+"""How maps are shown if nothing else is said."""
 
 
 def pair_index(predicted: Tensor, labelled: Tensor, tasks: int) -> Tensor:
@@ -70,7 +74,7 @@ class MappingNetwork(nn.Module):
             _Level(widths[level], width, 2 if level < 2 else 3, pairs, spec)
             for level, width in enumerate(spec.channels)
         )
-        self.depth_divisor = spec.depth_divisor
+        self.spec = spec
         self.out_channels = spec.channels[-1]
         self.stride = 2 ** len(spec.channels)
 
@@ -172,40 +176,42 @@ def build_mapping(spec: MappingSpec, tasks: Sequence[Task], classes: int) -> Map
 
 
 def prediction_input(
-    task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor], depth_divisor: float | None = None
+    task: Task, prediction: Tensor, uniform: Callable[[torch.Size], Tensor], spec: MappingSpec = DEFAULT
 ) -> Tensor:
     """A prediction as a_theta sees it, differentiable with respect to it.
 
     Semantic logits become a hard Gumbel one-hot with a straight-through gradient at temperature 1 (Jang et al. 2017),
-    depth is divided, a normal n becomes (n + 1) / 2.
+    or their softmax; depth is scaled as in `scaled_depth`, a normal n becomes (n + 1) / 2.
 
     Args:
         task: What is predicted.
         prediction: Tensor (B, C, H, W) as `MultiTaskNetwork` returns it.
-        uniform: Gives random numbers in (0, 1) of a shape (B, C, H, W); asked for semantic predictions only.
-        depth_divisor: Of all depth maps, in the data set's unit; None: each is divided by its own maximum.
+        uniform: Gives random numbers in (0, 1) of a shape (B, C, H, W); asked for by the Gumbel trick only.
+        spec: How maps are shown.
 
     Returns:
         Tensor (B, C, H, W), float32 or better.
     """
     prediction = at_least_float32(prediction)
     match task:
+        case "semantic" if spec.semantic_input == "probabilities":
+            return prediction.softmax(dim=1)
         case "semantic":
             return _gumbel_one_hot(prediction, uniform(prediction.shape).to(prediction.dtype))
         case "depth":
-            return relative_depth(prediction) if depth_divisor is None else prediction / depth_divisor
+            return scaled_depth(prediction, spec)
         case "normal":
             return shifted_normal(prediction)
 
 
-def label_input(task: Task, label: Tensor, classes: int, depth_divisor: float | None = None) -> Tensor:
+def label_input(task: Task, label: Tensor, classes: int, spec: MappingSpec = DEFAULT) -> Tensor:
     """A label as a_theta sees it.
 
     Args:
         task: What is labelled.
         label: Semantic LongTensor (B, H, W) with void below 0, depth Tensor (B, 1, H, W) or normal Tensor (B, 3, H, W).
         classes: Number of semantic classes.
-        depth_divisor: As in `prediction_input`.
+        spec: As in `prediction_input`.
 
     Returns:
         Tensor (B, C, H, W): semantic labels as a one-hot that is all zero on void; depth and normals as in
@@ -216,9 +222,22 @@ def label_input(task: Task, label: Tensor, classes: int, depth_divisor: float | 
             ids = torch.arange(classes, device=label.device).view(-1, 1, 1)
             return (label.unsqueeze(1) == ids).float()
         case "depth":
-            return relative_depth(label) if depth_divisor is None else label / depth_divisor
+            return scaled_depth(label, spec)
         case "normal":
             return shifted_normal(label)
+
+
+def scaled_depth(depth: Tensor, spec: MappingSpec) -> Tensor:
+    """Depth maps (B, 1, H, W), or the logarithms of 1 + depth, divided by the spec's divisor or by their maximum.
+
+    Negative depth, which a network may predict, counts as 0 in a logarithm, and has its gradient there.
+    """
+    divisor = spec.depth_divisor
+    if spec.depth_scale == "logarithmic":
+        # max(d, 0) in value, with the slope of log(1 + d) at 0 below it.
+        depth = depth.clamp_min(0).log1p() + depth.clamp_max(0) - depth.clamp_max(0).detach()
+        divisor = None if divisor is None else math.log1p(divisor)
+    return relative_depth(depth) if divisor is None else depth / divisor
 
 
 def relative_depth(depth: Tensor) -> Tensor:

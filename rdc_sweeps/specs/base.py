@@ -1,7 +1,7 @@
 """The base class of all specs, and types shared by their fields."""
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -26,6 +26,14 @@ Temperature = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 Channels = Annotated[int, Field(ge=1, le=4096)]
 """The width of a layer."""
+
+
+def added_field(default: Any, *, description: str, **constraints: Any) -> Any:
+    """A field that specs got after runs had been trained without it.
+
+    It is left out of what is stored and of ids while it has its default, so that those runs keep their ids.
+    """
+    return Field(default, exclude_if=lambda value: value == default, description=description, **constraints)
 
 
 class Spec(BaseModel):

@@ -1,9 +1,9 @@
 """Contrasts: how a region is represented, and how two regions are compared."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from rdc_sweeps.specs.base import Spec, Temperature, Weight
 from rdc_sweeps.specs.extensions import extension_specs
@@ -55,17 +55,26 @@ class ContrastBase(Spec):
     """Fields of every contrast."""
 
     temperature: Temperature = Field(description="tau of eq. 4.")
-    negatives: Literal["both", "other"] = Field(
-        "both", description="Negatives from both tasks (eq. 3), or only from the task other than the anchor's."
-    )
 
 
 class RegionNegatives(ContrastBase):
     """Fields of the contrasts whose candidates are regions."""
 
+    negatives: Literal["both", "other", "images"] = Field(
+        "both",
+        description="Negatives from both tasks (eq. 3), or only from the task other than the anchor's. images: the "
+        "same place in the other task's maps of other images of the batch, without gradient, so that neither place nor "
+        "size tells a region from its negatives.",
+    )
     negative_count: int | None = Field(
         None, ge=1, le=10**6, description="Draw this many negatives for each anchor at each step; null for all."
     )
+
+    @model_validator(mode="after")
+    def _images_are_all_taken(self) -> Self:
+        if self.negatives == "images" and self.negative_count is not None:
+            raise ValueError("negative_count draws regions of the image; it cannot be set with negatives: images")
+        return self
 
 
 class VectorContrast(RegionNegatives):
@@ -80,6 +89,9 @@ class PixelContrast(ContrastBase):
     """The pixel at the same place is the positive, all pixels of other regions are negatives."""
 
     name: Literal["pixel"] = "pixel"
+    negatives: Literal["both", "other"] = Field(
+        "both", description="Negatives from both tasks (eq. 3), or only from the task other than the anchor's."
+    )
     distance: Literal["dot", "cosine", "squared_euclidean"] = Field(
         "dot", description="Between pixels; dot is minus the scalar product."
     )

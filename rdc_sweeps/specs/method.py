@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
-from rdc_sweeps.specs.base import Channels, Spec, Weight
+from rdc_sweeps.specs.base import Channels, Spec, Weight, added_field
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, ReleasedContrast
 from rdc_sweeps.specs.extensions import extension_specs, union_of
 from rdc_sweeps.specs.sources import RegionSource, SamRegions
@@ -45,6 +45,15 @@ class MappingSpec(Spec):
         le=1e6,
         description="Depth, predictions and labels, is divided by this, in the data set's unit; null: each map by its "
         "own maximum, as in the authors' code.",
+    )
+    depth_scale: Literal["linear", "logarithmic"] = added_field(
+        "linear",
+        description="logarithmic: log(1 + depth) takes the place of depth, in the data set's unit, and of its divisor.",
+    )
+    semantic_input: Literal["sampled", "probabilities"] = added_field(
+        "sampled",
+        description="What a_theta sees of a semantic prediction. sampled: a one-hot drawn by the Gumbel trick with a "
+        "straight-through gradient, as in the authors' code; probabilities: the softmax itself.",
     )
 
 
@@ -106,6 +115,16 @@ class RegionContrast(Spec):
     ramp_epochs: float = Field(0.0, ge=0, description="The weight grows linearly from 0 over this many epochs.")
     ramp_by: Literal["step", "epoch"] = Field(
         "step", description="Whether the ramp advances every step or every epoch."
+    )
+    start_epoch: float = added_field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="Until this epoch L_RC trains a_theta alone, on predictions without gradient; the ramp starts "
+        "here.",
+    )
+    label_features: Literal["trained", "detached"] = added_field(
+        "trained", description="detached: the features of labels pass no gradient to a_theta, those of predictions do."
     )
     gradient: bool = Field(True, description="false: L_RC is computed but has no effect, as in the released code.")
 

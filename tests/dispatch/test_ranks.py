@@ -32,6 +32,7 @@ from tests.training.test_loop import Notes, assert_same, write_as_nyuv2
 METHODS: dict[str, dict[str, Any]] = {
     "supervised": {"method": {"name": "supervised"}},
     "gaussian": {},
+    "negatives of other images": {"method": {"contrast": {"name": "gaussian", "negatives": "images"}}},
     "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
     "cross-task": {"method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
     "dejavu": {"method": {"name": "dejavu", "channels": 4}},

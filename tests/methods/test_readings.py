@@ -83,7 +83,9 @@ def losses_of(granted: list[list[bool]], reading: PairReading, spec: ContrastSpe
                 task: represented(spec, side[n].numpy(), regions[image].numpy())
                 for task, side in ((t, predicted), (s, labelled))
             }
-        expected.append(image_loss(maps, reading, tasks, similarity_of(spec), spec.negatives))
+        expected.append(
+            image_loss(maps, reading, tasks, similarity_of(spec), "other" if spec.negatives == "other" else "both")
+        )
     return found, expected
 
 

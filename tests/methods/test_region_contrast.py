@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
-from rdc_sweeps.methods.method import Method, ViewNorm
+from rdc_sweeps.methods.method import Method, Outputs, ViewNorm
 from rdc_sweeps.methods.region_contrast import RegionContrastTerm
 from rdc_sweeps.methods.registry import build_method
 from rdc_sweeps.specs.base import Task
@@ -248,6 +248,65 @@ def test_the_second_view_is_contrasted_and_the_first_supervised() -> None:
 @pytest.mark.parametrize(("epoch", "weight"), [(0.0, 0.0), (1.0, 0.5), (2.0, 1.0), (7.0, 1.0)])
 def test_the_weight_ramps_up_linearly(epoch: float, weight: float) -> None:
     assert term({"weight": 1.0, "ramp_epochs": 2.0}).weight(epoch) == weight
+
+
+def predictions(network: Predictions) -> dict[Task, Tensor]:
+    return {task: network.maps[task] for task in TASKS}
+
+
+def outputs(network: Predictions) -> Outputs:
+    maps = predictions(network)
+    return Outputs([maps], maps)
+
+
+def test_before_the_start_the_mapping_is_trained_and_the_network_is_not() -> None:
+    network, built = Predictions(2), term({"start_epoch": 1.0, "ramp_epochs": 2.0, "weight": 0.5})
+    early = built(outputs(network), batch(GRANTED), 0.9)
+    early.total.backward()
+    assert all(value.grad is None for value in network.maps.values())
+    assert all(parameter.grad is not None for parameter in built.parameters())
+    assert [built.weight(epoch) for epoch in (0.0, 0.9, 1.0, 2.0, 3.0, 9.0)] == [0.5, 0.5, 0.0, 0.25, 0.5, 0.5]
+    late = built(outputs(network), batch(GRANTED), 2.0)
+    late.total.backward()
+    assert any(value.grad is not None and value.grad.abs().sum() > 0 for value in network.maps.values())
+    torch.testing.assert_close(early.reported["loss/contrast"], late.reported["loss/contrast"])
+
+
+def test_detached_features_of_labels_change_the_gradient_of_the_mapping_alone() -> None:
+    found = {}
+    for features in ("trained", "detached"):
+        torch.manual_seed(1)
+        network, built = Predictions(2), term({"label_features": features})
+        loss = built(outputs(network), batch(GRANTED), 1.0)
+        loss.total.backward()
+        first, *_ = built.film_parameters()
+        found[features] = (loss.total.detach(), network.maps["normal"].grad, first.grad)
+    (value, of_prediction, of_mapping), (same_value, same, other) = found.values()
+    torch.testing.assert_close(value, same_value)
+    torch.testing.assert_close(of_prediction, same)
+    assert of_mapping is not None
+    assert other is not None
+    assert not torch.allclose(of_mapping, other)
+
+
+@pytest.mark.parametrize("contrast", [{"name": "gaussian"}, {"name": "vector"}], ids=lambda one: one["name"])
+def test_regions_of_other_images_are_negatives(contrast: dict[str, Any]) -> None:
+    """Images 0 and 2 have their label for the same task, and image 1 is the only one with its labels."""
+    network, built = Predictions(3), term({"contrast": {**contrast, "negatives": "images"}})
+    of = batch([[False, True, False], [True, False, True], [False, True, False]])
+    compared = built.compare(predictions(network), of)
+    assert compared is not None
+    used = {
+        (int(image), int(task)): bool(value)
+        for image, task, value in zip(
+            compared.pairs.image, compared.pairs.predicted, compared.outcome.used, strict=True
+        )
+    }
+    assert used == {(0, 0): True, (0, 2): True, (1, 1): False, (2, 0): True, (2, 2): True}
+    assert compared.outcome.chance[compared.outcome.used].nanmean().item() == 0.5
+    built(outputs(network), of, 1.0).total.backward()
+    assert network.maps["semantic"].grad is not None
+    assert network.maps["depth"].grad is None or network.maps["depth"].grad[1].abs().sum() == 0
 
 
 def test_supervised_is_the_sum_of_granted_losses() -> None:

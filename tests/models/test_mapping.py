@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import pytest
@@ -248,8 +249,31 @@ def test_depth_is_relative_to_each_images_maximum() -> None:
 
 def test_depth_may_be_divided_by_one_number() -> None:
     depth = torch.tensor([[1.0, 4.0], [0.0, 10.0]]).view(2, 1, 1, 2)
-    assert torch.equal(label_input("depth", depth, 13, 4.0), depth / 4)
-    assert torch.equal(prediction_input("depth", depth, unasked, 4.0), depth / 4)
+    assert torch.equal(label_input("depth", depth, 13, MappingSpec(depth_divisor=4.0)), depth / 4)
+    assert torch.equal(prediction_input("depth", depth, unasked, MappingSpec(depth_divisor=4.0)), depth / 4)
+
+
+@pytest.mark.parametrize(("divisor", "expected"), [(None, [0.5, 1.0]), (7.0, [1 / 3, 2 / 3])])
+def test_depth_may_be_logarithmic(divisor: float | None, expected: list[float]) -> None:
+    spec = MappingSpec(depth_scale="logarithmic", depth_divisor=divisor)
+    depth = torch.tensor([1.0, 3.0], dtype=torch.float64).view(1, 1, 1, 2)
+    for shown in (label_input("depth", depth, 13, spec), prediction_input("depth", depth, unasked, spec)):
+        torch.testing.assert_close(shown.flatten(), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_negative_depth_is_0_in_a_logarithm_and_keeps_a_gradient() -> None:
+    depth = torch.tensor([-2.0, 0.0, 3.0]).view(1, 1, 1, 3).requires_grad_()
+    shown = prediction_input("depth", depth, unasked, MappingSpec(depth_scale="logarithmic", depth_divisor=1.0))
+    torch.autograd.backward(shown.sum() * math.log(2))
+    assert shown.flatten().tolist() == pytest.approx([0, 0, 2])
+    assert depth.grad is not None
+    assert depth.grad.flatten()[[0, 2]].tolist() == pytest.approx([1, 0.25])
+
+
+def test_semantic_predictions_may_be_probabilities() -> None:
+    logits = torch.randn(2, 13, 4, 5)
+    shown = prediction_input("semantic", logits, unasked, MappingSpec(semantic_input="probabilities"))
+    torch.testing.assert_close(shown, logits.softmax(1))
 
 
 @pytest.mark.parametrize("largest", [1.1e-3, 0.3, 10.0, 80.0])

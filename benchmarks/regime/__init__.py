@@ -1,0 +1,1 @@
+"""Which settings of the contrast ask the network for what withheld labels would ask for."""

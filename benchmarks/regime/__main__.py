@@ -1,0 +1,61 @@
+"""`python -m benchmarks.regime RUN...`: probe variants of the contrast on the networks of finished MTL runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+import rdc_sweeps
+from benchmarks.regime.records import Measured, read_regime, write_regime
+from benchmarks.regime.variants import ROW, VARIANTS, Variant
+from rdc_sweeps.errors import RdcError
+
+STORED = Path(__file__).parents[2] / "docs" / "findings" / "regime.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what has not been measured of the variants, and store each at once."""
+    parser = argparse.ArgumentParser(description="Probe variants of the contrast, a_theta trained afresh for each.")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="ids of runs of the row findings/one-mtl")
+    parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
+    parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
+    parser.add_argument("--only", nargs="+", metavar="GROUP", help="groups of variants (default: all)")
+    parser.add_argument("--refit", type=int, default=200, help="training steps of a_theta (default: 200)")
+    parser.add_argument("--images", type=int, default=96, help="training images to probe (default: 96)")
+    parser.add_argument("--store", type=Path, default=STORED, help="JSON of the results")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    chosen = [variant for variant in VARIANTS if options.only is None or variant.group in options.only]
+    try:
+        for run in options.runs:
+            for variant in chosen:
+                _measure(variant, run, options)
+    except RdcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def _measure(variant: Variant, run: str, options: argparse.Namespace) -> None:
+    keys = {one.key for one in read_regime(options.store).measured}
+    if any(key[0] == variant.changes and key[1].startswith(run) and key[2] == options.refit for key in keys):
+        return
+    (found,) = rdc_sweeps.probe(
+        [run],
+        images=options.images,
+        refit=options.refit,
+        method_of=ROW,
+        changes=variant.changes,
+        root=options.root,
+        profile=options.profile,
+    )
+    (probe,) = found.probes
+    measured = Measured.of(variant, found.run, options.refit, probe)
+    write_regime(options.store, read_regime(options.store).with_(measured))
+    alignment = probe.alignment()
+    print(f"{variant.group}, {variant.name}: alignment {alignment:+.4f}, {measured.accuracy}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
