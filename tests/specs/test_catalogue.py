@@ -149,7 +149,7 @@ def test_unknown_field_of_a_variant_lists_that_variants_fields(edit: Edit, probl
     edit("table3.yaml", PIXEL, "contrast: {name: pixel, distanse: dot}")
     assert problems() == [
         "table3.yaml:26: method.contrast.distanse: there is no such field; did you mean 'distance'? "
-        "Available: temperature, negatives, name, distance, pixels_per_region"
+        "Available: temperature, name, negatives, distance, pixels_per_region"
     ]
 
 
