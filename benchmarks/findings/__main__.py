@@ -8,8 +8,9 @@ from pathlib import Path
 from benchmarks.findings.collection import collect
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import draw_figures
-from benchmarks.findings.page import results_text, with_results
+from benchmarks.findings.page import results_text
 from benchmarks.findings.records import Results, read_results, write_results
+from benchmarks.pages import with_part
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.outcomes import Outcome
@@ -63,7 +64,7 @@ def _missing_lines(missing: Sequence[Outcome]) -> list[str]:
 
 def _write(results: Results, docs: Path) -> None:
     page, figures = docs / "findings.md", docs / "findings"
-    text = with_results(page.read_text(encoding="utf-8"), results_text(results, figures), str(page))
+    text = with_part(page.read_text(encoding="utf-8"), "results", results_text(results, figures), str(page))
     for path in draw_figures(settings(results), figures):
         print(f"wrote {path}")
     write_atomically(page, lambda file: file.write(text.encode()))

@@ -8,29 +8,13 @@ from benchmarks.findings.claims import CLAIMS
 from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
 from benchmarks.findings.statistics import Difference
-from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
 from rdc_sweeps.reporting.report import MISSING
-
-BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 ANSWERS = {"better": "holds", "worse": "does not hold", "cannot tell": "cannot tell", "identical": "identical"}
 """What the verdict on two rows says about the claim that the first is better."""
 
 TITLES = {"onelabel": "One label per image", "randomlabels": "Random labels", "full": "All labels"}
-
-
-def with_results(page: str, text: str, place: str) -> str:
-    """The page with this text between the markers.
-
-    Raises:
-        UsageError: The page does not have each marker once, in order.
-    """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, foot = rest.partition(END)
-    if not begin or not end or page.count(BEGIN) + page.count(END) != 2:
-        raise UsageError(f"{place}: must have the lines {BEGIN} and {END} once, in this order; write them in again")
-    return f"{head}{BEGIN}\n{text}{END}{foot}"
 
 
 def results_text(results: Results, figures: Path) -> str:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.regime RUN...`: probe variants of the contrast on the networks of finished MTL runs."""
+"""`python -m benchmarks.regime [RUN...]`: probe variants of the contrast on the networks of finished MTL runs."""
 
 import argparse
 import sys
@@ -8,30 +8,37 @@ from pathlib import Path
 import torch
 
 import rdc_sweeps
+from benchmarks.pages import with_part
+from benchmarks.regime.page import regime_text
 from benchmarks.regime.records import Measured, read_regime, write_regime
 from benchmarks.regime.variants import ROW, VARIANTS, Variant
 from rdc_sweeps.errors import RdcError
+from rdc_sweeps.files import write_atomically
 
-STORED = Path(__file__).parents[2] / "docs" / "findings" / "regime.json"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what has not been measured of the variants, and store each at once."""
+def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
+    """Measure what has not been measured of the variants, store each at once, and write the page from all."""
     parser = argparse.ArgumentParser(description="Probe variants of the contrast, a_theta trained afresh for each.")
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="ids of runs of the row findings/one-mtl")
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of runs of the row findings/one-mtl")
     parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
     parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
     parser.add_argument("--only", nargs="+", metavar="GROUP", help="groups of variants (default: all)")
     parser.add_argument("--refit", type=int, default=200, help="training steps of a_theta (default: 200)")
     parser.add_argument("--images", type=int, default=96, help="training images to probe (default: 96)")
-    parser.add_argument("--store", type=Path, default=STORED, help="JSON of the results")
+    parser.add_argument("--store", type=Path, help="JSON of the results (default: docs/findings/regime.json)")
     options = parser.parse_args(arguments)
+    options.store = options.store or docs / "findings" / "regime.json"
     torch.set_num_threads(1)
     chosen = [variant for variant in VARIANTS if options.only is None or variant.group in options.only]
     try:
         for run in options.runs:
             for variant in chosen:
                 _measure(variant, run, options)
+        page = docs / "findings.md"
+        text = with_part(page.read_text(encoding="utf-8"), "regime", regime_text(read_regime(options.store)), str(page))
+        write_atomically(page, lambda file: file.write(text.encode()))
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

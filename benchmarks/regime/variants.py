@@ -91,7 +91,7 @@ VARIANTS: tuple[Variant, ...] = (
             "8 of each anchor": ["contrast.negative_count=8"],
             "other images": [IMAGES],
             "other images, probabilities, log depth": [IMAGES, *SOFT],
-            "other images, vector": [IMAGES, "contrast.name=vector", "contrast.temperature=0.1"],
+            "other images, vector": ["contrast.name=vector", "contrast.temperature=0.1", IMAGES],
             "other images, zero padding": [IMAGES, "mapping.padding=zeros"],
             "pairs apart": ["pairs=mean"],
         },

@@ -9,12 +9,16 @@ from PIL import Image
 from benchmarks.findings.__main__ import DOCS, main
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import SOURCE, digest
-from benchmarks.findings.page import BEGIN, END, results_text, with_results
+from benchmarks.findings.page import results_text
 from benchmarks.findings.records import Results, read_results, write_results
+from benchmarks.pages import with_part
+from benchmarks.regime.page import regime_text
+from benchmarks.regime.records import read_regime
 from rdc_sweeps.errors import UsageError
 from tests.findings.made_up import results, run
 
 FIGURES = Path("findings")
+BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
 def cells(text: str, start: str) -> list[list[str]]:
@@ -76,7 +80,7 @@ def test_runs_that_do_not_count_are_mentioned() -> None:
 @pytest.mark.parametrize("page", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}\n{END}\n{END}"])
 def test_a_page_without_its_markers_is_refused(page: str) -> None:
     with pytest.raises(UsageError, match=r"page\.md: must have the lines"):
-        with_results(page, "", "page.md")
+        with_part(page, "results", "", "page.md")
 
 
 def test_the_command_writes_page_and_figures_from_json_and_removes_stale_figures(tmp_path: Path) -> None:
@@ -107,7 +111,7 @@ def test_the_page_and_its_figures_are_what_the_results_give(tmp_path: Path) -> N
     stored = DOCS / "findings" / "results.json"
     found = read_results(stored) if stored.exists() else Results()
     page = (DOCS / "findings.md").read_text(encoding="utf-8")
-    assert page == with_results(page, results_text(found, FIGURES), "findings.md"), (
+    assert page == with_part(page, "results", results_text(found, FIGURES), "findings.md"), (
         "run `python -m benchmarks.findings --from docs/findings/results.json`"
     )
     drawn = {f"{one.name}.png": digest(one) for one in settings(found) if any(c.differences for c in one.comparisons)}
@@ -118,3 +122,9 @@ def test_the_page_and_its_figures_are_what_the_results_give(tmp_path: Path) -> N
         shutil.copy(DOCS / "findings.md", tmp_path)
         main(["--from", str(stored)], tmp_path)
         assert (tmp_path / "findings.md").read_text(encoding="utf-8") == page
+
+
+def test_the_table_of_the_regime_is_what_was_measured() -> None:
+    page = (DOCS / "findings.md").read_text(encoding="utf-8")
+    text = regime_text(read_regime(DOCS / "findings" / "regime.json"))
+    assert page == with_part(page, "regime", text, "findings.md"), "run `python -m benchmarks.regime`"
