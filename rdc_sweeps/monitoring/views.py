@@ -8,7 +8,7 @@ from typing import Any
 
 from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.files import read_file
-from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.directory import OpenRun, RunDirectory
 from rdc_sweeps.runs.records import Status
 from rdc_sweeps.runs.states import ShownState
 from rdc_sweeps.specs.catalogue import Run
@@ -141,9 +141,9 @@ def seed_of(directory: RunDirectory) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def inspect(subject: Subject, root: Path, queue: Queue) -> RunView:
+def inspect(subject: Subject, root: Path, queue: Queue, open_run: OpenRun = RunDirectory) -> RunView:
     """Read a run's state, progress and cause of failure from its directory."""
-    directory = RunDirectory(root, subject.run)
+    directory = open_run(root, subject.run)
     waiting = queue.get(subject.run)
     status = None
     try:

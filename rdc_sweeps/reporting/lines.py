@@ -33,9 +33,16 @@ def remedy(report: Report) -> str | None:
     states = {found.state for found in report.missing}
     if not states & {"planned", "preempted", "failed"}:
         return None
-    words = ["rdc-sweep", "run", report.table, "--profile", report.profile, "--seeds", ",".join(map(str, report.seeds))]
-    words += [word for change in report.changes for word in change.split(" ", 1)]
-    return shlex.join([*words, *(["--retry-failed"] if "failed" in states else [])])
+    command = run_command(report.table, (), report.profile, report.seeds, report.changes)
+    return command + (" --retry-failed" if "failed" in states else "")
+
+
+def run_command(
+    table: str, rows: Sequence[str], profile: str, seeds: Sequence[int], changes: Sequence[str]
+) -> str:
+    """The command that trains these rows and seeds of a table; no rows: all."""
+    words = ["rdc-sweep", "run", table, *rows, "--profile", profile, "--seeds", ",".join(map(str, seeds))]
+    return shlex.join([*words, *(word for change in changes for word in change.split(" ", 1))])
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DamagedError, RdcError
 from rdc_sweeps.metrics.selection import Selection
-from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.directory import OpenRun, RunDirectory
 from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.specs.catalogue import Run
 
@@ -29,9 +29,11 @@ class Outcome:
     """Why metrics are missing; None if none are."""
 
 
-def outcome(run: Run, root: Path, selection: Selection, metrics: Sequence[str]) -> Outcome:
+def outcome(
+    run: Run, root: Path, selection: Selection, metrics: Sequence[str], open_run: OpenRun = RunDirectory
+) -> Outcome:
     """Read the outcome from a run's directory; a damaged directory is an outcome too, not an error."""
-    directory = RunDirectory(root, run.id)
+    directory = open_run(root, run.id)
 
     def without_values(state: RunState, cause: str) -> Outcome:
         return Outcome(run.id, run.row.id, run.spec.seed, state, None, {}, cause)
@@ -70,28 +72,31 @@ class ImageCounts:
     test: int | None
 
 
-def data_of(runs: Iterable[Run], root: Path) -> dict[str, DataRecord]:
+def data_of(runs: Iterable[Run], root: Path, open_run: OpenRun = RunDirectory) -> dict[str, DataRecord]:
     """What runs recorded of their data, by run id; without those that recorded nothing, or whose record is damaged."""
     found = {}
     for run in runs:
         with suppress(RdcError, OSError):
-            if (data := RunDirectory(root, run.id).data()) is not None:
+            if (data := open_run(root, run.id).data()) is not None:
                 found[run.id] = data
     return found
 
 
-def images_of(runs: Iterable[Run], root: Path, records: Mapping[str, DataRecord]) -> dict[str, ImageCounts]:
+def images_of(
+    runs: Iterable[Run], root: Path, records: Mapping[str, DataRecord], open_run: OpenRun = RunDirectory
+) -> dict[str, ImageCounts]:
     """The images that the done runs were trained and tested on, by run id.
 
     Args:
         runs: Runs, done or not.
         root: The runs folder.
         records: From `data_of`.
+        open_run: Opens a run's directory.
     """
     found = {}
     for run in runs:
         with suppress(RdcError, OSError):
-            if (result := RunDirectory(root, run.id).result()) is not None:
+            if (result := open_run(root, run.id).result()) is not None:
                 data = records.get(run.id)
                 held_out, test = (data.validation_images, data.test_images) if data else (None, None)
                 found[run.id] = ImageCounts(result.images, held_out, test)

@@ -15,6 +15,7 @@ from rdc_sweeps.reporting.differences import differences_by_measure
 from rdc_sweeps.reporting.notes import describe_data, notes
 from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
 from rdc_sweeps.reporting.statistics import Difference, Interval, Statistics, deviation, mean_interval
+from rdc_sweeps.runs.directory import OpenRun, RunDirectory
 from rdc_sweeps.specs.catalogue import Run, unknown
 from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
 
@@ -123,7 +124,12 @@ class Report:
 
 
 def build_report(
-    runs: Sequence[Run], root: Path, *, selection: Selection | None = None, baseline: str | None = None
+    runs: Sequence[Run],
+    root: Path,
+    *,
+    selection: Selection | None = None,
+    baseline: str | None = None,
+    open_run: OpenRun = RunDirectory,
 ) -> Report:
     """Read the finished runs of a table.
 
@@ -132,6 +138,7 @@ def build_report(
         root: The runs folder.
         selection: Which epoch counts; None for the profile's rule.
         baseline: Row that all improvements are relative to; None for each row's own baseline.
+        open_run: Opens a run's directory.
 
     Raises:
         UsageError: There are no runs, or the baseline is not one of their rows.
@@ -146,9 +153,11 @@ def build_report(
     changes = tuple(dict.fromkeys(change for run in runs for change in run.changes))
     measures = measures_of(table)
     keys = [measure.key for measure in measures]
-    records = data_of(runs, root)
-    counted = images_of(runs, root, records)
-    outcomes = {row: tuple(outcome(run, root, rule, keys) for run in runs if run.row.id == row) for row in rows}
+    records = data_of(runs, root, open_run)
+    counted = images_of(runs, root, records, open_run)
+    outcomes = {
+        row: tuple(outcome(run, root, rule, keys, open_run) for run in runs if run.row.id == row) for row in rows
+    }
     baselines = {row: _baseline(spec, baseline) for row, spec in rows.items()}
     measured = {**{key: (key,) for key in keys}, DELTA_M: table.metrics}
     compared = differences_by_measure(outcomes, [(row, base) for row, base in baselines.items() if base], measured)

@@ -1,6 +1,7 @@
 """Reads the directory of a run, without needing write permission."""
 
 import errno
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -14,7 +15,17 @@ from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DamagedError, SpecError, UsageError
 from rdc_sweeps.files import is_locked, read_file
 from rdc_sweeps.runs.paths import RunPaths
-from rdc_sweeps.runs.records import Attempt, Environment, Failure, Origin, Result, Status, Stopped, read_attempts
+from rdc_sweeps.runs.records import (
+    Attempt,
+    Environment,
+    EnvironmentDetails,
+    Failure,
+    Origin,
+    Result,
+    Status,
+    Stopped,
+    read_attempts,
+)
 from rdc_sweeps.runs.states import RunState
 from rdc_sweeps.seals import RECORD, YAML, has_header, unseal_record, without_header
 from rdc_sweeps.specs.document import read_document
@@ -32,6 +43,10 @@ CLOCK_LAG, CLOCK_LEAD = 5.0, 600.0
 """Seconds by which a disk's clock may lag or lead this host's for a heartbeat to count as recent."""
 
 
+OpenRun = Callable[[Path, str], "RunDirectory"]
+"""Opens the directory of a run, by the runs folder and the run's id, for reading."""
+
+
 class RunDirectory(RunPaths):
     """The directory of one run, for reading. Only an `OwnedRun` writes results there (see `runs.owned`)."""
 
@@ -47,9 +62,7 @@ class RunDirectory(RunPaths):
             return "damaged"
 
     def _state(self) -> RunState:
-        # One file is read for most runs of a large sweep, and its history need not be parsed if its checksum matches.
-        text = self._text("result.json")
-        if text is not None and (text.sealed or self.result() is not None):
+        if self._has_result():
             return "done"
         try:
             present = {path.name for path in self.folder.iterdir()}
@@ -69,6 +82,11 @@ class RunDirectory(RunPaths):
         if stopped is not None:
             return stopped.reason
         return "planned" if status is None else "preempted"
+
+    def _has_result(self) -> bool:
+        # One file is read for most runs of a large sweep, and its history need not be parsed if its checksum matches.
+        text = self._text("result.json")
+        return text is not None and (text.sealed or self.result() is not None)
 
     def damaged(self) -> dict[str, str]:
         """The damaged records: what is wrong with each, by file name."""
@@ -173,6 +191,10 @@ class RunDirectory(RunPaths):
         """What is read back of the software and hardware that train the run."""
         return self._read("environment.json", Environment)
 
+    def environment_details(self) -> EnvironmentDetails | None:
+        """The software and hardware that train the run, for display."""
+        return self._read("environment.json", EnvironmentDetails)
+
     def attempts(self) -> list[Attempt]:
         """The history of the run's workers, oldest first."""
         path = self.folder / "attempts.jsonl"
@@ -180,6 +202,16 @@ class RunDirectory(RunPaths):
             return read_attempts(path, self.id)
         except ValueError as error:
             raise _damaged(path, error) from error
+
+    def panels(self) -> dict[str, Path]:
+        """The pictures after the last epoch that has any, by title (see `Recorder.evaluated`)."""
+        try:
+            paths = sorted((self.folder / "panels").iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found = [(match, path) for path in paths if (match := re.fullmatch(r"(\d+)-\d+-(.+)\.png", path.name))]
+        last = max((match[1] for match, _ in found), default="")
+        return {match[2].replace("-", " "): path for match, path in found if match[1] == last}
 
     def progress(self) -> int | None:
         """A number that identifies the current checkpoint; None without a checkpoint."""

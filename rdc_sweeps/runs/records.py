@@ -162,12 +162,28 @@ def read_attempts(path: Path, run: str) -> list[Attempt]:
 
 
 class Environment(BaseModel):
-    """What is read back of `environment.json`, which has more."""
+    """What training reads back of `environment.json`, which has more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     threads: int = Field(ge=1)
     """CPU threads: sums in a different order round differently."""
+
+
+class EnvironmentDetails(Environment):
+    """What reports show of `environment.json`."""
+
+    commit: str | None = None
+    """Of the code; with `+` if there were uncommitted changes, None outside a checkout."""
+    packages: dict[str, str] = {}
+    """Versions."""
+    python: str = ""
+    platform: str = ""
+    host: str = ""
+    cores: int | None = None
+    cuda: str | None = None
+    devices: list[str] = []
+    slurm_job: str | None = None
 
 
 class Failure(Record):

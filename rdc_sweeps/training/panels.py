@@ -75,6 +75,34 @@ def prediction_panel(
     return _arrange(columns, size)
 
 
+def panel_parts(panel: Image.Image, tasks: Sequence[str]) -> dict[str, Image.Image]:
+    """Cut a panel into its pictures.
+
+    Args:
+        panel: What `prediction_panel` drew.
+        tasks: The tasks that it shows, in their order.
+
+    Returns:
+        `input`; of each task `TASK truth` and `TASK`, its prediction; `legend` if semantic is among the tasks.
+
+    Raises:
+        ValueError: The panel does not have this many tasks.
+    """
+    columns = 1 + len(tasks)
+    across, down = (panel.width - GAP) // columns, (panel.height - GAP) // 2
+    if (across * columns + GAP, 2 * down + GAP) != panel.size or min(across - GAP, down - CAPTION) < 1:
+        raise ValueError(f"a picture of {panel.width} x {panel.height} is no panel of {len(tasks)} tasks")
+
+    def part(x: int, y: int) -> Image.Image:
+        left, top = GAP + x * across, y * down + CAPTION
+        return panel.crop((left, top, left + across - GAP, top + down - CAPTION))
+
+    parts = {"input": part(0, 0)}
+    for x, task in enumerate(tasks, 1):
+        parts |= {f"{task} truth": part(x, 0), task: part(x, 1)}
+    return parts | ({"legend": part(0, 1)} if "semantic" in tasks else {})
+
+
 def _array(value: Any) -> AnyArray:
     """Convert a tensor or array to a NumPy array of floats or integers."""
     if hasattr(value, "detach"):

@@ -1,6 +1,5 @@
 """The report of a study as one self-contained HTML file: it needs no network and no other files."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from matplotlib.figure import Figure
 
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.lines import missing_lines
-from rdc_sweeps.reporting.pages import page_templates
+from rdc_sweeps.reporting.pages import Frame, page_templates
 from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.tuning.figures import ANCHOR, WIDTH, svg_text
 from rdc_sweeps.tuning.study_report import StudyReport
@@ -46,20 +45,23 @@ def write_html(report: StudyReport, figures: Mapping[str, Figure], path: Path) -
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def render_html(report: StudyReport, figures: Mapping[str, Figure]) -> str:
+def render_html(report: StudyReport, figures: Mapping[str, Figure], frame: Frame | None = None) -> str:
     """The report as text; all texts from files are escaped.
+
+    Args:
+        report: The study.
+        figures: See `figures.draw_figures`.
+        frame: If it is one of the pages of a folder; None for a file that needs no other.
 
     Raises:
         UsageError: A package is missing.
     """
     environment = page_templates(Path(__file__).parent / "templates")
-    from markupsafe import Markup, escape  # comes with jinja2
-
     environment.filters["value_text"] = value_text
-    # Texts of reports set names in backquotes.
-    environment.filters["code_spans"] = lambda text: Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))
     summary, spec = report.summary, report.tuned.spec
     return environment.get_template(TEMPLATE).render(
+        title=f"{summary.name}: {spec.title}",
+        frame=frame,
         report=report,
         summary=summary,
         spec=spec,
