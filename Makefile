@@ -15,14 +15,15 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rdc-sweeps needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,sam,slurm,tune,postgres,dashboard]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,html,sam,slurm,tune,postgres,dashboard]'
 	touch $@
 
 setup: $(READY) ## virtual environment with everything pinned, in .venv
 
-demo: $(READY) ## the twelve rows of table 3 on synthetic rooms, trained and reported
+demo: $(READY) ## the twelve rows of table 3 on synthetic rooms, trained and reported, also as pages
 	$(BIN)/rdc-sweep run table3 --profile demo
 	$(BIN)/rdc-sweep report table3 --profile demo --strict
+	$(BIN)/rdc-sweep report table3 --profile demo --format html --output report
 
 test: $(READY) ## the default tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)

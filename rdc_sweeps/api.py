@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
     from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
+    from rdc_sweeps.web.site import SiteReader
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,51 @@ def report(table: Table, *, selection: Selection | None = None, baseline: str | 
     from rdc_sweeps.reporting.report import build_report
 
     return build_report(table.runs, table.settings.root, selection=selection, baseline=baseline)
+
+
+def write_report(
+    tables: Sequence[Table], folder: Path, *, selection: Selection | None = None, baseline: str | None = None
+) -> Path:
+    """Write tables, and the studies in their runs folder, as HTML pages that need no network.
+
+    Args:
+        tables: From `load_table`, all with the same runs folder.
+        folder: An earlier report in it is replaced, once the new one is complete.
+        selection: See `report`.
+        baseline: See `report`.
+
+    Returns:
+        The first page.
+
+    Raises:
+        UsageError: The folder holds something else, a table is named twice, or a package is missing.
+    """
+    from rdc_sweeps.web.folder import write_site
+
+    return write_site(open_site(tables, selection=selection, baseline=baseline).read(), folder)
+
+
+def open_site(
+    tables: Sequence[Table], *, selection: Selection | None = None, baseline: str | None = None, live: bool = False
+) -> "SiteReader":
+    """The pages of tables, read again whenever they are asked for; see `write_report`.
+
+    Args:
+        tables: From `load_table`, all with the same runs folder.
+        selection: See `report`.
+        baseline: See `report`.
+        live: Whether the pages refresh themselves.
+
+    Raises:
+        UsageError: A table is named twice, or a package is missing.
+    """
+    from rdc_sweeps.web.readings import RunReader, TableReader
+    from rdc_sweeps.web.site import SiteReader
+
+    settings = tables[0].settings
+    runs = RunReader(settings.root)
+    readers = [TableReader(table.runs, runs, selection=selection, baseline=baseline) for table in tables]
+    return SiteReader(readers, settings.root, Catalogue(experiments_folder(settings)), live=live)
 
 
 def probe(

@@ -30,7 +30,7 @@ STOREYS = (
     {"runs", "tracking"},
     {"dispatch"},
     {"doctor", "monitoring", "tuning", "reporting", "notifications"},
-    {"dashboards"},
+    {"dashboards", "web"},
     {"api", "extend"},
     {"cli"},
 )

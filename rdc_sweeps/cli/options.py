@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MOST_SEEDS = 10_000
 
 TableArgument = Annotated[str, typer.Argument(help="Name of a table, such as table3.", show_default=False)]
+TablesArgument = Annotated[list[str], typer.Argument(metavar="TABLE...", help="Names of tables.", show_default=False)]
 RowsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of rows; default: all.", show_default=False)]
 ProfileOption = Annotated[
     str | None,

@@ -1,11 +1,12 @@
-"""report: finished runs as a table."""
+"""report: finished runs as tables."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rdc_sweeps import api
-from rdc_sweeps.cli.console import data, messages
+from rdc_sweeps.cli.console import data, messages, say
 from rdc_sweeps.cli.options import (
     CompatOption,
     ExperimentsOption,
@@ -13,11 +14,12 @@ from rdc_sweeps.cli.options import (
     RootOption,
     SeedsOption,
     SetOption,
-    TableArgument,
+    TablesArgument,
     resolve,
 )
+from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.selection import Selection
-from rdc_sweeps.reporting.formats import Format, render
+from rdc_sweeps.reporting.formats import SINGLE, Format, render
 
 INCOMPLETE = 4
 
@@ -28,12 +30,15 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    table: TableArgument,
+    tables: TablesArgument,
     profile: ProfileOption = None,
     seeds: SeedsOption = None,
     assignments: SetOption = None,
     compat: CompatOption = None,
-    form: Annotated[Format, typer.Option("--format", "-f", help="How to print it.")] = "terminal",
+    form: Annotated[Format, typer.Option("--format", "-f", help="How to print it; html writes a folder.")] = "terminal",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for --format html.", show_default=False)
+    ] = None,
     selection: Annotated[
         Selection | None,
         typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False),
@@ -46,13 +51,29 @@ def report(
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Report a table: published and measured results side by side.
+    """Report tables: published and measured results side by side.
 
     It shows the mean and standard deviation over seeds, and improvements over the baseline.
     """
-    resolved = resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
-    built = api.report(resolved, selection=selection, baseline=baseline)
-    render(built, form, data)
-    if strict and built.missing:
-        messages.print(f"{len(built.missing)} runs are missing", style="red")
+    if (form == "html") != (output is not None):
+        raise UsageError("--format html needs a folder to write to: name one with --output, which others do not take")
+    if form in SINGLE and len(tables) > 1:
+        raise UsageError(f"--format {form} has one table at a time; name one")
+    found = [
+        resolve(table, None, seeds, assignments, compat, profile=profile, root=root, experiments=experiments)
+        for table in tables
+    ]
+    if output is not None:
+        page = api.write_report(found, output, selection=selection, baseline=baseline)
+        data.print(str(page), soft_wrap=True)
+        say(f"open it in a browser: {page.resolve().as_uri()}")
+    reports = [api.report(table, selection=selection, baseline=baseline) for table in found if form != "html" or strict]
+    if form != "html":
+        for number, one in enumerate(reports):
+            if number:
+                data.print()
+            render(one, form, data)
+    missing = sum(len(one.missing) for one in reports)
+    if strict and missing:
+        messages.print(f"{missing} runs are missing", style="red")
         raise typer.Exit(INCOMPLETE)

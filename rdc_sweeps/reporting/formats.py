@@ -14,13 +14,20 @@ from rdc_sweeps.reporting.report import MISSING, Report
 from rdc_sweeps.reporting.terminal import render_terminal
 from rdc_sweeps.texts import TextConsole, csv_cell
 
-Format = Literal["terminal", "markdown", "csv", "json"]
+PrintedFormat = Literal["terminal", "markdown", "csv", "json"]
+"""A format that is printed."""
+
+Format = Literal["terminal", "markdown", "csv", "json", "html"]
+"""`html` is a folder of pages (see `web`)."""
+
+SINGLE: tuple[Format, ...] = ("csv", "json")
+"""Formats in which a text has one report."""
 
 FILE_WIDTH = 120
 """Columns of a terminal report that is written to a file or pipe."""
 
 
-def render(report: Report, form: Format, console: Console) -> None:
+def render(report: Report, form: PrintedFormat, console: Console) -> None:
     """Print a report; text formats are written as they are, without wrapping or colour."""
     if form == "terminal":
         wide = console if console.is_terminal else TextConsole(file=console.file, width=FILE_WIDTH, color_system=None)

@@ -37,9 +37,7 @@ def remedy(report: Report) -> str | None:
     return command + (" --retry-failed" if "failed" in states else "")
 
 
-def run_command(
-    table: str, rows: Sequence[str], profile: str, seeds: Sequence[int], changes: Sequence[str]
-) -> str:
+def run_command(table: str, rows: Sequence[str], profile: str, seeds: Sequence[int], changes: Sequence[str]) -> str:
     """The command that trains these rows and seeds of a table; no rows: all."""
     words = ["rdc-sweep", "run", table, *rows, "--profile", profile, "--seeds", ",".join(map(str, seeds))]
     return shlex.join([*words, *(word for change in changes for word in change.split(" ", 1))])

@@ -61,6 +61,7 @@ def page_templates(folder: Path) -> "jinja2.Environment":
         # Control characters are no part of HTML, and signs that turn the direction of text are not to do so here.
         finalize=lambda value: visible(value) if type(value) is str else value,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     style, script = (asset(name).decode() for name in ASSETS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals.update(
@@ -73,8 +74,12 @@ def page_templates(folder: Path) -> "jinja2.Environment":
         policy_in_folder="default-src 'none'; style-src 'self' file: 'unsafe-inline'; script-src 'self' file:; "
         "img-src 'self' file: data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'",
     )
-    environment.filters.update(code_spans=code_spans, digest=lambda text: hashlib.sha256(text.encode()).hexdigest()[:12])
+    environment.filters.update(code_spans=code_spans, digest=_digest)
     return environment
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def asset(name: str) -> bytes:

@@ -18,6 +18,9 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 MOST_POINTS = 200
 """Epochs drawn of a curve; a screen has not many more places for them."""
 
+OTHERS = "other rows"
+"""The group of rows that are compared with none."""
+
 DIGITS = 5
 """Significant digits of a drawn value."""
 
@@ -96,30 +99,36 @@ def row_groups(report: Report) -> dict[str, list[str]]:
     bases = [name for name in ids if any(row.baseline == name for row in report.rows)]
     groups = {base: [base, *(row.id for row in report.rows if row.baseline == base)] for base in bases}
     others = [name for name in ids if not any(name in members for members in groups.values())]
-    return groups | ({"other rows": others} if others else {})
+    return groups | ({OTHERS: others} if others else {})
 
 
 def table_drawing(report: Report, runs: Sequence[RunReading]) -> Drawing | None:
     """The test metrics of a table's rows by epoch; None before the first epoch."""
     metrics = [METRICS[measure.key] for measure in report.measures if METRICS[measure.key].main]
+    seeds = {row.id: [one.epochs for one in runs if one.run.row.id == row.id] for row in report.rows}
+    curves = {row: {one.name: curve(epochs, "test", one.name) for one in metrics} for row, epochs in seeds.items()}
     groups = row_groups(report)
-    traces: list[Mapping[str, Any]] = []
-    rows: dict[str, list[str]] = {}
-    for group, members in groups.items():
-        for place, row in enumerate(members):
-            seeds = [one.epochs for one in runs if one.run.row.id == row]
-            for metric in metrics:
-                found = curve(seeds, "test", metric.name)
-                if found is not None:
-                    traces += _traces(found, row, place, {"metric": metric.name, "rows": group})
-                    rows.setdefault(row, [row, str(found.epochs[-1]), str(found.seeds)]).append(_last(found, metric.text))
+    traces = [
+        trace
+        for group, members in groups.items()
+        for place, row in enumerate(members)
+        for metric, found in curves[row].items()
+        if found is not None
+        for trace in _traces(found, row, place, {"metric": metric, "rows": group})
+    ]
     if not traces:
         return None
     choices = [Choice("metric", "Metric", {metric.name: _axis(metric.name) for metric in metrics})]
     if len(groups) > 1:
-        names = {group: group if group == "other rows" else f"{group} and rows compared with it" for group in groups}
+        names = {group: group if group == OTHERS else f"{group} and rows compared with it" for group in groups}
         choices.append(Choice("rows", "Rows", {**names, "": "all rows"}))
-    return Drawing(traces, choices, ["row", "epoch", "seeds", *(_axis(metric.name) for metric in metrics)], list(rows.values()))
+    lines = []
+    for row, found in curves.items():
+        known = [one for one in found.values() if one is not None]
+        if known:
+            texts = ["-" if one is None else _last(one, METRICS[name].text) for name, one in found.items()]
+            lines.append([row, str(known[0].epochs[-1]), str(known[0].seeds), *texts])
+    return Drawing(traces, choices, ["row", "epoch", "seeds", *(_axis(metric.name) for metric in metrics)], lines)
 
 
 def run_drawing(reading: RunReading) -> Drawing | None:

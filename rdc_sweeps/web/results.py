@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rdc_sweeps.reporting.report import MISSING, Cell, Measure, Report, Row
+from rdc_sweeps.reporting.statistics import Difference, Interval
 from rdc_sweeps.web.curves import row_groups
 
 
@@ -17,8 +18,8 @@ class Number:
     """To sort by; empty for a missing one."""
     good: bool | None = None
     """Whether a change is for the better; None if it is none."""
-    detail: str = ""
-    """A second line."""
+    details: tuple[str, ...] = ()
+    """Lines below it."""
 
     @property
     def style(self) -> str:
@@ -48,7 +49,7 @@ def result_rows(report: Report) -> list[dict[str, Any]]:
             "labels": list(zip(report.columns, row.labels, strict=True)),
             "baseline": row.baseline,
             # A line above it: what follows is compared with another row.
-            "begins": place > 0 and (row.id in bases or row.baseline != report.rows[place - 1].baseline),
+            "begins": place > 0 and (row.id in bases or row.baseline not in _above(report, place)),
             "cells": [_cell(row.cells[measure.key], measure) for measure in report.measures],
             "delta_m": _delta(row),
             "seeds": [
@@ -60,21 +61,29 @@ def result_rows(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def _above(report: Report, place: int) -> tuple[str | None, str]:
+    """The baseline of the row above, and that row."""
+    above = report.rows[place - 1]
+    return above.baseline, above.id
+
+
 def _value(values: Mapping[str, float | None], measure: Measure) -> str:
     value = values.get(measure.key)
     return MISSING if value is None else f"{value:.{measure.digits}f}"
 
 
 def _cell(cell: Cell, measure: Measure) -> ResultCell:
-    measured = Number(MISSING) if cell.value is None else Number(cell.text, cell.value)
+    measured = Number(MISSING)
+    if cell.value is not None:
+        measured = Number(cell.text, cell.value, details=_interval(cell.interval, f".{measure.digits}f"))
     gain = published = difference = None
     if cell.improvement is not None:
-        gain = _gain(cell.improvement)
+        gain = _gain(cell.improvement, cell.difference)
     if cell.published:
         published = Number(
             cell.published,
             float(cell.published),
-            detail="" if cell.published_improvement is None else f"{_signed(cell.published_improvement)} %",
+            details=() if cell.published_improvement is None else (f"{_signed(cell.published_improvement)} %",),
         )
         if cell.value is not None:
             less = cell.value - float(cell.published)
@@ -84,12 +93,19 @@ def _cell(cell: Cell, measure: Measure) -> ResultCell:
 
 
 def _delta(row: Row) -> Number | None:
-    return None if row.delta_m is None else _gain(row.delta_m)
+    return None if row.delta_m is None else _gain(row.delta_m, row.difference)
 
 
-def _gain(percent: float) -> Number:
-    text = _signed(percent)
-    return Number(f"{text} %", percent, percent > 0 if float(text) else None)
+def _gain(percent: float, difference: Difference | None) -> Number:
+    """An improvement with its interval and verdict; only a verdict is coloured, since a sign alone may be chance."""
+    verdict = difference.verdict if difference else None
+    good = {"better": True, "worse": False}.get(verdict or "")
+    details = (verdict, *_interval(difference.interval, "+.1f")) if difference and verdict else ()
+    return Number(f"{_signed(percent)} %", percent, good, details)
+
+
+def _interval(ends: Interval | None, form: str) -> tuple[str, ...]:
+    return () if ends is None else (f"[{ends[0]:{form}}, {ends[1]:{form}}]",)
 
 
 def _signed(percent: float) -> str:
@@ -105,6 +121,11 @@ def shown_columns(report: Report) -> Sequence[tuple[str, str, bool]]:
         ("gain", "improvement over the baseline", True, any(cell.improvement is not None for cell in cells)),
         ("published", "published", True, any(cell.published for cell in cells)),
         # Of numbers that do not compare, the difference says nothing at first sight.
-        ("difference", "measured less published", report.comparable, any(cell.published and cell.value for cell in cells)),
+        (
+            "difference",
+            "measured less published",
+            report.comparable,
+            any(cell.published and cell.value for cell in cells),
+        ),
     ]
     return [(name, title, shown) for name, title, shown, present in kinds if present]

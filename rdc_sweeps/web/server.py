@@ -79,18 +79,19 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30
     """Seconds that a silent connection is kept."""
 
-    def do_GET(self) -> None:  # noqa: N802 (named by the library)
+    def do_GET(self) -> None:
         """Send a file."""
         self._answer(body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         """Send the headers of a file."""
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
         # A page elsewhere can make its own name point to this address, and would then be allowed to read answers.
         if self.headers.get("Host", "") not in self.server.names:
-            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"this server answers to its own address only\n", "text/plain", body)
+            refusal = b"this server answers to its own address only\n"
+            self._send(HTTPStatus.MISDIRECTED_REQUEST, refusal, "text/plain", body)
             return
         address = unquote(urlsplit(self.path).path).lstrip("/") or INDEX
         try:

@@ -61,6 +61,9 @@ class SiteReader:
     """
 
     def __init__(self, tables: Sequence[TableReader], root: Path, catalogue: Catalogue, *, live: bool = False) -> None:
+        names = [table.runs[0].table.table for table in tables]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise UsageError(f"{', '.join(sorted(twice))}: named twice; name each table once")
         self.tables, self.root, self.catalogue, self.live = tables, root, catalogue, live
         self.templates = page_templates(Path(__file__).parent / "templates")
         self.plotly = plotly_script()
@@ -126,7 +129,8 @@ class _Builder:
 
     def record(self) -> bytes:
         """All tables as data."""
-        return json.dumps({"tables": [asdict(table.report) for table in self.tables]}, indent=1, allow_nan=False).encode()
+        tables = [asdict(table.report) for table in self.tables]
+        return json.dumps({"tables": tables}, indent=1, allow_nan=False).encode()
 
     def index(self) -> bytes:
         """The overview."""
@@ -190,6 +194,7 @@ class _Builder:
         return {
             "report": report,
             "columns": shown_columns(report),
+            "has_method_column": any(column.key == "method" for column in report.columns),
             "measures": measures,
             "rows": [{**row, "is_base": row["id"] in bases} for row in rows],
             "done": f"{done} of {len(table.runs)} runs are done",
@@ -258,4 +263,3 @@ def _environment(reading: RunReading) -> list[tuple[str, str]]:
         ("Slurm job", found.slurm_job or ""),
     ]
     return [(name, value) for name, value in facts if value]
-

@@ -30,7 +30,7 @@ def study_links(root: Path) -> list[StudyLink]:
     return [StudyLink(name, _address(name), _summary(root, name)) for name in study_names(root)]
 
 
-def render_study(root: Path, name: str, catalogue: Catalogue, frame: "Frame") -> str | None:
+def render_study(root: Path, name: str, catalogue: Catalogue, frame: "Frame") -> str:
     """The page of a study.
 
     Raises:
@@ -51,8 +51,8 @@ def render_study(root: Path, name: str, catalogue: Catalogue, frame: "Frame") ->
 
 def _address(name: str) -> str:
     """The name as a file name; of a name that is none in every file system or address, a digest."""
-    plain = name if re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) else f"study-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
-    return f"{FOLDER}/{plain}.html"
+    plain = re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name)
+    return f"{FOLDER}/{name if plain else f'study-{hashlib.sha256(name.encode()).hexdigest()[:12]}'}.html"
 
 
 def _summary(root: Path, name: str) -> str:

@@ -101,3 +101,18 @@ def test_a_heartbeat_of_another_host_counts_only_around_the_present(
     os.utime(directory.folder / "status.json", (moment, moment))
     directory.lock.touch()
     assert directory.state() == state
+
+
+def test_panels_are_those_of_the_last_epoch(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path, "0123456789abcdef")
+    assert run.panels() == {}
+    folder = run.folder / "panels"
+    folder.mkdir(parents=True)
+    for name in ("00000015-0-image-0", "00000031-0-image-0", "00000031-1-image-17"):
+        (folder / f"{name}.png").touch()
+    for name in (".00000047-0-image-0.png.12", "notes.txt"):
+        (folder / name).touch()
+    assert run.panels() == {
+        "image 0": folder / "00000031-0-image-0.png",
+        "image 17": folder / "00000031-1-image-17.png",
+    }

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.training.colours import (
@@ -17,7 +18,7 @@ from rdc_sweeps.training.colours import (
     normal_colours,
     semantic_colours,
 )
-from rdc_sweeps.training.panels import CAPTION, GAP, SMALLEST, prediction_panel
+from rdc_sweeps.training.panels import CAPTION, GAP, SMALLEST, panel_parts, prediction_panel
 
 SIZE = (160, 200)
 
@@ -155,3 +156,22 @@ def test_the_length_of_a_normal_does_not_show(length: float) -> None:
 def test_a_normal_towards_the_camera_has_its_usual_colour() -> None:
     assert tuple(normal_colours(np.array([0.0, 0.0, 1.0]).reshape(3, 1, 1))[0, 0]) == (128, 128, 255)
     assert tuple(normal_colours(np.zeros((3, 1, 1)))[0, 0]) == BLACK
+
+
+@pytest.mark.parametrize("tasks", [["semantic", "depth", "normal"], ["depth", "semantic"], ["normal"]])
+def test_a_panel_is_cut_into_its_pictures(tasks: list[str]) -> None:
+    truth = {task: maps()[task] for task in tasks}
+    panel = prediction_panel(image(), truth, truth)
+    parts = panel_parts(Image.fromarray(panel), tasks)
+    legend = ["legend"] if "semantic" in tasks else []
+    assert list(parts) == ["input", *(name for task in tasks for name in (f"{task} truth", task)), *legend]
+    np.testing.assert_array_equal(np.asarray(parts["input"]), cell(panel, 0, 0))
+    for column, task in enumerate(tasks, 1):
+        np.testing.assert_array_equal(np.asarray(parts[f"{task} truth"]), cell(panel, 0, column))
+        np.testing.assert_array_equal(np.asarray(parts[task]), cell(panel, 1, column))
+
+
+@pytest.mark.parametrize("size", [(640, 480), (5, 5), (1, 1)])
+def test_another_picture_is_no_panel(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="is no panel of 2 tasks"):
+        panel_parts(Image.new("RGB", size), ["semantic", "depth"])

@@ -69,6 +69,7 @@
     const Plotly = await plotly();
     const selects = all("select[data-meta]", figure);
     const chosen = traces.filter((trace) => selects.every((select) => select.value === "" || trace.meta[select.dataset.meta] === select.value));
+    const longest = Math.max(0, ...chosen.map((trace) => trace.x.length));
     const metric = selects.find((select) => select.dataset.meta === "metric");
     const style = getComputedStyle(root);
     const colour = (name) => {
@@ -82,7 +83,8 @@
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 13, family: "system-ui, sans-serif" },
       margin: { t: 10, r: 10, b: 45, l: 60 }, hovermode: "closest", hoverlabel: { namelength: -1 }, uirevision: "kept",
-      xaxis: { ...axis, title: { text: x } },
+      // Whole epochs only.
+      xaxis: { ...axis, title: { text: x }, tickformat: "d", ...(longest <= 20 && { dtick: 1 }) },
       yaxis: { ...axis, title: { text: metric ? metric.selectedOptions[0].textContent : "" } },
       legend: { orientation: "h", y: -0.2, yanchor: "top" },
     };

@@ -1,0 +1,3 @@
+from tests.reporting.conftest import bench
+
+__all__ = ["bench"]
