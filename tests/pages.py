@@ -81,6 +81,15 @@ def browser(**options: Any) -> Iterator[Any]:
             chromium.close()
 
 
+def wait(page: Any, condition: str) -> None:
+    """Wait until a condition holds in a page; Playwright's own way needs what the policy of our pages forbids."""
+    for _ in range(1200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(100)
+    pytest.fail(f"waited in vain for {condition}")
+
+
 def watched(page: Any) -> list[str]:
     """What a page says and asks for that it should not, as it happens: errors, messages, requests to a network."""
     said: list[str] = []

@@ -28,6 +28,7 @@ ELSEWHERE = {
 REFUSED_ONLY = {
     r"--watch| -w$": "ends when all runs have",
     "postgresql:": "needs a server; tests/tuning has one",
+    "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
 }
 """Commands that are not executed, only parsed, and why."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.errors import DamagedError
+from rdc_sweeps.files import read_file
 from rdc_sweeps.runs import directory
 from rdc_sweeps.runs.cache import caching
 from rdc_sweeps.runs.directory import RunDirectory
@@ -14,8 +15,12 @@ from tests.runs.writing import write_failure, write_status
 
 def test_a_record_is_read_once_until_it_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    read_file = directory.read_file
-    monkeypatch.setattr(directory, "read_file", lambda path: read.append(path.name) or read_file(path))
+
+    def counted(path: Path) -> bytes:
+        read.append(path.name)
+        return read_file(path)
+
+    monkeypatch.setattr(directory, "read_file", counted)
     open_run = caching()
     run = open_run(tmp_path, "0123456789abcdef")
     assert open_run(tmp_path, run.id) is run

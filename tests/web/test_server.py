@@ -141,7 +141,12 @@ def test_only_runs_whose_files_changed_are_read_again(bench: Bench, monkeypatch:
     monkeypatch.setattr(directory, "read_file", counted)
     decoded: list[int] = []
     decode = events.decode
-    monkeypatch.setattr(events, "decode", lambda line, number: decoded.append(number) or decode(line, number))
+
+    def counted_line(line: bytes, number: int) -> events.Event:
+        decoded.append(number)
+        return decode(line, number)
+
+    monkeypatch.setattr(events, "decode", counted_line)
     with running(site_reader(bench, runs, live=True)) as server:
         ask(server, "/table3.html")
         assert set(read) >= {run.id for run in runs[:9]}
