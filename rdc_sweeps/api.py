@@ -18,6 +18,8 @@ from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
     from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.reporting.comparison import Comparison
+    from rdc_sweeps.reporting.figures.choice import ImageChoice
     from rdc_sweeps.reporting.figures.folder import FigureChoice
     from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
@@ -257,6 +259,47 @@ def figures(
     chosen = load_settings(**settings)
     sides = only_rows(find_sides(targets, chosen, seeds=seeds), rows)
     return write_figures(sides, chosen, folder, choice or FigureChoice(), tell)
+
+
+def compare(
+    targets: Sequence[str],
+    *,
+    selection: Selection | None = None,
+    seeds: Sequence[int] | None = None,
+    images: bool = True,
+    output: Path | None = None,
+    shown: "ImageChoice | None" = None,
+    tell: Callable[[str], object] = lambda _: None,
+    **settings: Any,
+) -> "Comparison":
+    """Compare rows or runs with the first one: specs, metrics paired by seed, scores paired by image (docs/figures.md).
+
+    Args:
+        targets: At least two sides: each `TABLE/ROW` or the first digits of a run's id, or a table with several rows.
+        selection: The rule for the epoch that counts; None: that of the first side's profile.
+        seeds: Seeds of rows; None: all of which there are runs.
+        images: Whether to compare images; runs without scores then need their checkpoints and data.
+        output: A folder for `comparison.json` and figures; None: nothing is written.
+        shown: The test images in the figures; None: those that change most.
+        tell: Told what is computed.
+        **settings: See `load_table`.
+
+    Raises:
+        UsageError: Something of this name does not exist, or there are fewer than two sides.
+    """
+    from rdc_sweeps.reporting.comparison import compare_sides
+    from rdc_sweeps.reporting.image_source import ImageSource
+    from rdc_sweeps.reporting.sides import find_sides
+
+    chosen = load_settings(**settings)
+    source = ImageSource(chosen, None if output is None else output / "cache", tell) if images else None
+    found = compare_sides(find_sides(targets, chosen, seeds=seeds), source, selection=selection)
+    if output is not None:
+        from rdc_sweeps.reporting.comparison_folder import write_comparison
+
+        for path in write_comparison(found, chosen, output, shown, tell):
+            tell(f"wrote {path}")
+    return found
 
 
 def tune(

@@ -4,9 +4,12 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rdc_sweeps.texts import TextConsole
+
+if TYPE_CHECKING:
+    from rdc_sweeps.reporting.text_tables import TextTable
 
 data = TextConsole(soft_wrap=False)
 """Prints the data that the user asked for."""
@@ -20,6 +23,24 @@ LINE_SECONDS = 10.0
 def print_json(value: Any) -> None:
     """Print plain JSON on stdout."""
     data.file.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_table(table: "TextTable") -> None:
+    """Print a table at its full width; a column that is cut off would hide what was measured."""
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False)
+    for number, column in enumerate(table.columns):
+        shown.add_column(Text(column.replace(", ", ",\n")), justify="right" if number else "left", no_wrap=True)
+    for row in table.rows:
+        shown.add_row(*map(Text, row))
+    width = Measurement.get(data, data.options.update(max_width=1000), shown).maximum
+    wide = TextConsole(file=data.file, width=max(width, data.width), soft_wrap=False)
+    data.print(Text(table.title), soft_wrap=True)
+    wide.print(shown)
+    wide.print()
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -49,6 +49,7 @@ ENTRIES = (
     Entry("logs", "control", "Show the output of a run's workers."),
     Entry("cancel", "control", "Stop runs that have not ended; `run` resumes them."),
     Entry("report", "reports", "Report tables: published and measured results side by side."),
+    Entry("compare", "compare", "Compare runs or rows: specs, metrics, curves and single images."),
     Entry("figures", "figures", "Draw predictions, errors, regions, curves and classes of runs."),
     Entry("probe", "probe", "Measure what the cross-task term of a run looks at."),
     Entry("dashboard", "dashboard", "Create or update a saved workspace and a report at W&B."),

@@ -1,16 +1,13 @@
 """probe: what the cross-task term of a run looks at."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rdc_sweeps import api
-from rdc_sweeps.cli.console import build_progress, data, print_json, say
+from rdc_sweeps.cli.console import build_progress, data, print_json, print_table, say
 from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption
-
-if TYPE_CHECKING:
-    from rdc_sweeps.reporting.probe_tables import TextTable
 
 
 def register(app: typer.Typer) -> None:
@@ -85,27 +82,7 @@ def probe(
         for one in run.probes:
             data.print(heading(run, one), style="bold", highlight=False, markup=False, soft_wrap=True)
             for table in tables_of(one):
-                _print(table)
+                print_table(table)
     if compare:
         for table in comparison(probed):
-            _print(table)
-
-
-def _print(table: "TextTable") -> None:
-    """Print a table at its full width; a column that is cut off would hide what was measured."""
-    from rich.measure import Measurement
-    from rich.table import Table
-    from rich.text import Text
-
-    from rdc_sweeps.texts import TextConsole
-
-    shown = Table(box=None, pad_edge=False)
-    for number, column in enumerate(table.columns):
-        shown.add_column(Text(column.replace(", ", ",\n")), justify="right" if number else "left", no_wrap=True)
-    for row in table.rows:
-        shown.add_row(*map(Text, row))
-    width = Measurement.get(data, data.options.update(max_width=1000), shown).maximum
-    wide = TextConsole(file=data.file, width=max(width, data.width), soft_wrap=False)
-    data.print(Text(table.title), soft_wrap=True)
-    wide.print(shown)
-    wide.print()
+            print_table(table)

@@ -32,11 +32,15 @@ class Outcome:
 def outcome(
     run: Run, root: Path, selection: Selection, metrics: Sequence[str], open_run: OpenRun = RunDirectory
 ) -> Outcome:
+    """The outcome of a run of a table; see `outcome_of`."""
+    return outcome_of(open_run(root, run.id), run.row.id, run.spec.seed, selection, metrics)
+
+
+def outcome_of(directory: RunDirectory, row: str, seed: int, selection: Selection, metrics: Sequence[str]) -> Outcome:
     """Read the outcome from a run's directory; a damaged directory is an outcome too, not an error."""
-    directory = open_run(root, run.id)
 
     def without_values(state: RunState, cause: str) -> Outcome:
-        return Outcome(run.id, run.row.id, run.spec.seed, state, None, {}, cause)
+        return Outcome(directory.id, row, seed, state, None, {}, cause)
 
     try:
         state = directory.state()
@@ -53,9 +57,9 @@ def outcome(
         return without_values(state, f"{selection} cannot select an epoch: no images were held out for validation")
     absent = [metric for metric in metrics if selected.metrics.get(metric) is None]
     return Outcome(
-        run=run.id,
-        row=run.row.id,
-        seed=run.spec.seed,
+        run=directory.id,
+        row=row,
+        seed=seed,
         state=state,
         epoch=selected.epoch + 1,
         values={metric: selected.metrics.get(metric) for metric in metrics},

@@ -1,7 +1,6 @@
 """The results of probes as tables of texts, which every format prints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from rdc_sweeps.errors import UsageError
@@ -17,6 +16,7 @@ from rdc_sweeps.probing.record import (
     grouped,
 )
 from rdc_sweeps.reporting.probes import ProbedRun, common_terms
+from rdc_sweeps.reporting.text_tables import TextTable
 
 SHOWN = {
     "own": "own prediction",
@@ -26,15 +26,6 @@ SHOWN = {
     "truth": "the truth",
 }
 """What a term is shown, by `Substitute`."""
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table of texts; the first column names the rows, the others hold numbers."""
-
-    title: str
-    columns: list[str]
-    rows: list[list[str]]
 
 
 def heading(run: ProbedRun, probe: Probe) -> str:

@@ -83,6 +83,12 @@ def only_rows(sides: Sequence[Side], rows: Sequence[str]) -> list[Side]:
     return [by_name[row] for row in rows]
 
 
+def images_key(side: Side) -> object:
+    """What two sides must share to have the same test images."""
+    fields = side.spec.dataset.model_dump(mode="json")
+    return {name: fields.get(name) for name in ("name", "size", "test_images", "seed")}
+
+
 def _of_table(
     catalogue: Catalogue, table: str, row: str | None, settings: Settings, seeds: Sequence[int] | None
 ) -> list[Side]:

@@ -12,8 +12,8 @@ from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.metrics.metric import METRICS
 from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.pages import ASSETS, Frame, asset, page_templates
-from rdc_sweeps.reporting.probe_tables import TextTable
 from rdc_sweeps.reporting.report import MISSING, Report
+from rdc_sweeps.reporting.text_tables import TextTable
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.document import yaml_text
 from rdc_sweeps.web.curves import row_groups, run_drawing, table_drawing

@@ -8,8 +8,9 @@ import pytest
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.probing.record import SUBSTITUTES, Probe, RegionMeasure
 from rdc_sweeps.reporting.probe_page import write_folder
-from rdc_sweeps.reporting.probe_tables import TextTable, comparison, heading, tables_of
+from rdc_sweeps.reporting.probe_tables import comparison, heading, tables_of
 from rdc_sweeps.reporting.probes import ProbedRun
+from rdc_sweeps.reporting.text_tables import TextTable
 
 
 def a_probe(shift: float = 0.0, *, regions: bool = True, batches: list[list[int]] | None = None) -> Probe:

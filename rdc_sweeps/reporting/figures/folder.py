@@ -9,14 +9,15 @@ from matplotlib.figure import Figure
 
 from rdc_sweeps.errors import CheckpointError, DamagedError, DataError, EventLogError, UsageError, WeightsError
 from rdc_sweeps.files import write_atomically
+from rdc_sweeps.reporting.curves import curves_of
 from rdc_sweeps.reporting.figures.choice import USUAL_COUNT, ImageChoice
 from rdc_sweeps.reporting.figures.classes import draw_classes
-from rdc_sweeps.reporting.figures.curves import curves_of, draw_curves
+from rdc_sweeps.reporting.figures.curves import draw_curves
 from rdc_sweeps.reporting.figures.predictions import ShownRun, draw_errors, draw_predictions
 from rdc_sweeps.reporting.figures.regions import draw_regions
 from rdc_sweeps.reporting.figures.style import FigureFormat, encoded
 from rdc_sweeps.reporting.image_source import ImageSource
-from rdc_sweeps.reporting.sides import Side
+from rdc_sweeps.reporting.sides import Side, images_key
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.training import PredictionsSpec
 from rdc_sweeps.training.scores import ImageScores
@@ -71,10 +72,7 @@ def write_figures(
     Raises:
         UsageError: The folder cannot be created, an image does not exist, or nothing could be drawn.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder}: cannot be created: {error.strerror}; choose another with --output") from error
+    created(folder)
     source = ImageSource(settings, folder / "cache", tell)
     written = []
     for name, figure in _figures(sides, settings, source, choice, tell):
@@ -85,6 +83,18 @@ def write_figures(
     if not written:
         raise UsageError("nothing could be drawn; the messages above say why")
     return written
+
+
+def created(folder: Path) -> None:
+    """Create a folder for figures, unless it exists.
+
+    Raises:
+        UsageError: It cannot be created.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be created: {error.strerror}; choose another with --output") from error
 
 
 def _figures(
@@ -184,12 +194,6 @@ def _regions(
     for number, side in enumerate(contrasting):
         if (drawn := _known(tell, figure, side)) is not None:
             yield f"regions-{number + 1}" if len(contrasting) > 1 else "regions", drawn
-
-
-def images_key(side: Side) -> object:
-    """What two sides must share to have the same test images."""
-    fields = side.spec.dataset.model_dump(mode="json")
-    return {name: fields.get(name) for name in ("name", "size", "test_images", "seed")}
 
 
 def _known(tell: Tell, compute: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:

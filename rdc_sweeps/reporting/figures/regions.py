@@ -1,5 +1,7 @@
 """Figures of regions: on the image, and as Gaussians in the space of a_theta before and after the training."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +12,10 @@ from numpy.typing import NDArray
 from rdc_sweeps.data.arrays import nearest
 from rdc_sweeps.reporting.figures.style import SMALL, USUAL, drawing, name_lines, without_ticks
 from rdc_sweeps.training.colours import PALETTE, Picture
-from rdc_sweeps.training.region_features import RegionFeatures
+
+if TYPE_CHECKING:
+    # It imports PyTorch, which other figures do not need.
+    from rdc_sweeps.training.region_features import RegionFeatures
 
 SHOWN_REGIONS = 8
 """The largest regions have a colour and an ellipse; more would cover each other."""
@@ -22,7 +27,7 @@ OVERLAY = 0.55
 """Part of a region's colour in the picture."""
 
 
-def draw_regions(name: str, found: RegionFeatures, before: RegionFeatures, image: int) -> Figure:
+def draw_regions(name: str, found: "RegionFeatures", before: "RegionFeatures", image: int) -> Figure:
     """The regions of a training image, and their Gaussians before and after the training.
 
     Each map of features is projected onto the two principal directions of the features of both maps. A region has the
@@ -61,7 +66,7 @@ def draw_regions(name: str, found: RegionFeatures, before: RegionFeatures, image
         return figure
 
 
-def overlay(found: RegionFeatures) -> Picture:
+def overlay(found: "RegionFeatures") -> Picture:
     """The image, enlarged, with the shown regions in colours and the borders of all regions in white."""
     from skimage.segmentation import find_boundaries
 
@@ -74,7 +79,7 @@ def overlay(found: RegionFeatures) -> Picture:
     return drawn.astype(np.uint8)
 
 
-def shown_regions(found: RegionFeatures) -> list[int]:
+def shown_regions(found: "RegionFeatures") -> list[int]:
     """The largest regions; if all have one size, as patches do, some that are spread over the image."""
     slots = found.largest
     if len(slots) > SHOWN_REGIONS and len(set(found.counts[slots].tolist())) == 1:
@@ -82,7 +87,7 @@ def shown_regions(found: RegionFeatures) -> list[int]:
     return slots[:SHOWN_REGIONS]
 
 
-def nearest_share(found: RegionFeatures) -> tuple[float, float]:
+def nearest_share(found: "RegionFeatures") -> tuple[float, float]:
     """The share of regions whose mean in the prediction is nearest to their own mean in the label, and that by chance.
 
     Distances are Euclidean between means in the whole space, among all regions that are compared.
@@ -95,7 +100,7 @@ def nearest_share(found: RegionFeatures) -> tuple[float, float]:
     return float((distances.argmin(axis=1) == np.arange(len(slots))).mean()), 1 / len(slots)
 
 
-def principal_directions(found: RegionFeatures) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def principal_directions(found: "RegionFeatures") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The mean (d,) of the features of both maps, and their two principal directions (2, d).
 
     The sign of a direction is that of its largest part, so that equal features give equal figures.
@@ -108,7 +113,7 @@ def principal_directions(found: RegionFeatures) -> tuple[NDArray[np.float64], ND
     return mean, two * signs[:, None]
 
 
-def _draw_gaussians(axes: Axes, found: RegionFeatures) -> None:
+def _draw_gaussians(axes: Axes, found: "RegionFeatures") -> None:
     mean, directions = principal_directions(found)
     for place, slot in enumerate(shown_regions(found)):
         colour = tuple(PALETTE[place] / 255)
@@ -133,7 +138,7 @@ def _ellipse(
     )
 
 
-def _number(axes: Axes, found: RegionFeatures) -> None:
+def _number(axes: Axes, found: "RegionFeatures") -> None:
     """The numbers of the coloured regions by size, each in the middle of its pixels that is farthest inside."""
     factor = overlay(found).shape[0] / found.slots.shape[0]
     for place, slot in enumerate(shown_regions(found)):

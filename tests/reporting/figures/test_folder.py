@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.reporting.curves import curves_of
 from rdc_sweeps.reporting.figures.choice import ImageChoice
-from rdc_sweeps.reporting.figures.curves import curves_of
 from rdc_sweeps.reporting.figures.folder import FigureChoice, chosen_images, write_figures
 from rdc_sweeps.reporting.figures.predictions import error_map
 from rdc_sweeps.reporting.figures.style import name_lines
