@@ -1,5 +1,6 @@
 """The Python API: what the commands call, for notebooks and scripts."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,8 @@ from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.plan import plan as plan_runs
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.selection import Selection
+from rdc_sweeps.monitoring.groups import table_title
+from rdc_sweeps.notifications.watching import SweepWatch
 from rdc_sweeps.settings import Settings, experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.document import assignments
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.reporting.figures.folder import FigureChoice
     from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
+    from rdc_sweeps.tuning.study_request import StudyRequest
     from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
     from rdc_sweeps.web.site import SiteReader
 
@@ -112,7 +116,11 @@ def run_table(
     """
     data = DataComparison(table.settings)
     look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun, data=data)
-    return executor_for(table.settings, listener).execute(look, rerun=rerun)
+    executor = executor_for(table.settings, listener)
+    about = table_title(table.runs)
+    command = shlex.join(["rdc-sweep", "report", table.name, "--profile", table.runs[0].profile.profile])
+    with SweepWatch(table.settings, about, command, runs=[run.id for run in table.runs], waits=executor.waits):
+        return executor.execute(look, rerun=rerun)
 
 
 def report(table: Table, *, selection: Selection | None = None, baseline: str | None = None) -> "Report":
@@ -345,7 +353,6 @@ def tune(
         UnavailableError: The storage or Slurm does not answer.
     """
     from rdc_sweeps.tuning.study_request import request_study
-    from rdc_sweeps.tuning.study_run import run_study
 
     request = request_study(
         study,
@@ -358,4 +365,20 @@ def tune(
         seeds=seeds,
         changes=assignments(changes),
     )
-    return run_study(request, workers=workers, confirm=confirm, listener=listener)
+    return tune_requested(request, workers=workers, confirm=confirm, listener=listener)
+
+
+def tune_requested(
+    request: "StudyRequest",
+    *,
+    workers: int | None = None,
+    confirm: bool = True,
+    listener: "StudyListener | None" = None,
+) -> "StudyResult":
+    """Like `tune`, with a request from `rdc_sweeps.tuning.study_request`."""
+    from rdc_sweeps.tuning.study_run import run_study
+
+    command = shlex.join(["rdc-sweep", "tune", request.tuned.spec.study, "--study", request.name, "--report"])
+    waits = executor_for(request.settings).waits
+    with SweepWatch(request.settings, f"study {request.name}", command, study=request.name, waits=waits):
+        return run_study(request, workers=workers, confirm=confirm, listener=listener)

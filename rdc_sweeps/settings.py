@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -67,11 +67,24 @@ def _with_folders(values: Mapping[str, Any], place: Callable[[str], str], base: 
         try:
             return base / _folder(str(value)) if isinstance(value, str | Path) else value
         except ValueError as error:
+            if name in Notify.model_fields:
+                # What was found may be the secret itself.
+                raise UsageError(
+                    f"{place('notify')}: notify.{name}: must be the name of a file, which has the URL on its first line"
+                ) from None
             raise UsageError(f"{place(name)}: {name}: {error}, found {str(value)!r}") from None
 
-    fields = Settings.model_fields
-    are_folders = {name for name in values if name in fields and _mentions_path(fields[name].annotation)}
-    return {name: read(name, value) if name in are_folders else value for name, value in values.items()}
+    def read_all(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+        found = {}
+        for name, value in values.items():
+            kind = model.model_fields[name].annotation if name in model.model_fields else None
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
+                found[name] = read_all(value, kind)
+            else:
+                found[name] = read(name, value) if _mentions_path(kind) else value
+        return found
+
+    return read_all(values, Settings)
 
 
 def _xdg(variable: str, default: str) -> Path:
@@ -81,6 +94,28 @@ def _xdg(variable: str, default: str) -> Path:
         raise UsageError(
             f"there is no home folder: HOME is not set, and user {os.getuid()} has no entry in passwd; set HOME"
         ) from None
+
+
+Occasion = Literal["ended", "failed", "stalled"]
+"""What a user may want to hear of: a sweep has ended, a run failed for good, nothing has moved for some time."""
+
+
+class Notify(BaseModel):
+    """Whom to tell what happens to sweeps, and of what (see `notifications`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    occasions: tuple[Occasion, ...] = ("ended", "failed", "stalled")
+    stalled_minutes: float = Field(60.0, gt=0)
+    wandb: bool = False
+    command: tuple[str, ...] = ()
+    webhook_file: Path | None = None
+    timeout: float = Field(20.0, gt=0, le=300)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything would be sent."""
+        return bool(self.occasions and (self.wandb or self.command or self.webhook_file))
 
 
 class Settings(BaseSettings):
@@ -120,6 +155,7 @@ class Settings(BaseSettings):
     )
     wandb_project: str = Field("rdc-sweeps", description="W&B project.")
     wandb_entity: str | None = Field(None, description="W&B user or team; default: the key's.")
+    notify: Notify = Field(Notify(), description="Notifications: [notify] in a settings file; see docs/tracking.md.")
 
     @classmethod
     def settings_customise_sources(
@@ -222,13 +258,15 @@ def read_settings(path: Path) -> Settings:
 
 def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:
     """The message for an invalid setting: where it was set, what was found, what is valid."""
-    name = str(problem["loc"][0])
+    name, *inner = map(str, problem["loc"])
+    place = ".".join((name, *inner))
     message = problem["msg"].replace("Input should be", "must be", 1).partition(", unable to")[0]
     if problem["type"] == "extra_forbidden":
-        message = f"there is no such setting. Available settings: {', '.join(Settings.model_fields)}"
+        known = (Notify if inner else Settings).model_fields
+        message = f"there is no such setting. Available settings: {', '.join(known)}"
     else:
         message += f", found {problem['input']!r}"
-    return f"{_origin(name, flags)}: {name}: {message}"
+    return f"{_origin(name, flags)}: {place}: {message}"
 
 
 def _flag(name: str) -> str:

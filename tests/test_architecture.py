@@ -29,8 +29,8 @@ STOREYS = (
     {"training"},
     {"runs", "tracking"},
     {"dispatch"},
-    {"doctor", "monitoring", "tuning", "reporting", "notifications"},
-    {"dashboards", "web"},
+    {"doctor", "monitoring", "tuning", "reporting"},
+    {"dashboards", "notifications", "web"},
     {"api", "extend"},
     {"cli"},
 )

@@ -75,7 +75,7 @@ def dashboard(
     from rdc_sweeps.dashboards.publishing import publish
     from rdc_sweeps.tracking.project import Project
 
-    project = Project.open(settings)
+    project = Project.open(settings.wandb_project, settings.wandb_entity)
     published = []
     for title, what, view in views:
         done = publish(view, project, replace=replace)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from rdc_sweeps.api import tune_requested
 from rdc_sweeps.cli.console import data, print_json, say, say_all
 from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption, parse_seeds
 from rdc_sweeps.cli.study_listening import StudyConsoleListener
@@ -15,7 +16,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings, read_settings
 from rdc_sweeps.texts import TextConsole
 from rdc_sweeps.tuning.study_request import StudyPlan, plan_study, request_study
-from rdc_sweeps.tuning.study_run import StudyResult, run_study, show_study
+from rdc_sweeps.tuning.study_run import StudyResult, show_study
 from rdc_sweeps.tuning.texts import measured_on, objective_name, objective_title, range_text, value_text, values_text
 
 
@@ -102,7 +103,7 @@ def tune(
         _print_plan(plan_study(request), settings.root, as_json=as_json)
         return
     say_all(worker_environment().messages)
-    result = run_study(request, workers=workers, confirm=confirm, listener=StudyConsoleListener(settings))
+    result = tune_requested(request, workers=workers, confirm=confirm, listener=StudyConsoleListener(settings))
     _print_result(result, as_json=as_json)
     if not result.complete:
         raise typer.Exit(1)

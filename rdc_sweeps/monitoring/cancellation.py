@@ -4,7 +4,6 @@ The record in the run directory decides. Workers everywhere check it at each hea
 and Slurm only make it faster.
 """
 
-import getpass
 import os
 import signal
 import socket
@@ -19,6 +18,7 @@ from rdc_sweeps.dispatch.slurm.queue import cancel as end_jobs
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.monitoring.queueing import jobs_of
 from rdc_sweeps.monitoring.views import Subject, inspect
+from rdc_sweeps.processes.environment import user_name
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Status, Stopped
 from rdc_sweeps.runs.requests import request_stop
@@ -56,7 +56,7 @@ def cancel(subjects: Sequence[Subject], root: Path) -> Cancellation:
         jobs = jobs_of(root)
     except UnavailableError as error:
         cancellation.problem = str(error)
-    stopped = Stopped.now("cancelled", f"by {_user()} on {socket.gethostname()}")
+    stopped = Stopped.now("cancelled", f"by {user_name()} on {socket.gethostname()}")
     waiting: list[Job] = []
     for subject in subjects:
         directory, job = RunDirectory(root, subject.run), jobs.get(subject.run)
@@ -94,10 +94,3 @@ def _signal(status: Status) -> bool:
     except (psutil.Error, OSError):
         return False
     return True
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -4,6 +4,7 @@ Variables that other launchers and libraries leave behind would change a trainin
 Python would import what lies in the working directory in place of installed packages.
 """
 
+import getpass
 import importlib.machinery
 import os
 import sys
@@ -94,6 +95,25 @@ def worker_environment() -> WorkerEnvironment:
         variables["TMPDIR"] = short
         changes.append(f"workers use {short} for temporary files: {temporary} is too long for the names of sockets")
     return WorkerEnvironment(variables, left_out, tuple(changes))
+
+
+PYTHON_COMMAND = (sys.executable, "-P")
+"""Begins the command of a program of this package, which is to be started in its `program_environment`."""
+
+
+def program_environment() -> dict[str, str]:
+    """The environment of workers, in which Python imports this same package, wherever it was imported from."""
+    variables = worker_environment().variables
+    path = [str(Path(PACKAGE).parents[1]), variables.get("PYTHONPATH")]
+    return {**variables, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
+def user_name() -> str:
+    """The name of the calling user, else the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def adopt_worker_environment() -> list[str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.settings import Settings
 from rdc_sweeps.tracking.mode import has_key
 
 TIMEOUT_SECONDS = 30
@@ -28,8 +27,8 @@ class Project:
         self.entity = entity or self._default_entity()
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
-        """The project of the settings.
+    def open(cls, name: str, entity: str | None) -> Self:
+        """Connect to a project; without an entity, to one of the key's own.
 
         Raises:
             UnavailableError: There is no key, or W&B does not answer.
@@ -41,7 +40,7 @@ class Project:
         import wandb
 
         try:
-            return cls(wandb.Api(timeout=TIMEOUT_SECONDS), settings.wandb_project, settings.wandb_entity)
+            return cls(wandb.Api(timeout=TIMEOUT_SECONDS), name, entity)
         except UnavailableError:
             raise
         except Exception as error:

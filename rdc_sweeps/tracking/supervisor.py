@@ -2,13 +2,11 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
-from rdc_sweeps.processes.environment import PACKAGE, worker_environment
+from rdc_sweeps.processes.environment import PYTHON_COMMAND, program_environment
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import FORMER_LOG, last_event
 from rdc_sweeps.tracking.identity import Identity
@@ -145,13 +143,10 @@ def is_sent(run: RunDirectory, *, in_progress: bool) -> bool:
 
 
 def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[bytes]:
-    # The process must import this same package, wherever it was imported from.
-    variables = worker_environment().variables
-    path = [str(Path(PACKAGE).parents[1]), variables.get("PYTHONPATH")]
     with (run.wandb / LOG).open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "rdc_sweeps.tracking.uploader", str(run.folder.absolute()), mode, *options],
-            env={**variables, "PYTHONPATH": os.pathsep.join(filter(None, path))},
+            [*PYTHON_COMMAND, "-m", "rdc_sweeps.tracking.uploader", str(run.folder.absolute()), mode, *options],
+            env=program_environment(),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

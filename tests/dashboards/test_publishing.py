@@ -9,7 +9,6 @@ import rdc_sweeps.tracking.project
 from rdc_sweeps.dashboards.publishing import publish
 from rdc_sweeps.dashboards.views import View
 from rdc_sweeps.errors import UnavailableError, UsageError
-from rdc_sweeps.settings import Settings
 from rdc_sweeps.tracking.project import Project
 from tests.tracking.backend import Backend, Fault, StoredRun
 
@@ -21,7 +20,7 @@ def project(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with a run in it."""
     monkeypatch.setattr(rdc_sweeps.tracking.project, "TIMEOUT_SECONDS", 5)
     backend.runs["x"] = StoredRun("rdc-sweeps", "x")
-    return Project.open(Settings())
+    return Project.open("rdc-sweeps", None)
 
 
 def test_a_view_is_created_and_then_replaced(backend: Backend, project: Project) -> None:
@@ -124,4 +123,4 @@ def test_a_server_that_does_not_come_back_is_given_up(fault: Fault, backend: Bac
 
 def test_without_a_key_it_says_how_to_get_one(environment: None) -> None:
     with pytest.raises(UnavailableError, match="wandb login"):
-        Project.open(Settings())
+        Project.open("rdc-sweeps", None)
