@@ -118,7 +118,8 @@ def run_table(
     look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun, data=data)
     executor = executor_for(table.settings, listener)
     about = table_title(table.runs)
-    command = shlex.join(["rdc-sweep", "report", table.name, "--profile", table.runs[0].profile.profile])
+    words = [word for change in table.runs[0].changes for word in change.split(" ", 1)]
+    command = shlex.join(["rdc-sweep", "report", table.name, "--profile", table.runs[0].profile.profile, *words])
     with SweepWatch(table.settings, about, command, runs=[run.id for run in table.runs], waits=executor.waits):
         return executor.execute(look, rerun=rerun)
 

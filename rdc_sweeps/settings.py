@@ -264,7 +264,8 @@ def _problem(problem: ErrorDetails, flags: Mapping[str, Any]) -> str:
     if problem["type"] == "extra_forbidden":
         known = (Notify if inner else Settings).model_fields
         message = f"there is no such setting. Available settings: {', '.join(known)}"
-    else:
+    elif name != "notify" or inner[:1] not in (["command"], ["webhook_file"]):
+        # Commands and files of notifications may hold secrets.
         message += f", found {problem['input']!r}"
     return f"{_origin(name, flags)}: {place}: {message}"
 

@@ -228,3 +228,42 @@ def test_a_working_directory_that_was_removed_is_named(machine: Path, monkeypatc
     (machine / "gone").rmdir()
     with pytest.raises(UsageError, match="the working directory no longer exists"):
         load_settings()
+
+
+def test_notifications_are_set_in_a_table_of_a_file_and_by_a_variable(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not load_settings().notify.active
+    file = machine / "project/rdc-sweep.toml"
+    file.write_text('[notify]\nwebhook_file = "secrets/hook"\ncommand = ["mail", "me"]\noccasions = ["failed"]\n')
+    notify = load_settings().notify
+    assert notify.webhook_file == machine / "project/secrets/hook"
+    assert (notify.command, notify.occasions, notify.active) == (("mail", "me"), ("failed",), True)
+    monkeypatch.setenv("RDC_SWEEP_NOTIFY", '{"webhook_file": "~/hook"}')
+    notify = load_settings().notify
+    assert (notify.webhook_file, notify.command) == (machine / "home/hook", ("mail", "me"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stalled_minutes = 0", "notify.stalled_minutes: must be greater than 0, found 0"),
+        ('occasions = ["finished"]', "notify.occasions.0: must be 'ended', 'failed' or 'stalled', found 'finished'"),
+        (
+            'webhook = "https://h.example/TOKEN"',
+            "notify.webhook: there is no such setting. Available settings: occasions",
+        ),
+        (
+            'webhook_file = "https://h.example/TOKEN"',
+            "notify.webhook_file: must be the name of a file, which has the URL",
+        ),
+        ('command = "mail https://h.example/TOKEN"', "notify.command"),
+    ],
+)
+def test_wrong_notifications_are_explained_without_their_secrets(text: str, message: str, machine: Path) -> None:
+    (machine / "project/rdc-sweep.toml").write_text(f"[notify]\n{text}\n")
+    with pytest.raises(UsageError) as error:
+        load_settings()
+    assert message in str(error.value)
+    assert "rdc-sweep.toml" in str(error.value)
+    assert "TOKEN" not in str(error.value)

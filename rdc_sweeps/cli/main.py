@@ -54,11 +54,7 @@ ENTRIES = (
     Entry("probe", "probe", "Measure what the cross-task term of a run looks at."),
     Entry("dashboard", "dashboard", "Create or update a saved workspace and a report at W&B."),
     Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),
-    Entry(
-        "notify",
-        "notify",
-        "Send the notifications that are due: ended sweeps, failed runs, sweeps in which nothing moves.",
-    ),
+    Entry("notify", "notify", "Send due notifications of ended, failed and stalled sweeps."),
     Entry("tune", "tune", "Tune a row over trials, and test the best one on test images."),
     Entry("study-worker", "tune"),
     Entry("doctor", "doctor", "Check this machine: GPUs, Slurm, disks, data, W&B, weights."),

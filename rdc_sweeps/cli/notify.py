@@ -27,7 +27,7 @@ def notify(
         Path | None, typer.Option("--settings", help="JSON file that replaces all other settings.", hidden=True)
     ] = None,
 ) -> None:
-    """Send the notifications that are due: ended sweeps, failed runs, sweeps in which nothing moves."""
+    """Send due notifications of ended, failed and stalled sweeps."""
     settings = read_settings(settings_file) if settings_file else load_settings(root=root)
     if not settings.notify.active:
         raise UsageError(

@@ -23,6 +23,9 @@ FINISH = Path(__file__).with_name("finish.sh")
 
 MODULE = ("-P", "-m", "rdc_sweeps")
 
+NOTIFY_SECONDS = 120
+"""How long a job that has ended may take for its notifications."""
+
 
 @dataclass(frozen=True)
 class JobFile:
@@ -128,7 +131,7 @@ def _parameters(batch: JobFile) -> dict[str, Any]:
             f"--cpus-per-task={cpus}",
             *_srun_container(profile.container, batch.settings),
         ],
-        "teardown": ["finish $?"],
+        "teardown": _teardown(batch),
     }
 
 
@@ -144,10 +147,27 @@ def _setup(batch: JobFile) -> list[str]:
     return lines
 
 
-def _command(batch: JobFile) -> str:
-    directory, profile = batch.directory, batch.profile
+def _teardown(batch: JobFile) -> list[str]:
+    if not batch.settings.notify.active or batch.submission.kind == "preparation":
+        return ["finish $?"]
+    told = f"{shlex.join(_start(batch))} notify --settings {shlex.quote(str(batch.directory.settings))}"
+    # Of a worker that Slurm starts again there is nothing to tell.
+    return [
+        "code=$?",
+        f'case $code in "$DONE" | "$FAILED" | "$STOPPED" | "$PARKED") timeout {NOTIFY_SECONDS} {told} ;; esac',
+        'finish "$code"',
+    ]
+
+
+def _start(batch: JobFile) -> list[str]:
+    """The words that start this package on a node."""
+    profile = batch.profile
     python = shlex.split(profile.python) if profile.python else ["python" if profile.container else sys.executable]
-    start = [*_apptainer(profile, batch.settings), *python, *MODULE]
+    return [*_apptainer(profile, batch.settings), *python, *MODULE]
+
+
+def _command(batch: JobFile) -> str:
+    directory, start = batch.directory, _start(batch)
     settings = f"--settings {shlex.quote(str(directory.settings))}"
     if batch.submission.kind == "preparation":
         return f"{shlex.join(start)} prepare {shlex.quote(str(directory.runs))} {settings}"
@@ -180,7 +200,8 @@ def _mounts(container: Container, settings: Settings) -> Sequence[str]:
 
 def folders(settings: Settings) -> list[Path]:
     """The folders that a worker reads or writes."""
-    named = (getattr(settings, name) for name in type(settings).model_fields if name != "experiments")
+    named = [getattr(settings, name) for name in type(settings).model_fields if name != "experiments"]
+    named.append(settings.notify.webhook_file)
     return [*(value for value in named if isinstance(value, Path)), *settings.dataset_roots.values()]
 
 

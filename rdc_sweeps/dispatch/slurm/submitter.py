@@ -67,11 +67,12 @@ def _describe(job: Job) -> str:
 def worker_settings(settings: Settings, profile: NodeProfile) -> Settings:
     """The settings of workers on a node: absolute folders, and those that the node profile overrides."""
     changes = {name: _absolute(value) for name, value in settings if isinstance(value, Path)}
-    device = "cuda" if profile.gpu else "cpu"
+    device, hook = "cuda" if profile.gpu else "cpu", settings.notify.webhook_file
     return settings.model_copy(
         update={
             **changes,
             "dataset_roots": {name: _absolute(folder) for name, folder in settings.dataset_roots.items()},
+            "notify": settings.notify.model_copy(update={"webhook_file": hook and _absolute(hook)}),
             "device": device if settings.device == "auto" else settings.device,
             "threads": profile.threads or settings.threads or profile.cpus,
             "heartbeat": profile.heartbeat,

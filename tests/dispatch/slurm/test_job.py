@@ -1,6 +1,7 @@
 """Job files carried out by bash, with faked Slurm commands."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,7 @@ from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
 from rdc_sweeps.dispatch.slurm.submitter import submit
 from rdc_sweeps.runs.states import WorkerExit, should_restart
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Notify, Settings
 from rdc_sweeps.specs.catalogue import Run
 from tests.dispatch.slurm.scheduler import Scheduler
 
@@ -43,6 +44,23 @@ def test_a_worker_that_never_began_is_tried_again_a_few_times(scheduler: Schedul
     assert requeued(scheduler) == [f"{job}_0"]
     assert scheduler.execute(job, 0, restarts=5) == code
     assert len(requeued(scheduler)) == 1
+
+
+@pytest.mark.parametrize("code", [*WorkerExit, 137])
+def test_ends_for_good_are_notified_and_the_exit_code_stays(
+    scheduler: Scheduler, settings: Settings, look: Look, code: int, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told; exit 5\n')
+    python.chmod(0o755)
+    own = settings.model_copy(update={"notify": Notify(command=("true",)), "nodes": {"a100": {"python": str(python)}}})
+    array = submit(look, own, prepare=False, rerun=False).arrays[0]
+    assert array.job is not None
+    scheduler.behave("worker", f"{code} counted")
+    assert scheduler.execute(array.job, 0, restarts=100) == code
+    told = (tmp_path / "told").read_text() if (tmp_path / "told").exists() else ""
+    good = {WorkerExit.DONE, WorkerExit.FAILED, WorkerExit.STOPPED, WorkerExit.PARKED}
+    assert told.count("notify --settings") == (code in good)
 
 
 def test_a_preempted_worker_is_always_queued_again(scheduler: Scheduler, job: str) -> None:

@@ -17,7 +17,7 @@ from rdc_sweeps.dispatch.slurm.sbatch import JobFile, job_file_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission
 from rdc_sweeps.dispatch.slurm.submitter import worker_settings
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Notify, Settings
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -109,6 +109,13 @@ def test_job_file_of_the_preparation() -> None:
 
 def test_job_file_of_a_command() -> None:
     compare("command", text("a100", kind="command", gpus=2))
+
+
+def test_job_file_with_notifications() -> None:
+    notify = Notify(webhook_file=Path("/shared/my hook"), command=("mail", "$(id)"))
+    compare("notify", text("a100", notify=notify))
+    compare("preparation", text("a100", kind="preparation", gpus=4, notify=notify))
+    assert "/shared/my hook:/shared/my hook" in text("apptainer", notify=notify)
 
 
 def test_any_gpu_and_no_more_runs_at_once_than_asked_for() -> None:
