@@ -29,10 +29,12 @@ REFUSED_ONLY = {
     r"--watch| -w$": "ends when all runs have",
     "postgresql:": "needs a server; tests/tuning has one",
     "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
+    " notify": "needs channels; tests/cli/test_notify.py sets them up",
 }
 """Commands that are not executed, only parsed, and why."""
 
 DRY = {
+    r" dashboard ": "needs a W&B server; tests/dashboards has one",
     r" tune ": "trains trials; tests/tuning does that",
     r" run table3 (--profile paper|(one-region-gaussian )?--set|--gpus-per-run)": "as docs/quickstart.md trains",
 }

@@ -22,6 +22,10 @@ FOREIGN = {
 """Options of other programs that pages mention."""
 
 VARIABLES = {
+    **{
+        f"RDC_NOTIFY_{name}": "commands of notifications find it in their environment"
+        for name in ("TITLE", "OCCASION", "ABOUT", "RUNS")
+    },
     "RDC_SHARED": "tests on real images",
     "RDC_REQUIRE_SLURM": "tests",
     "RDC_REQUIRE_POSTGRES": "tests",
