@@ -162,7 +162,7 @@ class Session:
         elif pending:
             self._run.summary.update(pending.values)
         if result is not None:
-            self._run.summary.update(_figures(result))
+            self._run.summary.update(summary_values(result))
         if state == "preempted":
             self._run.mark_preempting()
         self._run.finish(exit_code=0 if state == "done" else 1)
@@ -189,7 +189,7 @@ class Session:
         }
 
 
-def _figures(result: Result) -> dict[str, float]:
+def summary_values(result: Result) -> dict[str, float]:
     """Summary values: the test metrics of each selection rule's epoch, and figures of the whole run."""
     figures: dict[str, float] = {"seconds": result.seconds, "parameters": result.parameters}
     for rule, selected in result.selected.items():
