@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rdc_sweeps.errors import RdcError
+from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS
+from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.records import Result
 from rdc_sweeps.web.readings import RunReading
 
 FOLDER = "pictures"
+
+Scores = Mapping[str, Mapping[str, str]]
+"""The main metric of each task, by image and task."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,13 @@ class Pictures:
     sizes: Mapping[str, tuple[int, int]]
     """Width and height of each part."""
     addresses: Mapping[str, Mapping[str, Mapping[str, str]]]
+    scores: Mapping[str, Mapping[str, Mapping[str, str]]]
+    """The metric of each task on the image alone, by image, row and task; of runs that keep scores."""
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether any row keeps scores of these images."""
+        return any(found for rows in self.scores.values() for found in rows.values())
 
     @property
     def tasks(self) -> list[str]:
@@ -33,12 +47,17 @@ class Pictures:
 class PictureReader:
     """Cuts panels into their parts; one that was cut is not read again.
 
+    Args:
+        root: The runs folder.
+
     Attributes:
         files: The content of each picture by its address.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.files: dict[str, bytes] = {}
+        self._scores: dict[str, tuple[Result, Scores]] = {}
         self._cut: dict[tuple[Path, int], dict[str, tuple[str, tuple[int, int]]]] = {}
 
     def read(self, runs: Sequence[RunReading]) -> Pictures | None:
@@ -46,6 +65,7 @@ class PictureReader:
         addresses: dict[str, dict[str, dict[str, str]]] = {}
         sizes: dict[str, tuple[int, int]] = {}
         rows: dict[str, None] = {}
+        scores: dict[str, dict[str, Mapping[str, str]]] = {}
         for reading in runs:
             row = reading.run.row.id
             if row in rows:
@@ -55,10 +75,20 @@ class PictureReader:
                 if parts:
                     rows[row] = None
                     addresses.setdefault(title, {})[row] = {part: address for part, (address, _) in parts.items()}
+                    scores.setdefault(title, {})[row] = self._scores_of(reading).get(title, {})
                     sizes |= {part: size for part, (_, size) in parts.items()}
         if not rows:
             return None
-        return Pictures(list(addresses), list(rows), list(sizes), sizes, addresses)
+        return Pictures(list(addresses), list(rows), list(sizes), sizes, addresses, scores)
+
+    def _scores_of(self, reading: RunReading) -> Scores:
+        result = reading.result
+        if result is None:
+            return {}
+        known = self._scores.get(reading.run.id)
+        if known is None or known[0] is not result:
+            known = self._scores[reading.run.id] = result, _texts(RunDirectory(self.root, reading.run.id))
+        return known[1]
 
     def _parts(self, path: Path, tasks: Sequence[Any]) -> dict[str, tuple[str, tuple[int, int]]]:
         from PIL import Image
@@ -84,3 +114,21 @@ class PictureReader:
         address = f"{FOLDER}/{hashlib.sha256(content.getvalue()).hexdigest()[:16]}.png"
         self.files[address] = content.getvalue()
         return address
+
+
+def _texts(directory: RunDirectory) -> Scores:
+    """The scores that a run keeps of its test images after its last epoch, when it drew its panels."""
+    from rdc_sweeps.reporting.images import kept_scores
+
+    try:
+        scores = kept_scores(directory, "last")
+    except (RdcError, OSError):
+        return {}
+    if scores is None:
+        return {}
+    found = {}
+    for image in map(int, scores.images):
+        values = scores.of_image(image)
+        main = [METRICS[name] for name in MAIN_METRICS if name in values]
+        found[f"image {image}"] = {one.task: f"{one.name} {one.text(values[one.name])}" for one in main}
+    return found

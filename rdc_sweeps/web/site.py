@@ -67,7 +67,7 @@ class SiteReader:
         self.tables, self.root, self.catalogue, self.live = tables, root, catalogue, live
         self.templates = page_templates(Path(__file__).parent / "templates")
         self.plotly = plotly_script()
-        self._pictures = PictureReader()
+        self._pictures = PictureReader(root)
 
     def read(self) -> Site:
         """The site at this moment."""

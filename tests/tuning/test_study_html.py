@@ -1,25 +1,14 @@
 """The report of a study as a file: what stands in it, and that a browser shows it without a network."""
 
-import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from rdc_sweeps.tuning.figures import draw_figures
-from rdc_sweeps.tuning.study_html import render_html, write_html
+from rdc_sweeps.tuning.study_html import render_html
 from rdc_sweeps.tuning.study_report import StudyReport
+from tests.pages import Page
 from tests.tuning.studies import aligned, all_pruned, nothing, report_of, summary_of, tuned_row, usual, values_of
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--virtual-time-budget=5000", "--enable-logging=stderr",
-)  # fmt: skip
 
 
 def render(report: StudyReport) -> str:
@@ -27,9 +16,8 @@ def render(report: StudyReport) -> str:
 
 
 def words(html: str) -> str:
-    """What a reader sees of the tables and paragraphs."""
-    body = re.sub(r"<(script|style)\b.*?</\1>", "", html.partition("<body>")[2], flags=re.DOTALL)
-    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+    """What a reader sees, in one line."""
+    return " ".join(Page(html).text.replace(" | ", " ").split())
 
 
 def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_with_only(tmp_path: Path) -> None:
@@ -43,7 +31,7 @@ def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_
     assert "22.33 ± 0.33" in test
     assert "42.28" in test  # published
     assert "Numbers of profile demo are not comparable with the published ones" in test
-    assert "X: failed, disk &lt;full&gt; — one-region-gaussian (seed 2)" in test
+    assert "X: failed, disk <full> — one-region-gaussian (seed 2)" in test
     assert "mIoU" not in before + after
     assert "22.33" not in before + after
 
@@ -138,53 +126,3 @@ def test_only_a_broad_figure_takes_the_whole_width(tmp_path: Path) -> None:
     html = render(report_of(one, usual(one), tmp_path / "runs"))
     assert 'id="slices"' in html
     assert 'class="broad"' not in html
-
-
-def browse(page: Path, width: int, folder: Path) -> tuple[list[str], list[str]]:
-    """Messages of the console, and addresses that the page asked for, in a window of this width."""
-    log = folder / "net.json"
-    assert CHROMIUM is not None
-    # A window is never as narrow as a phone; a frame is.
-    frame = folder / "frame.html"
-    frame.write_text(f'<iframe src="{page.as_uri()}" style="width:{width}px;height:4000px"></iframe>')
-    arguments = [
-        f"--user-data-dir={folder / 'profile'}",
-        f"--log-net-log={log}",
-        f"--window-size={max(width, 600)},4100",
-    ]
-    done = subprocess.run(
-        [CHROMIUM, *FLAGS, *arguments, f"--screenshot={folder / 'page.png'}", frame.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=True,
-    )
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    events = json.loads(log.read_text())["events"]
-    asked = [event["params"] for event in events if isinstance(event.get("params"), dict)]
-    # The browser's own questions have no page as their initiator.
-    addresses = [
-        str(one["url"])
-        for one in asked
-        if str(one.get("url", "")).startswith(("http", "ws"))
-        and one.get("initiator", "not an origin") != "not an origin"
-    ]
-    return said, addresses
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_a_browser_shows_it_without_errors_and_without_a_network(tmp_path: Path, width: int) -> None:
-    tuned = tuned_row(tmp_path, title="An example & <more>")
-    report = report_of(tuned, usual(tuned), tmp_path / "runs")
-    write_html(report, draw_figures(report.summary, tuned.spec.space), tmp_path / "report.html")
-    assert browse(tmp_path / "report.html", width, tmp_path) == ([], [])
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
-def test_a_page_with_errors_and_requests_would_be_seen(tmp_path: Path) -> None:
-    page = tmp_path / "bad.html"
-    page.write_text('<img src="http://127.0.0.1:9/picture.png"><script>thereIsNoSuchFunction()</script>')
-    said, addresses = browse(page, 390, tmp_path)
-    assert any("thereIsNoSuchFunction" in line for line in said)
-    assert "http://127.0.0.1:9/picture.png" in addresses

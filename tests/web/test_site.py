@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from rdc_sweeps.errors import UsageError
@@ -17,10 +18,11 @@ from rdc_sweeps.reporting.report import build_report
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.runs.requests import request_run
+from rdc_sweeps.training.scores import ImageScores, scores_file
 from rdc_sweeps.web.site import INDEX, Site
 from tests.pages import Page
 from tests.reporting.conftest import Bench
-from tests.web.making import finish, log, site_reader, usual
+from tests.web.making import draw_panel, finish, log, site_reader, usual
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -80,6 +82,8 @@ def test_every_link_and_file_is_there(site: Site, parsed: Mapping[str, Page]) ->
 
 def test_pictures_of_the_pages_are_files(site: Site) -> None:
     found = json.loads(re.findall(r'<script type="application/json">(.*?)</script>', page(site, "table3.html").html)[1])
+    assert {name for scores in found["scores"].values() for row in scores.values() for name in row} == set()
+    found = found["addresses"]
     assert list(found) == ["image 0", "image 1"]
     assert list(found["image 0"]) == ["one-patch-vector", "one-region-gaussian"]
     parts = found["image 0"]["one-patch-vector"]
@@ -92,6 +96,32 @@ def test_pictures_of_the_pages_are_files(site: Site) -> None:
     assert parts["depth"] != other["depth"]
     for address in parts.values():
         assert (site.content(address) or b"").startswith(b"\x89PNG")
+
+
+def test_pictures_name_the_scores_of_their_image(bench: Bench) -> None:
+    (run,) = bench.runs("cpu", rows=["one-patch-vector"])
+    finish(bench, run, 1.0)
+    draw_panel(bench, run, 0.5)
+    directory = RunDirectory(bench.root, run.id)
+    scores = ImageScores(
+        epoch=3,
+        images=np.array([0, 1]),
+        values={"mIoU": np.array([31.25, np.nan]), "mErr": np.array([20.0, 22.5])},
+        pixels={},
+        confusion=None,
+    )
+    directory.images.mkdir()
+    scores.save(scores_file(directory.images, 3), run.id)
+    found = json.loads(
+        re.findall(
+            r'<script type="application/json">(.*?)</script>',
+            page(site_reader(bench, [run]).read(), "table3.html").html,
+        )[1]
+    )
+    assert found["scores"] == {
+        "image 0": {"one-patch-vector": {"semantic": "mIoU 31.25", "normal": "mErr 20.00"}},
+        "image 1": {"one-patch-vector": {"normal": "mErr 22.50"}},
+    }
 
 
 def test_pages_are_accessible(parsed: Mapping[str, Page]) -> None:

@@ -109,12 +109,16 @@
     all("img[data-task]", section).forEach((picture) => {
       const { task, side } = picture.dataset;
       const row = side === "right" ? right : left;
-      const found = data[image]?.[row]?.[task];
+      const found = data.addresses[image]?.[row]?.[task];
       picture.hidden = !found;
       if (found) picture.src = found;
       picture.alt = found ? `${section.querySelector(`select[name="image"]`).selectedOptions[0].text}, ${task}${side ? `, ${row}` : ""}` : "";
     });
     all("[data-name]", section).forEach((place) => { place.textContent = value(place.dataset.name); });
+    all("[data-score]", section).forEach((place) => {
+      const score = data.scores[image]?.[value(place.dataset.score)]?.[place.dataset.task];
+      place.textContent = score ? ` (${score})` : "";
+    });
   };
   const drag = (pair, event) => {
     const box = pair.getBoundingClientRect();
@@ -219,7 +223,6 @@
     theme.value = stored();
     theme.disabled = false;
     prepare(document);
-    if (location.hash) document.querySelector(`${CSS.escape ? "#" + CSS.escape(location.hash.slice(1)) : null}`)?.scrollIntoView();
     if (live) follow();
   });
 })();
