@@ -126,7 +126,7 @@ def _texts(directory: RunDirectory) -> Scores:
         return {}
     if scores is None:
         return {}
-    found = {}
+    found: dict[str, dict[str, str]] = {}
     for image in map(int, scores.images):
         values = scores.of_image(image)
         main = [METRICS[name] for name in MAIN_METRICS if name in values]
