@@ -108,8 +108,10 @@ def _ending(sweep: Sweep, root: Path, views: Sequence[RunView], *, begun: bool) 
     """Whether a sweep has ended, and what a study has found.
 
     A table has also ended if its command died after all runs had ended. Before anything has moved, failed runs may only
-    wait for being tried again.
+    wait for being tried again. What another process still trains, that one ends.
     """
+    if any(view.state == "running" for view in views):
+        return False, None
     if sweep.study is None:
         return sweep.ended or (begun and all(view.state in TERMINAL_STATES for view in views)), None
     finished, summary = _study(sweep.study, root) if sweep.ended or sweep.slurm else (False, None)

@@ -14,8 +14,11 @@ from rdc_sweeps.notifications.sweeps import Sweep
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.records import Status
+from rdc_sweeps.tuning.study_workers import work_on_study
 from tests.monitoring.conftest import Bench
 from tests.notifications.conftest import fail, watch
+from tests.tuning.conftest import Open, Where, journal, opened, tuned  # noqa: F401 (fixtures)
+from tests.tuning.simulation import Simulation, settings
 
 HOUR = 3600.0
 
@@ -107,7 +110,7 @@ def test_the_end_names_what_is_not_done_and_why(bench: Bench) -> None:
 
 def test_the_end_of_what_is_not_finished_is_told_again_after_another_try(bench: Bench) -> None:
     runs = [bench.run(0, "done"), bench.run(1, "preempted")]
-    keys = [told(watch(bench.root, *runs, opened=opened, ended=True), bench.root)[0].key for opened in (1.0, 1.0, 2.0)]
+    keys = [told(watch(bench.root, *runs, opened=began, ended=True), bench.root)[0].key for began in (1.0, 1.0, 2.0)]
     # The record that is there keeps its beginning; another sweep has another.
     assert keys[0] == keys[1] != keys[2]
 
@@ -126,3 +129,23 @@ def test_a_study_ends_when_its_command_does(bench: Bench) -> None:
     (message,) = told(sweep.model_copy(update={"ended": True}), bench.root)
     assert message.title == "study tau has ended: 1 done"
     assert other.id not in message.runs
+
+
+def test_what_another_process_still_trains_has_not_ended(bench: Bench) -> None:
+    runs = [bench.run(0, "done"), bench.run(1, "preempted")]
+    sweep = watch(bench.root, *runs, ended=True)
+    with acquire(runs[1]):
+        assert told(sweep, bench.root) == []
+    (message,) = told(sweep, bench.root)
+    assert message.title == "table3 under profile demo has ended: 1 done, 1 preempted"
+
+
+def test_a_study_that_slurm_trains_ends_with_its_trials(journal: Where, opened: Open) -> None:  # noqa: F811
+    opened(journal, 3, epochs=2)
+    sweep = watch(journal.root, study=journal.name, about="study example", slurm=True)
+    work_on_study(journal.root, journal.name, settings(journal.root), 2, work=Simulation())
+    assert told(sweep, journal.root) == []
+    work_on_study(journal.root, journal.name, settings(journal.root), 3, work=Simulation())
+    (message,) = told(sweep, journal.root)
+    assert message.occasion == "ended"
+    assert message.text.startswith("3 of 3 trials are finished; the best is trial ")
