@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
-from benchmarks.findings.statistics import Difference, corrected, difference
 from rdc_sweeps.metrics.delta import delta_m
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
+from rdc_sweeps.reporting.statistics import Difference, corrected, difference
 
 Measure = MainMetric | Literal["delta_m"]
 MEASURES: tuple[Measure, ...] = (*MAIN_METRICS, "delta_m")
@@ -100,15 +100,15 @@ def _differences(
     row: RowRecord, other: RowRecord, claim: str | None, runs: Mapping[str, Mapping[int, RunRecord]]
 ) -> Comparison:
     seeds = tuple(sorted(runs[row.id].keys() & runs[other.id].keys()))
-    pairs = [(runs[row.id][seed].test, runs[other.id][seed].test) for seed in seeds]
+    pairs = {seed: (runs[row.id][seed].test, runs[other.id][seed].test) for seed in seeds}
     if not pairs:
         return Comparison(row, other, (), {}, claim)
     found: dict[Measure, Difference] = {
         name: difference(
-            [first[name] - second[name] for first, second in pairs], higher_is_better=METRICS[name].higher_is_better
+            {seed: first[name] - second[name] for seed, (first, second) in pairs.items()},
+            higher_is_better=METRICS[name].higher_is_better,
         )
         for name in MAIN_METRICS
     }
-    gains = [delta_m(first, second) for first, second in pairs]  # type: ignore[arg-type]
-    found["delta_m"] = difference(gains, higher_is_better=True)
+    found["delta_m"] = difference({seed: delta_m(first, second) for seed, (first, second) in pairs.items()})  # type: ignore[arg-type]
     return Comparison(row, other, seeds, found, claim)

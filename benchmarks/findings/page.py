@@ -7,9 +7,9 @@ from statistics import fmean, stdev
 from benchmarks.findings.claims import CLAIMS
 from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
-from benchmarks.findings.statistics import Difference
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
 from rdc_sweeps.reporting.report import MISSING
+from rdc_sweeps.reporting.statistics import Difference
 
 ANSWERS = {"better": "holds", "worse": "does not hold", "cannot tell": "cannot tell", "identical": "identical"}
 """What the verdict on two rows says about the claim that the first is better."""
@@ -89,7 +89,7 @@ def _differences(one: Comparison) -> list[list[str]]:
             _title(measure),
             _signed(measure, found.mean),
             _interval(measure, found),
-            _p(found.corrected),
+            _p(found.p_holm),
             found.verdict or "one seed",
             "" if found.smallest is None else _size(measure, found.smallest),
         ]
@@ -123,7 +123,7 @@ def _pair(one: Comparison) -> list[str]:
         str(len(one.seeds)),
         _signed("delta_m", gain.mean),
         _interval("delta_m", gain),
-        _p(gain.corrected),
+        _p(gain.p_holm),
         ANSWERS[gain.verdict] if gain.verdict else "one seed",
         "" if gain.smallest is None else _size("delta_m", gain.smallest),
     ]

@@ -78,13 +78,20 @@ def deviation(values: Sequence[float]) -> float | None:
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """t interval of the mean of a sample; None for fewer than two values."""
-    if (sd := deviation(values)) is None:
-        return None
+    sd = deviation(values)
+    return None if sd is None else _interval(fmean(values), sd, len(values))
+
+
+def _interval(mean: float, sd: float, count: int) -> Interval:
+    half = _t_quantile(count - 1, (1 + CONFIDENCE) / 2) * sd / math.sqrt(count)
+    return mean - half, mean + half
+
+
+@lru_cache
+def _t_quantile(freedom: int, probability: float) -> float:
     from scipy.special import stdtrit
 
-    mean, freedom = fmean(values), len(values) - 1
-    half = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(len(values))
-    return mean - half, mean + half
+    return float(stdtrit(freedom, probability))
 
 
 def difference(by_seed: Mapping[int, float], *, higher_is_better: bool = True) -> Difference:
@@ -95,24 +102,24 @@ def difference(by_seed: Mapping[int, float], *, higher_is_better: bool = True) -
         higher_is_better: Whether the row is the better one if this is above 0.
     """
     values = tuple(by_seed.values())
+    mean, sd = fmean(values), deviation(values)
     return Difference(
         seeds=tuple(by_seed),
         values=values,
-        mean=fmean(values),
+        mean=mean,
         higher_is_better=higher_is_better,
-        sd=deviation(values),
-        interval=mean_interval(values),
-        p=_p_value(values) if len(values) > 1 and any(values) else None,
+        sd=sd,
+        interval=None if sd is None else _interval(mean, sd, len(values)),
+        p=_p_value(mean, sd, len(values)) if sd is not None and any(values) else None,
     )
 
 
-def _p_value(values: Sequence[float]) -> float:
+def _p_value(mean: float, sd: float, count: int) -> float:
     """Of the two-sided t test that the true mean is 0."""
     from scipy.special import stdtr
 
-    mean, sd = abs(fmean(values)), stdev(values)
-    t = mean * math.sqrt(len(values)) / sd if sd else math.inf
-    return 2 * float(stdtr(len(values) - 1, -t))
+    t = abs(mean) * math.sqrt(count) / sd if sd else math.inf
+    return 2 * float(stdtr(count - 1, -t))
 
 
 def corrected(differences: Mapping[K, Difference]) -> dict[K, Difference]:
@@ -161,7 +168,7 @@ def effect_size(seeds: int, level: float) -> float:
         seeds: Number of pairs, at least 2.
         level: Of the test.
     """
-    from scipy.special import nctdtrinc, stdtrit
+    from scipy.special import nctdtrinc
 
-    threshold = stdtrit(seeds - 1, 1 - level / 2)
+    threshold = _t_quantile(seeds - 1, 1 - level / 2)
     return float(nctdtrinc(seeds - 1, 1 - POWER, threshold)) / math.sqrt(seeds)
