@@ -6,9 +6,21 @@ The names of the Python API are imported on first use, so that importing the pac
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rdc_sweeps.api import Table, compare, figures, load_table, plan, probe, report, run_table, tune
+    from rdc_sweeps.api import Table, claims, compare, figures, load_table, plan, probe, report, run_table, tune
 
-__all__ = ["Table", "__version__", "compare", "figures", "load_table", "plan", "probe", "report", "run_table", "tune"]
+__all__ = [
+    "Table",
+    "__version__",
+    "claims",
+    "compare",
+    "figures",
+    "load_table",
+    "plan",
+    "probe",
+    "report",
+    "run_table",
+    "tune",
+]
 
 __version__ = "0.1.0"
 

@@ -22,6 +22,7 @@ from rdc_sweeps.specs.document import assignments
 if TYPE_CHECKING:
     from rdc_sweeps.dispatch.inputs import ReportBuild
     from rdc_sweeps.reporting.comparison import Comparison
+    from rdc_sweeps.reporting.evidence import ClaimsReport
     from rdc_sweeps.reporting.figures.choice import ImageChoice
     from rdc_sweeps.reporting.figures.folder import FigureChoice
     from rdc_sweeps.reporting.probes import ProbedRun
@@ -183,6 +184,41 @@ def open_site(
     runs = RunReader(settings.root)
     readers = [TableReader(table.runs, runs, selection=selection, baseline=baseline) for table in tables]
     return SiteReader(readers, settings.root, Catalogue(experiments_folder(settings)), live=live)
+
+
+def claims(
+    tables: Sequence[str] = (),
+    *,
+    seeds: Sequence[int] | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
+    compat: str | None = None,
+    selection: Selection | None = None,
+    **settings: Any,
+) -> "ClaimsReport":
+    """What finished runs, and the published numbers, say about the claims of the paper.
+
+    Args:
+        tables: Names of tables whose rows are compared, with each other as well; empty for all.
+        seeds: Seeds; None: the profile's.
+        changes: Fields that differ in every row, as for `load_table`.
+        compat: See `load_table`.
+        selection: See `report`.
+        **settings: See `load_table`.
+
+    Raises:
+        UsageError: A table, profile, rule or setting does not exist.
+        SpecError: All problems of the rows.
+    """
+    from rdc_sweeps.reporting.evidence import build_claims
+
+    chosen = load_settings(**settings)
+    catalogue = Catalogue(experiments_folder(chosen))
+    runs = [
+        run
+        for name in dict.fromkeys(tables or catalogue.tables)
+        for run in catalogue.runs(name, chosen.profile, seeds=seeds, settings=assignments(changes), compat=compat)
+    ]
+    return build_claims(runs, chosen.root, selection=selection)
 
 
 def probe(

@@ -8,11 +8,9 @@ from benchmarks.findings.claims import CLAIMS
 from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
+from rdc_sweeps.reporting.evidence import ANSWERS
 from rdc_sweeps.reporting.report import MISSING
 from rdc_sweeps.reporting.statistics import Difference
-
-ANSWERS = {"better": "holds", "worse": "does not hold", "cannot tell": "cannot tell", "identical": "identical"}
-"""What the verdict on two rows says about the claim that the first is better."""
 
 TITLES = {"onelabel": "One label per image", "randomlabels": "Random labels", "full": "All labels"}
 

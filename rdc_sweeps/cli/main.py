@@ -51,6 +51,7 @@ ENTRIES = (
     Entry("report", "reports", "Report tables: published and measured results side by side."),
     Entry("compare", "compare", "Compare runs or rows: specs, metrics, curves and single images."),
     Entry("figures", "figures", "Draw predictions, errors, regions, curves and classes of runs."),
+    Entry("claims", "reports", "Put the paper's claims to the test: measured and published."),
     Entry("probe", "probe", "Measure what the cross-task term of a run looks at."),
     Entry("dashboard", "dashboard", "Create or update a saved workspace and a report at W&B."),
     Entry("sync", "tracking", "Upload tracked runs to W&B; safe to repeat."),

@@ -1,4 +1,4 @@
-"""report: finished runs as tables."""
+"""report, claims: finished runs as tables, and what they say about the claims of the paper."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,18 @@ from rdc_sweeps.cli.options import (
     SeedsOption,
     SetOption,
     TablesArgument,
+    parse_seeds,
     resolve,
 )
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.selection import Selection
+from rdc_sweeps.reporting.claims_formats import ClaimsFormat, render_claims
 from rdc_sweeps.reporting.formats import SINGLE, Format, render
+
+SelectionOption = Annotated[
+    Selection | None,
+    typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False),
+]
 
 INCOMPLETE = 4
 
@@ -27,6 +34,7 @@ INCOMPLETE = 4
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(report)
+    app.command()(claims)
 
 
 def report(
@@ -39,10 +47,7 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for --format html.", show_default=False)
     ] = None,
-    selection: Annotated[
-        Selection | None,
-        typer.Option(help="Which epoch counts; default: the profile's rule.", show_default=False),
-    ] = None,
+    selection: SelectionOption = None,
     baseline: Annotated[
         str | None,
         typer.Option(help="Row that improvements are relative to; default: each row's own.", show_default=False),
@@ -77,3 +82,30 @@ def report(
     if strict and missing:
         messages.print(f"{missing} runs are missing", style="red")
         raise typer.Exit(INCOMPLETE)
+
+
+def claims(
+    tables: Annotated[
+        list[str] | None, typer.Argument(help="Tables whose rows are compared; default: all.", show_default=False)
+    ] = None,
+    profile: ProfileOption = None,
+    seeds: SeedsOption = None,
+    assignments: SetOption = None,
+    compat: CompatOption = None,
+    form: Annotated[ClaimsFormat, typer.Option("--format", "-f", help="How to print it.")] = "terminal",
+    selection: SelectionOption = None,
+    root: RootOption = None,
+    experiments: ExperimentsOption = None,
+) -> None:
+    """Put the claims of the paper to the test: pairs of rows, measured and published."""
+    built = api.claims(
+        tables or (),
+        seeds=parse_seeds(seeds),
+        changes=assignments or (),
+        compat=compat,
+        selection=selection,
+        profile=profile,
+        root=root,
+        experiments=experiments,
+    )
+    render_claims(built, form, data)

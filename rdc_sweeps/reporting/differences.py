@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from rdc_sweeps.metrics.delta import delta_m
+from rdc_sweeps.metrics.metric import MainMetric, shown_for
 from rdc_sweeps.reporting.outcomes import Outcome
 from rdc_sweeps.reporting.statistics import Difference, corrected, difference
+
+DELTA_M = "delta_m"
+"""Key of delta-m beside those of measures."""
 
 Pair = tuple[str, str]
 """A row, and the one that it is compared with."""
@@ -35,11 +39,24 @@ def differences_by_measure(
     }
 
 
+def gains_of(metrics: Sequence[MainMetric]) -> dict[str, tuple[str, ...]]:
+    """What rows of a table with these metrics are compared by: each shown metric, and delta-m.
+
+    Returns:
+        By measure, the metrics whose mean improvement it is.
+    """
+    shown = [metric.name for name in metrics for metric in shown_for(name)]
+    return {**{name: (name,) for name in shown}, DELTA_M: tuple(metrics)}
+
+
 def improvements(row: Sequence[Outcome], base: Sequence[Outcome], metrics: Sequence[str]) -> Difference | None:
     """Mean improvement over some metrics by seed, in percent, before correction.
 
-    None if a value of either row is missing, if one of the baseline's is 0, or if they have no seed in common.
+    None without metrics, if a value of either row is missing, if one of the baseline's is 0, or if they have no seed in
+    common.
     """
+    if not metrics:
+        return None
     values, reference = _by_seed(row, metrics), _by_seed(base, metrics)
     if values is None or reference is None or any(0 in found.values() for found in reference.values()):
         return None

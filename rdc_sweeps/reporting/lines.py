@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from rdc_sweeps.reporting.report import Report
+from rdc_sweeps.reporting.statistics import Difference
 
 
 def header_lines(report: Report) -> list[tuple[str, str]]:
@@ -41,6 +42,24 @@ def run_command(table: str, rows: Sequence[str], profile: str, seeds: Sequence[i
     """The command that trains these rows and seeds of a table; no rows: all."""
     words = ["rdc-sweep", "run", table, *rows, "--profile", profile, "--seeds", ",".join(map(str, seeds))]
     return shlex.join([*words, *(word for change in changes for word in change.split(" ", 1))])
+
+
+def signed(percent: float, digits: int = 2) -> str:
+    """An improvement with its sign; none for what rounds to 0."""
+    text = f"{percent:+.{digits}f}"
+    return text if float(text) else text[1:]
+
+
+def interval_text(found: Difference) -> str:
+    """The interval of a difference in percent; empty for one seed."""
+    return " to ".join(signed(edge) for edge in found.interval) if found.interval else ""
+
+
+def p_text(value: float | None) -> str:
+    """A p value to four digits; empty if there is none."""
+    if value is None:
+        return ""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -98,6 +98,7 @@ def notes(
     baselines: Iterable[str | None],
     metrics: Sequence[Metric],
     printed: bool | None,
+    inconsistent: Sequence[str],
     records: Mapping[str, DataRecord],
 ) -> tuple[str, ...]:
     """The notes, most important first.
@@ -110,13 +111,14 @@ def notes(
         metrics: The measured metrics.
         printed: Whether published improvements are as printed (True), follow from the published numbers (False), or
             are not shown (None).
+        inconsistent: About published improvements that do not follow from the published numbers.
         records: What the done runs recorded of their data, by run id.
     """
     names = _unique(name for name in baselines if name)
     # Of a metric by two meters, delta-m takes the main one.
     honest = " and ".join(metric.name for metric in metrics if metric.main and metric.published is None)
     return _present(
-        _comparability(runs[0].profile, changes),
+        comparability(runs[0].profile, changes),
         *other_data(runs, records),
         SELECTION_NOTES[selection],
         f"Improvements are in percent over {' or '.join(names)} (the row's baseline) with the same seed; + is better. "
@@ -125,6 +127,7 @@ def notes(
         else None,
         *(metric.note for metric in metrics),
         PUBLISHED_IMPROVEMENTS[printed],
+        *inconsistent,
         *_row_notes(runs),
         _spread(runs),
     )
@@ -139,7 +142,8 @@ def _row_notes(runs: Sequence[Run]) -> list[str]:
     return [f"{', '.join(ids)}: {text}." for text, ids in rows.items()]
 
 
-def _comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
+def comparability(profile: ProfileSpec, changes: Sequence[str]) -> str:
+    """Whether numbers compare with the published ones."""
     if changes:
         return f"Changed by {', '.join(changes)}: not comparable with the published numbers."
     if profile.comparable:

@@ -7,23 +7,20 @@ from statistics import fmean
 from typing import Literal
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.metrics.delta import improvement_percent
 from rdc_sweeps.metrics.metric import METRICS, MainMetric, Meter, shown_for
 from rdc_sweeps.metrics.selection import Selection
 from rdc_sweeps.reporting.axes import Column, common_facts, label_columns, labels
-from rdc_sweeps.reporting.differences import differences_by_measure
+from rdc_sweeps.reporting.differences import DELTA_M, differences_by_measure, gains_of
 from rdc_sweeps.reporting.notes import describe_data, notes
 from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
+from rdc_sweeps.reporting.published import inconsistencies, printed_gain, published
 from rdc_sweeps.reporting.statistics import Difference, Interval, Statistics, deviation, mean_interval
 from rdc_sweeps.runs.directory import OpenRun, RunDirectory
 from rdc_sweeps.specs.catalogue import Run, unknown
-from rdc_sweeps.specs.table import Published, RowSpec, TableSpec
+from rdc_sweeps.specs.table import RowSpec, TableSpec
 
 MISSING = "X"
 """The text of a cell without a value."""
-
-DELTA_M = "delta_m"
-"""Key of delta-m beside those of measures."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +156,8 @@ def build_report(
         row: tuple(outcome(run, root, rule, keys, open_run) for run in runs if run.row.id == row) for row in rows
     }
     baselines = {row: _baseline(spec, baseline) for row, spec in rows.items()}
-    measured = {**{key: (key,) for key in keys}, DELTA_M: table.metrics}
-    compared = differences_by_measure(outcomes, [(row, base) for row, base in baselines.items() if base], measured)
+    gains = gains_of(table.metrics)
+    compared = differences_by_measure(outcomes, [(row, base) for row, base in baselines.items() if base], gains)
     columns = label_columns(runs)
     built = []
     for row in rows.values():
@@ -203,9 +200,7 @@ def build_report(
         measures=measures,
         rows=tuple(built),
         missing=tuple(found for row in outcomes.values() for found in row if found.cause is not None),
-        statistics=Statistics(
-            families={key: sum(one.p is not None for one in found.values()) for key, found in compared.items()}
-        ),
+        statistics=Statistics.of(compared),
         notes=notes(
             runs,
             changes,
@@ -213,6 +208,7 @@ def build_report(
             baselines=[row.baseline for row in built],
             metrics=[METRICS[measure.key] for measure in measures],
             printed=printed,
+            inconsistent=[one.text for one in inconsistencies(table)] if printed else [],
             records=records,
         ),
     )
@@ -256,22 +252,6 @@ def _cell(
         runs=tuple(found.run for found in outcomes),
         improvement=difference.mean if difference else None,
         difference=difference,
-        published=_published(row.published, measure.published),
-        published_improvement=_published_improvement(row, base, measure.published),
+        published=published(row.published, measure.published),
+        published_improvement=printed_gain(row, base, measure.published),
     )
-
-
-def _published(numbers: Published | None, metric: MainMetric | None) -> str | None:
-    return getattr(numbers, metric) if numbers and metric else None
-
-
-def _published_improvement(row: RowSpec, base: RowSpec | None, metric: MainMetric | None) -> float | None:
-    if metric is None:
-        return None
-    # Printed percentages are over the paper's own baseline; they do not hold over another.
-    if base is not None and base.id == row.baseline and (printed := _published(row.published_improvement, metric)):
-        return float(printed)
-    value, baseline = _published(row.published, metric), _published(base.published if base else None, metric)
-    if not value or not baseline or not float(baseline):
-        return None
-    return improvement_percent(float(value), float(baseline), metric)

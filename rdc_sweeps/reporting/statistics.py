@@ -34,12 +34,17 @@ class Statistics:
     """How the intervals and verdicts of a report were computed."""
 
     families: Mapping[str, int]
-    """By measure, and for `delta_m`: the number of tests that were corrected together."""
+    """By family of tests that were corrected together (of a table: by measure, and `delta_m`), their number."""
     test: Literal["two-sided paired t test"] = "two-sided paired t test"
     correction: Literal["Holm"] = "Holm"
     confidence: float = CONFIDENCE
     level: float = LEVEL
     power: float = POWER
+
+    @classmethod
+    def of(cls, families: Mapping[str, Mapping[K, "Difference"]]) -> "Statistics":
+        """Those of differences that were corrected by family."""
+        return cls({name: sum(found.p is not None for found in of.values()) for name, of in families.items()})
 
 
 @dataclass(frozen=True)
