@@ -1,6 +1,7 @@
 """Text of others (titles, names, paths, messages) made safe for each kind of output."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -29,6 +30,36 @@ def markdown(text: str) -> str:
     for sign in ("\\", "|", "*", "_", "<", "[") if "`" not in text else ("|", "<"):
         text = text.replace(sign, f"\\{sign}")
     return visible(text).replace("\n", " ")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", "`": r"\textasciigrave{}", "[": "{[}", "]": "{]}", "*": "{*}",
+    "±": r"\(\pm\)", "×": r"\(\times\)", "−": r"\(-\)", "Δ": r"\(\Delta\)", "↑": r"\(\uparrow\)",
+    "↓": r"\(\downarrow\)", "✓": r"\(\checkmark\)", "≤": r"\(\le\)", "≥": r"\(\ge\)", "–": r"\textendash{}",
+    "—": r"\textemdash{}", "…": r"\dots{}", "‘": r"\textquoteleft{}", "’": r"\textquoteright{}",
+    "“": r"\textquotedblleft{}", "”": r"\textquotedblright{}",
+}  # fmt: skip
+"""Signs that LaTeX reads as commands, some at the beginning of a table's line, and those that it has commands for."""
+
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u0327\u030c"
+"""On letters, these are in every font of LaTeX."""
+
+
+def latex(text: str) -> str:
+    """The text as LaTeX: signs that it reads as commands escaped, and `?` for characters that its basic fonts lack."""
+    text = "".join(_latex_character(one) for one in visible(re.sub(r"[\n\t]", " ", text)))
+    return re.sub("-(?=-)", "-{}", text)  # two hyphens would become a dash
+
+
+def _latex_character(one: str) -> str:
+    if one in _LATEX:
+        return _LATEX[one]
+    if one.isascii():
+        return one
+    parts = unicodedata.normalize("NFD", one)
+    return one if len(parts) == 2 and parts[0].isascii() and parts[1] in _ACCENTS else "?"
 
 
 class TextConsole(Console):

@@ -1,8 +1,10 @@
 """The Python API, and the unchanged example of docs/python.md."""
 
+import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,22 @@ def test_python_and_the_command_see_the_same_runs(tiny: rdc_sweeps.Table, cli: C
     assert [(one.state, one.action) for one in rdc_sweeps.plan(tiny)] == [("done", "skip")]
     assert rdc_sweeps.run_table(tiny) == []
     assert not rdc_sweeps.report(tiny).missing
+
+
+def test_claims_are_those_of_the_command(tiny: rdc_sweeps.Table, cli: Cli) -> None:
+    found = rdc_sweeps.claims(["tiny"], seeds=[0, 1])
+    (pair,) = found.claims[0].pairs
+    assert (found.claims[0].key, pair.better, pair.worse, pair.answer) == (
+        "supervised",
+        "tiny/ours",
+        "tiny/mtl",
+        "not measured",
+    )
+    assert pair.published == {"mIoU": pytest.approx((42.28 - 40.24) / 40.24 * 100)}
+    printed = cli("claims", "tiny", "--seeds", "0,1", "--format", "json")
+    assert json.loads(printed.stdout)["claims"] == json.loads(json.dumps([asdict(one) for one in found.claims]))
+    with pytest.raises(UsageError, match="no table 'tables'"):
+        rdc_sweeps.claims(["tables"])
 
 
 def test_a_failed_run_is_returned_and_left_alone(tiny: rdc_sweeps.Table, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """tables, validate, schema, config: show and check experiments and settings."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -94,10 +94,20 @@ def validate(
 
 
 def schema(
-    name: Annotated[SchemaName, typer.Argument(help="Kind of file.")] = "table",
+    name: Annotated[
+        Literal[SchemaName, "report", "claims"], typer.Argument(help="Kind of file, or a command.")
+    ] = "table",
 ) -> None:
-    """Print the JSON Schema of a table, a profile or a resolved run."""
-    print_json(json_schema(name))
+    """Print the JSON Schema of a table, profile, compat overlay, study or run, or of a command's JSON.
+
+    `report` and `claims` are what `rdc-sweep report` and `claims` print with `--format json`.
+    """
+    if name == "report" or name == "claims":
+        from rdc_sweeps.reporting.json_schemas import output_schema
+
+        print_json(output_schema(name))
+    else:
+        print_json(json_schema(name))
 
 
 def config(as_json: JsonOption = False) -> None:

@@ -52,13 +52,17 @@ def report(
         str | None,
         typer.Option(help="Row that improvements are relative to; default: each row's own.", show_default=False),
     ] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="List all differences: intervals, p values, verdicts.")
+    ] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 4 if a run is missing.")] = False,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
     """Report tables: published and measured results side by side.
 
-    It shows the mean and standard deviation over seeds, and improvements over the baseline.
+    It shows the mean and standard deviation over seeds, and improvements over the baseline with marks for those that
+    are more than chance.
     """
     if (form == "html") != (output is not None):
         raise UsageError("--format html needs a folder to write to: name one with --output, which others do not take")
@@ -77,7 +81,7 @@ def report(
         for number, one in enumerate(reports):
             if number:
                 data.print()
-            render(one, form, data)
+            render(one, form, data, statistics=statistics)
     missing = sum(len(one.missing) for one in reports)
     if strict and missing:
         messages.print(f"{missing} runs are missing", style="red")

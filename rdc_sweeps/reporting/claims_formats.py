@@ -14,6 +14,7 @@ from rdc_sweeps.reporting.differences import DELTA_M
 from rdc_sweeps.reporting.evidence import ClaimEvidence, ClaimsReport, PairEvidence
 from rdc_sweeps.reporting.lines import interval_text, p_text, signed
 from rdc_sweeps.reporting.report import MISSING
+from rdc_sweeps.reporting.terminal import fixed_line
 from rdc_sweeps.texts import markdown
 
 ClaimsFormat = Literal["terminal", "markdown", "json"]
@@ -45,9 +46,9 @@ def claims_markdown(report: ClaimsReport) -> str:
     lines = ["## Claims of the paper", ""]
     lines += [f"- **{name}** {markdown(value)}" for name, value in _header(report)]
     for claim in report.claims:
-        lines += ["", f"### {claim.claim} ({claim.source})", "", markdown(_summary(claim)), ""]
+        lines += ["", f"### {markdown(claim.claim)} ({claim.source})", "", markdown(_summary(claim))]
         if claim.pairs:
-            lines += [_line(HEAD), _line((":--", *["--:"] * 4, ":--", "--:", "--:"))]
+            lines += ["", _line(HEAD), _line((":--", *["--:"] * 4, ":--", "--:", "--:"))]
             lines += [_line([markdown(text) for text in _cells(claim, pair)]) for pair in claim.pairs]
     return "\n".join([*lines, "", *(f"- {markdown(text)}" for text in _notes(report))]) + "\n"
 
@@ -70,7 +71,7 @@ def _terminal(report: ClaimsReport) -> RenderableType:
         for pair in claim.pairs:
             name, *texts = _cells(claim, pair)
             styles = [STYLES.get(pair.answer, "") if title == "answer" else "" for title in HEAD[1:]]
-            parts.append(Text(f"  {name}", no_wrap=False))
+            parts.append(Text(f"  {name}"))
             parts.append(_numbers([Text(text, style=style) for text, style in zip(texts, styles, strict=True)]))
     notes = Table.grid(padding=(0, 1))
     for text in _notes(report):
@@ -80,12 +81,7 @@ def _terminal(report: ClaimsReport) -> RenderableType:
 
 def _numbers(texts: Sequence[Text]) -> RenderableType:
     """A line of numbers, below the name of its pair, which may be long."""
-    line = Table.grid(padding=(0, 1, 0, 0))
-    line.add_column(width=3)
-    for title, width in zip(HEAD[1:], WIDTHS, strict=True):
-        line.add_column(justify="left" if title == "answer" else "right", width=width)
-    line.add_row("", *texts)
-    return line
+    return fixed_line(texts, WIDTHS, {HEAD.index("answer") - 1})
 
 
 def _cells(claim: ClaimEvidence, pair: PairEvidence) -> list[str]:

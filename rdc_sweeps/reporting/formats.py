@@ -9,15 +9,18 @@ from typing import Literal
 
 from rich.console import Console
 
+from rdc_sweeps.reporting.differences import DELTA_M
+from rdc_sweeps.reporting.latex import render_latex
 from rdc_sweeps.reporting.markdown import render_markdown
 from rdc_sweeps.reporting.report import MISSING, Report
+from rdc_sweeps.reporting.statistics import Difference, Interval
 from rdc_sweeps.reporting.terminal import render_terminal
 from rdc_sweeps.texts import TextConsole, csv_cell
 
-PrintedFormat = Literal["terminal", "markdown", "csv", "json"]
+PrintedFormat = Literal["terminal", "markdown", "latex", "csv", "json"]
 """A format that is printed."""
 
-Format = Literal["terminal", "markdown", "csv", "json", "html"]
+Format = Literal["terminal", "markdown", "latex", "csv", "json", "html"]
 """`html` is a folder of pages (see `web`)."""
 
 SINGLE: tuple[Format, ...] = ("csv", "json")
@@ -27,11 +30,20 @@ FILE_WIDTH = 120
 """Columns of a terminal report that is written to a file or pipe."""
 
 
-def render(report: Report, form: PrintedFormat, console: Console) -> None:
-    """Print a report; text formats are written as they are, without wrapping or colour."""
+def render(report: Report, form: PrintedFormat, console: Console, *, statistics: bool = False) -> None:
+    """Print a report; text formats are written as they are, without wrapping or colour.
+
+    Args:
+        report: The report.
+        form: The format.
+        console: Where to print it.
+        statistics: Whether a terminal and Markdown list all differences; CSV and JSON always have them.
+    """
     if form == "terminal":
         wide = console if console.is_terminal else TextConsole(file=console.file, width=FILE_WIDTH, color_system=None)
-        wide.print(render_terminal(report))
+        wide.print(render_terminal(report, statistics=statistics))
+    elif form == "markdown":
+        console.file.write(render_markdown(report, statistics=statistics))
     else:
         console.file.write(TEXTS[form](report))
 
@@ -51,10 +63,11 @@ def render_csv(report: Report) -> str:
     head += [report.columns[index].key for index in others]
     head += ["seeds", "runs", "baseline"]
     for measure in report.measures:
-        head += [measure.key, f"{measure.key}_sd", f"{measure.key}_improvement"]
+        head += [measure.key, *(f"{measure.key}_{part}" for part in ("text", "sd", "low", "high"))]
+        head += _difference_head(f"{measure.key}_improvement")
         if measure.published:
             head += [f"{measure.key}_published", f"{measure.key}_published_improvement"]
-    writer.writerow([*head, "delta_m"])
+    writer.writerow([*head, *_difference_head(DELTA_M)])
     for row in report.rows:
         line: list[object] = [report.table, report.profile, report.comparable, "; ".join(report.data)]
         line += [report.selection, row.id, row.method]
@@ -63,17 +76,33 @@ def render_csv(report: Report) -> str:
         line += [" ".join(found.run for found in row.outcomes), row.baseline or ""]
         for measure in report.measures:
             cell = row.cells[measure.key]
-            line += [MISSING if cell.value is None else cell.value, _number(cell.sd), _number(cell.improvement)]
+            line += [MISSING if cell.value is None else cell.value, cell.text, _number(cell.sd)]
+            line += [*_ends(cell.interval), *_difference_cells(cell.difference)]
             if measure.published:
                 line += [cell.published or "", _number(cell.published_improvement)]
-        line.append(_number(row.delta_m))
+        line += _difference_cells(row.difference)
         writer.writerow([csv_cell(value) if isinstance(value, str) else value for value in line])
     return file.getvalue()
+
+
+def _difference_head(name: str) -> list[str]:
+    return [name, *(f"{name}_{part}" for part in ("low", "high", "p", "p_holm", "verdict", "smallest"))]
+
+
+def _difference_cells(found: Difference | None) -> list[object]:
+    if found is None:
+        return [""] * 7
+    tests = [_number(found.p), _number(found.p_holm), found.verdict or "", _number(found.smallest)]
+    return [found.mean, *_ends(found.interval), *tests]
+
+
+def _ends(interval: Interval | None) -> tuple[float | str, float | str]:
+    return interval or ("", "")
 
 
 def _number(value: float | None) -> float | str:
     return "" if value is None else value
 
 
-TEXTS: Mapping[str, Callable[[Report], str]] = {"markdown": render_markdown, "csv": render_csv, "json": render_json}
-"""Formats that are plain text."""
+TEXTS: Mapping[str, Callable[[Report], str]] = {"latex": render_latex, "csv": render_csv, "json": render_json}
+"""Formats that are plain text and have one form."""

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from rdc_sweeps.reporting.report import Report
+from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.reporting.statistics import Difference
 
 
@@ -15,6 +15,42 @@ def header_lines(report: Report) -> list[tuple[str, str]]:
     if report.facts:
         lines.append(("all rows", ", ".join(f"{name} {value}" for name, value in report.facts.items())))
     return lines
+
+
+DIFFERENCES = "Differences to the baseline, paired by seed"
+
+DIFFERENCES_NOTE = (
+    "Gains are improvements in percent. Intervals are 95 % t intervals of the mean, not corrected. p: of a two-sided "
+    "paired t test; p (Holm): corrected over the rows for each measure. Shows: the true gain that these seeds would "
+    "have shown with a chance of 80 %, if their deviation is the true one."
+)
+
+DIFFERENCE_HEAD = ("measure", "gain %", "95 % interval", "p", "p (Holm)", "verdict", "shows")
+"""Titles of the lines of differences. `shows`: the true gain that the seeds would have shown."""
+
+
+def difference_lines(report: Report, row: Row) -> list[tuple[str, ...]]:
+    """A line for each measure, and for delta-m, in which a row and its baseline were compared."""
+    found = [(measure.title, row.cells[measure.key].difference) for measure in report.measures]
+    return [_difference_line(title, one) for title, one in (*found, ("Δm", row.difference)) if one is not None]
+
+
+def _difference_line(title: str, found: Difference) -> tuple[str, ...]:
+    smallest = "" if found.smallest is None else f"{found.smallest:.2f}"
+    gain = f"{signed(found.mean)}{found.mark}"
+    tests = (p_text(found.p), p_text(found.p_holm), found.verdict or "one seed", smallest)
+    return title, gain, interval_text(found), *tests
+
+
+def differences_title(row: Row) -> str:
+    """What is compared with what, and by how many seeds."""
+    seeds = row.difference or next((one.difference for one in row.cells.values() if one.difference), None)
+    return f"{row.id} − {row.baseline}" + (f", {_seeds(seeds.seeds)}" if seeds else "")
+
+
+def compared_rows(report: Report) -> list[Row]:
+    """The rows that were compared with their baseline."""
+    return [row for row in report.rows if row.difference or any(cell.difference for cell in row.cells.values())]
 
 
 def missing_lines(report: Report) -> list[str]:

@@ -22,6 +22,9 @@ from rdc_sweeps.specs.table import RowSpec, TableSpec
 MISSING = "X"
 """The text of a cell without a value."""
 
+DEVIATION = " ± "
+"""Between the mean and its deviation in the text of a cell."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -114,10 +117,7 @@ class Report:
     @property
     def has_verdicts(self) -> bool:
         """Whether any difference has a verdict: whether a row and its baseline have several seeds."""
-        found = (
-            one for row in self.rows for one in (row.difference, *(cell.difference for cell in row.cells.values()))
-        )
-        return any(one is not None and one.verdict is not None for one in found)
+        return _has_verdicts(self.rows)
 
 
 def build_report(
@@ -210,8 +210,14 @@ def build_report(
             printed=printed,
             inconsistent=[one.text for one in inconsistencies(table)] if printed else [],
             records=records,
+            verdicts=_has_verdicts(built),
         ),
     )
+
+
+def _has_verdicts(rows: Sequence[Row]) -> bool:
+    found = (one for row in rows for one in (row.difference, *(cell.difference for cell in row.cells.values())))
+    return any(one is not None and one.verdict is not None for one in found)
 
 
 def measures_of(table: TableSpec) -> tuple[Measure, ...]:
@@ -248,7 +254,7 @@ def _cell(
         sd=sd,
         n=len(values) if complete else 0,
         interval=mean_interval(values) if complete else None,
-        text=text if sd is None else f"{text} ± {sd:.{measure.digits}f}",
+        text=text if sd is None else f"{text}{DEVIATION}{sd:.{measure.digits}f}",
         runs=tuple(found.run for found in outcomes),
         improvement=difference.mean if difference else None,
         difference=difference,

@@ -1,16 +1,29 @@
 """A report on a terminal: a line of measured values per row, their deviation and the published values below."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
-from rdc_sweeps.reporting.report import MISSING, Cell, Measure, Report, Row
+from rdc_sweeps.reporting.lines import (
+    DIFFERENCE_HEAD,
+    DIFFERENCES,
+    DIFFERENCES_NOTE,
+    compared_rows,
+    difference_lines,
+    differences_title,
+    header_lines,
+    missing_lines,
+    remedy,
+    signed,
+)
+from rdc_sweeps.reporting.report import DEVIATION, Cell, Measure, Report, Row
+from rdc_sweeps.reporting.statistics import Difference
 
 NATURAL_WIDTH = 1000
 """A width that every table fits into, for measuring one."""
@@ -43,9 +56,17 @@ LAYOUTS = (
 HYPHENATED = {"Region": "Re-\ngion", "Vector": "Vec-\ntor", "Gaussian": "Gaus-\nsian"}
 
 
-def render_terminal(report: Report) -> RenderableType:
-    """A report fitted to the width of the terminal: if label columns are too wide, rows are named by their ids."""
-    return TerminalReport(report)
+DIFFERENCE_WIDTHS = (13, 8, 18, 8, 8, 11, 6)
+
+
+def render_terminal(report: Report, *, statistics: bool = False) -> RenderableType:
+    """A report fitted to the width of the terminal: if label columns are too wide, rows are named by their ids.
+
+    Args:
+        report: The report.
+        statistics: Whether all differences are listed below it.
+    """
+    return TerminalReport(report, statistics)
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,7 @@ class TerminalReport:
     """The renderable: it chooses its layout by the width that it is given."""
 
     report: Report
+    statistics: bool
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Header, table, missing runs and notes."""
@@ -61,7 +83,8 @@ class TerminalReport:
             table = _table(self.report, layout)
             if Measurement.get(console, natural, table).maximum <= options.max_width:
                 break
-        yield Group(_header(self.report), "", table, "", *_notes(self.report))
+        differences = _differences(self.report) if self.statistics else []
+        yield Group(_header(self.report), "", table, "", *differences, *_notes(self.report))
 
 
 def _header(report: Report) -> RenderableType:
@@ -78,6 +101,35 @@ def _notes(report: Report) -> list[RenderableType]:
     if command := remedy(report):
         lines.append(_bullet("→", "red", f"to train the missing runs: {command}"))
     return [*lines, *(_bullet("·", "yellow" if index == 0 else "dim", text) for index, text in enumerate(report.notes))]
+
+
+def _differences(report: Report) -> list[RenderableType]:
+    """All differences, with their intervals, tests and verdicts; nothing if no row has a baseline."""
+    if not (rows := compared_rows(report)):
+        return []
+    head = fixed_line([Text(title, style="dim") for title in DIFFERENCE_HEAD], DIFFERENCE_WIDTHS, {0, 5})
+    parts: list[RenderableType] = [Text(DIFFERENCES, style="bold"), head]
+    for row in rows:
+        parts.append(Text(differences_title(row)))
+        for line in difference_lines(report, row):
+            style = {"better": "green", "worse": "red"}.get(line[5], "")
+            parts.append(fixed_line([Text(text, style=style) for text in line], DIFFERENCE_WIDTHS, {0, 5}))
+    return [*parts, "", Text(DIFFERENCES_NOTE, style="dim"), ""]
+
+
+def fixed_line(texts: Sequence[Text], widths: Sequence[int], left: Container[int]) -> RenderableType:
+    """A line with columns of these widths, for lines that stand apart but under one another.
+
+    Args:
+        texts: One per column.
+        widths: One per column.
+        left: The columns that are aligned to the left; all others to the right.
+    """
+    line = Table.grid(padding=(0, 1, 0, 0))
+    for index, width in enumerate(widths):
+        line.add_column(justify="left" if index in left else "right", width=width)
+    line.add_row(*texts)
+    return Padding(line, (0, 0, 0, 2))
 
 
 def _bullet(sign: str, style: str, text: str) -> RenderableType:
@@ -119,11 +171,14 @@ def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stac
         labels = (row.id, *labels)
     blank = [""] * (len(labels) - 1)
     is_baseline = any(other.baseline == row.id for other in report.rows)
-    gain = Text("base", style="dim") if is_baseline and row.delta_m is None else _gain(row.delta_m)
+    marked = report.has_verdicts
+    gain = Text("base" + " " * marked, style="dim")
+    if not is_baseline or row.delta_m is not None:
+        gain = _gain(row.delta_m, row.difference, marked=marked)
     measured = [stacks[key].measured(cell) for key, cell in row.cells.items()]
     table.add_row(*map(_label, labels), *measured, Text.assemble(layout.gap, gain))
     if layout.gains_below and any(cell.improvement is not None for cell in row.cells.values()):
-        gains = [_gain(cell.improvement) for cell in row.cells.values()]
+        gains = [_gain(cell.improvement, cell.difference, marked=marked) for cell in row.cells.values()]
         table.add_row(Text("  gain %", style="dim"), *blank, *gains, "")
     if any(cell.sd is not None for cell in row.cells.values()):
         deviations = [stacks[key].deviation(cell) for key, cell in row.cells.items()]
@@ -132,7 +187,9 @@ def _add_row(table: Table, report: Report, row: Row, stacks: Mapping[str, "_Stac
         published = [stacks[key].published(cell) for key, cell in row.cells.items()]
         table.add_row(Text("  published", style="dim"), *blank, *published, "")
     if layout.gains_below and any(cell.published_improvement is not None for cell in row.cells.values()):
-        gains = [Text(_gain(cell.published_improvement).plain, style="dim") for cell in row.cells.values()]
+        gains = [
+            Text(_gain(cell.published_improvement, marked=marked).plain, style="dim") for cell in row.cells.values()
+        ]
         table.add_row(Text("  gain %", style="dim"), *blank, *gains, "")
 
 
@@ -140,42 +197,47 @@ def _label(label: str | bool) -> Text:
     return Text(label) if isinstance(label, str) else Text("✓" if label else "", style="green")
 
 
-def _gain(percent: float | None, width: int = 0) -> Text:
-    """An improvement with its sign: green if better, red if worse."""
+def _gain(percent: float | None, difference: Difference | None = None, *, marked: bool = False, width: int = 0) -> Text:
+    """An improvement with its sign and mark: green if better, red if worse.
+
+    Args:
+        percent: The improvement; None for empty space.
+        difference: Whose verdict is marked.
+        marked: Whether there are marks in the report, for which all others leave space.
+        width: To which it is padded.
+    """
     if percent is None:
         return Text(" " * width)
-    text = _signed(percent)
+    text = signed(percent, 1)
     style = "green" if text[0] == "+" else "red" if text[0] == "-" else ""
-    return Text(text.rjust(width), style=style)
-
-
-def _signed(percent: float) -> str:
-    text = f"{percent:+.1f}"
-    return text if float(text) else "0.0"
+    mark = difference.mark if difference else ""
+    return Text(f"{text}{mark or ' ' * marked}".rjust(width), style=style)
 
 
 class _Stack:
     """The texts of a measure's column, so padded that values and improvements stand under one another."""
 
     def __init__(self, report: Report, measure: Measure, layout: TableLayout) -> None:
-        self.digits, self.gap = measure.digits, layout.gap
+        self.gap, self.marked = layout.gap, report.has_verdicts
         cells = [row.cells[measure.key] for row in report.rows]
         gains = [gain for cell in cells for gain in (cell.improvement, cell.published_improvement) if gain is not None]
-        self.gain_width = 0 if layout.gains_below else max((len(_signed(gain)) for gain in gains), default=0)
+        self.gain_width = (
+            0 if layout.gains_below else max((len(signed(gain, 1)) + self.marked for gain in gains), default=0)
+        )
 
     def measured(self, cell: Cell) -> Text:
         """The value, and its improvement beside it."""
-        value = Text(MISSING, style="bold red") if cell.value is None else Text(f"{cell.value:.{self.digits}f}")
-        return self._join(value, _gain(cell.improvement, self.gain_width))
+        value = Text(cell.text.partition(DEVIATION)[0], style="bold red" if cell.value is None else "")
+        return self._join(value, _gain(cell.improvement, cell.difference, marked=self.marked, width=self.gain_width))
 
     def deviation(self, cell: Cell) -> Text:
         """The deviation under its value."""
-        text = "" if cell.sd is None else f"±{cell.sd:.{self.digits}f}"
-        return self._join(Text(text, style="dim"), _gain(None, self.gain_width))
+        sd = cell.text.partition(DEVIATION)[2]
+        return self._join(Text(f"±{sd}" if sd else "", style="dim"), _gain(None, width=self.gain_width))
 
     def published(self, cell: Cell) -> Text:
         """The published value, and its improvement beside it, dim."""
-        gain = _gain(cell.published_improvement, self.gain_width)
+        gain = _gain(cell.published_improvement, marked=self.marked, width=self.gain_width)
         return self._join(Text(cell.published or "", style="dim"), Text(gain.plain, style="dim"))
 
     def _join(self, value: Text, gain: Text) -> Text:

@@ -27,6 +27,8 @@ LONG = "x" * 300
         (["status", LONG], 2, "no table"),
         (["report", "tiny", "--seeds", "0-99999999999"], 2, "at most 10000 seeds"),
         (["report", "tiny", "--seeds", "0-" + "9" * 60], 2, "at most 10000 seeds"),
+        (["claims", "tiny", "tinny"], 2, "did you mean"),
+        (["claims", "--format", "csv"], 2, "markdown"),
         (["run", "tiny", "-n", "--set", "a=" + "[" * 2000], 3, "nested too deeply"),
         (["run", "tiny", "-n", "--set", ".".join("a" * 5000) + "=1"], 3, "no field at a path of 5000 keys"),
         (["validate", "--experiments", "deep"], 3, "nested too deeply"),

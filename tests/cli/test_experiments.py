@@ -35,7 +35,7 @@ def test_validate_reports_every_problem_at_once(cli: Cli, experiments: Path) -> 
 
 
 def test_schema_is_json_schema(cli: Cli) -> None:
-    for name in ("table", "profile", "run"):
+    for name in ("table", "profile", "run", "report", "claims"):
         assert "properties" in json.loads(cli("schema", name).stdout)
 
 
@@ -110,6 +110,8 @@ def test_an_unknown_variable_is_an_error(cli: Cli) -> None:
         ["status"],
         ["status", "tiny"],
         ["cancel", "tiny"],
+        ["report", "tiny"],
+        ["claims"],
     ],
 )
 def test_looking_imports_nothing_heavy(arguments: list[str], environment: dict[str, str], tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_no_command_obeys_what_it_prints(root: Path, inside: Inside, tmp_path: P
         ["tables"], ["tables", "tiny"], ["config"], ["validate"], ["run", "tiny", "-n"], ["run", "tiny"], ["show", run],
         ["status"], ["status", "tiny"], ["status", "--study", HOSTILE], ["status", "--study", "[/b]"], ["logs", run],
         ["cancel", "tiny"], ["report", "tiny"], *(["report", "tiny", "--format", form] for form in ("markdown", "csv")),
+        ["claims"], ["claims", "tiny", "--format", "markdown"],
         ["tune", study, "-n"], ["tune", study, "--report"], ["probe", run], ["sync"], ["schema", "table"], ["doctor"],
         ["regions", "build", "tiny"], ["figures", run], ["figures", "tiny"], ["compare", "tiny/mtl", "tiny/ours"],
         ["compare", run, "tiny/ours", "-o", HOSTILE.replace("/", "")], ["compare", HOSTILE, run],

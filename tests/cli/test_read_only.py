@@ -57,6 +57,7 @@ def test_every_look_works_without_the_right_to_write(folder: Path, environment: 
         ("logs", preempted): "what was printed",
         ("run", "tiny", "-n"): "failed: disk full",
         ("report", "tiny"): "X",
+        ("claims",): "RDC is better than Li et al.",
         ("doctor",): "needed by tiny",
         ("config",): "root",
         ("validate",): "",

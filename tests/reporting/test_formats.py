@@ -1,31 +1,35 @@
-"""Rendered texts against goldens; `RDC_WRITE_GOLDENS=1 pytest tests/reporting` rewrites them; review the difference."""
+"""Reports in each format, as goldens and read back."""
 
 import csv
 import io
 import json
-import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from rich.console import Console
 
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.reporting.formats import render, render_csv, render_json
+from rdc_sweeps.reporting.json_schemas import output_schema
+from rdc_sweeps.reporting.latex import render_latex
 from rdc_sweeps.reporting.markdown import render_markdown
 from rdc_sweeps.reporting.report import Report, build_report
 from rdc_sweeps.reporting.terminal import render_terminal
+from rdc_sweeps.texts import latex
+from tests.reporting.golden import check_golden
 
-GOLDENS = Path(__file__).parent / "goldens"
 Make = Callable[..., MetricValues]
 
 
-def terminal(report: Report, width: int) -> str:
+def terminal(report: Report, width: int, *, statistics: bool = False) -> str:
     file = io.StringIO()
-    Console(file=file, width=width, color_system=None, legacy_windows=False).print(render_terminal(report))
+    console = Console(file=file, width=width, color_system=None, legacy_windows=False)
+    console.print(render_terminal(report, statistics=statistics))
     return "".join(line.rstrip() + "\n" for line in file.getvalue().splitlines())
 
 
@@ -53,17 +57,34 @@ def one_seed(bench: Any, metrics: Make) -> Report:
     return build_report(runs, bench.root, selection="best-test")
 
 
+def verdicts(bench: Any, metrics: Make) -> Report:
+    """Under `cpu`, with five seeds: all verdicts."""
+    runs = bench.runs("cpu", seeds=range(5), rows=["one-patch-vector", "one-patch-pixel", "one-region-pixel"])
+    for number, run in enumerate(runs):
+        seed, noise = run.spec.seed / 3, number * 37 % 17 / 20
+        changes = {
+            "one-patch-vector": {},
+            "one-patch-pixel": {"mIoU": 19.6 + seed + noise, "aErr": 1.0 + seed / 100 + noise / 100},
+            "one-region-pixel": {"mIoU": 17 + seed + noise / 9},
+        }
+        bench.finish(run, metrics(seed, **changes[run.row.id]))
+    return build_report(runs, bench.root)
+
+
 def nothing(bench: Any, metrics: Make) -> Report:
     """Under `demo`: nothing done."""
     return build_report(bench.runs("demo"), bench.root)
 
 
-CASES = {case.__name__: case for case in (three_seeds, one_seed, nothing)}
+CASES = {case.__name__: case for case in (three_seeds, one_seed, verdicts, nothing)}
 RENDERERS: dict[str, Callable[[Report], str]] = {
     "120.txt": lambda report: terminal(report, 120),
     "100.txt": lambda report: terminal(report, 100),
     "80.txt": lambda report: terminal(report, 80),
+    "statistics.80.txt": lambda report: terminal(report, 80, statistics=True),
     "md": render_markdown,
+    "statistics.md": lambda report: render_markdown(report, statistics=True),
+    "tex": render_latex,
     "csv": render_csv,
     "json": render_json,
 }
@@ -72,14 +93,8 @@ RENDERERS: dict[str, Callable[[Report], str]] = {
 @pytest.mark.parametrize("form", RENDERERS)
 @pytest.mark.parametrize("case", CASES)
 def test_rendered_texts(bench: Any, metrics: Make, case: str, form: str) -> None:
-    report = CASES[case](bench, metrics)
-    text = RENDERERS[form](report)
-    for run in sorted({run for row in report.rows for run in row.cells["mIoU"].runs}):
-        text = text.replace(run, "0123456789abcdef")  # identities change with the specs' schema
-    golden = GOLDENS / f"{case}.{form}"
-    if os.environ.get("RDC_WRITE_GOLDENS"):
-        golden.write_text(text, encoding="utf-8")
-    assert text == golden.read_text(encoding="utf-8")
+    text = RENDERERS[form](CASES[case](bench, metrics))
+    check_golden(f"{case}.{form}", text)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -134,6 +149,58 @@ def test_no_two_columns_of_a_csv_have_one_name(bench: Any) -> None:
     assert [line[head.index("label_setting")] for line in lines] == [row.labels[0] for row in report.rows]
 
 
+def test_every_format_prints_the_text_of_a_cell(bench: Any, metrics: Make) -> None:
+    report = three_seeds(bench, metrics)
+    texts = {cell.text for row in report.rows for cell in row.cells.values()}
+    assert {"X", "20.60 ± 0.60"} <= texts
+    printed = {form: RENDERERS[form](report) for form in ("md", "csv", "json", "tex")}
+    for text in texts:
+        for form, found in printed.items():
+            assert (latex(text) if form == "tex" else text) in found
+        for width in (80, 120):
+            # The deviation stands below the mean.
+            assert all(part in terminal(report, width) for part in text.replace("± ", "±").split(" "))
+
+
+def test_json_is_as_its_schema_says(bench: Any, metrics: Make) -> None:
+    validator = jsonschema.Draft202012Validator(output_schema("report"))
+    for case in CASES.values():
+        data = json.loads(render_json(case(bench, metrics)))
+        validator.validate(data)
+        assert data["version"] == 1
+    del data["rows"][0]["cells"]["mIoU"]["difference"]
+    assert not validator.is_valid(data)
+
+
+def test_all_verdicts_are_marked_and_explained(bench: Any, metrics: Make) -> None:
+    report = verdicts(bench, metrics)
+    found = {
+        (row.id, key): cell.difference.verdict
+        for row in report.rows
+        for key, cell in row.cells.items()
+        if cell.difference is not None
+    }
+    assert set(found.values()) == {"better", "worse", "cannot tell", "identical"}
+    text = render_markdown(report)
+    assert text.count("\\*)") == sum(verdict in {"better", "worse"} for verdict in found.values())
+    assert text.count("=)") == sum(verdict == "identical" for verdict in found.values())
+    assert "corrected by Holm" in text
+    lines = list(csv.DictReader(io.StringIO(render_csv(report))))
+    assert [line["aErr_improvement_verdict"] for line in lines] == ["", "better", "identical"]
+    assert "corrected by Holm" not in render_markdown(one_seed(bench, metrics))
+
+
+def test_statistics_list_all_differences(bench: Any, metrics: Make) -> None:
+    report = verdicts(bench, metrics)
+    for text in (terminal(report, 80, statistics=True), render_markdown(report, statistics=True)):
+        assert len(re.findall(r"(better|worse|cannot tell|identical)( |$)", text, re.MULTILINE)) >= 2 * (
+            len(report.measures) + 1
+        )
+        assert "one-patch-pixel − one-patch-vector, seeds 0, 1, 2, 3, 4" in text
+    nothing_done = nothing(bench, metrics)
+    assert terminal(nothing_done, 80, statistics=True) == terminal(nothing_done, 80)
+
+
 def test_json_is_read_back(bench: Any, metrics: Make) -> None:
     report = three_seeds(bench, metrics)
     data = json.loads(render_json(report))
@@ -182,10 +249,19 @@ def test_a_terminal_report_in_a_file_is_wide_enough(bench: Any, metrics: Make) -
     assert "✓" in file.getvalue()
 
 
-def test_reporting_needs_no_heavy_packages() -> None:
+def test_a_report_of_several_seeds_imports_no_heavy_packages(bench: Any, metrics: Make) -> None:
+    runs = bench.runs("cpu", rows=["one-patch-vector", "one-patch-pixel"], seeds=[0, 1])
+    for number, run in enumerate(runs):
+        bench.finish(run, metrics(number**2))
     code = (
-        "import sys; import rdc_sweeps.reporting.formats; "
-        "print([name for name in ('torch', 'wandb', 'timm', 'skimage', 'matplotlib') if name in sys.modules])"
+        "import sys; from pathlib import Path; from rdc_sweeps.specs.catalogue import Catalogue\n"
+        "from rdc_sweeps.reporting.formats import render_json\n"
+        "from rdc_sweeps.reporting.report import build_report\n"
+        f"runs = Catalogue(Path({str(bench.experiments)!r})).runs('table3', 'cpu', "
+        "rows=['one-patch-vector', 'one-patch-pixel'], seeds=[0, 1])\n"
+        f'assert \'"verdict": "cannot tell"\' in render_json(build_report(runs, Path({str(bench.root)!r})))\n'
+        "heavy = {'torch', 'wandb', 'timm', 'skimage', 'matplotlib', 'pandas', 'statsmodels', 'scipy.stats'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
