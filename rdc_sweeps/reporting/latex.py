@@ -32,7 +32,7 @@ def render_latex(report: Report) -> str:
         f"% Needs {PREAMBLE}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{latex(f'{report.table}: {report.title}')}}}",
+        rf"\caption{{{latex(f'{report.title} ({report.table}, profile {report.profile})')}}}",
         rf"\label{{tab:{report.table}}}",
         r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{{alignment}{'r' * (len(report.measures) + 1)}}}",
@@ -44,7 +44,7 @@ def render_latex(report: Report) -> str:
         lines += _row_lines(report, row, best, named=named)
         if following and following.baseline not in (row.baseline, row.id):
             lines.append(r"\midrule")
-    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize"]
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize"]
     lines += [rf"{latex(name)}: {latex(value)}.\\" for name, value in header_lines(report)]
     notes = [*(f"X: {text}." for text in missing_lines(report)), *report.notes]
     bold = "Bold: the best of a column among rows with the same label setting and backbone."

@@ -29,6 +29,7 @@ VARIABLES = {
     "RDC_SHARED": "tests on real images",
     "RDC_REQUIRE_SLURM": "tests",
     "RDC_REQUIRE_POSTGRES": "tests",
+    "RDC_REQUIRE_LATEX": "tests",
     "RDC_WRITE_GOLDENS": "tests",
 }
 """Environment variables that are no settings."""
