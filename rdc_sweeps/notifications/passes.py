@@ -17,7 +17,10 @@ from rdc_sweeps.notifications.sweeps import Sweeps
 from rdc_sweeps.runs.records import Record
 from rdc_sweeps.settings import Notify
 
-ATTEMPTS = 5
+PAUSES = (60.0, 300.0, 1500.0, 7500.0)
+"""Seconds before a channel that failed is tried again with the same message: an outage may last some hours."""
+
+ATTEMPTS = len(PAUSES) + 1
 """How often a channel is tried with one message, in as many passes; the attempts are counted before they are made."""
 
 PATIENCE_SECONDS = 60.0
@@ -28,6 +31,8 @@ class Delivery(Record):
     """How one channel fared with a message."""
 
     attempts: int = 0
+    tried: float = 0.0
+    """When it was last tried, in seconds since 1970."""
     sent: float | None = None
     """When it was sent, in seconds since 1970."""
     problem: str | None = None
@@ -36,6 +41,13 @@ class Delivery(Record):
     def settled(self) -> bool:
         """Whether it is sent, or given up."""
         return self.sent is not None or self.attempts >= ATTEMPTS
+
+    @property
+    def pause(self) -> float:
+        """Seconds until it may be tried again; 0 if the last attempt was cut short."""
+        if self.problem is None or self.settled:
+            return 0.0
+        return max(0.0, self.tried + PAUSES[self.attempts - 1] - time.time())
 
 
 class Sent(Record):
@@ -91,11 +103,16 @@ def _deliver(message: Message, root: Path, settings: Notify, done: Pass) -> bool
     """Send one message by the channels that have not yet; returns whether nothing is left to try."""
     path = root / "notifications" / "sent" / f"{message.key}.json"
     record = _read(path) or Sent(occasion=message.occasion, title=message.title)
-    for channel in channels(settings, root):
+    configured = channels(settings, root)
+    for channel in configured:
         before = record.channels.get(channel.name, Delivery())
-        if not before.settled:
+        if before.pause:
+            minutes = -(-before.pause // 60)
+            later = f"next attempt in {minutes:.0f} minutes at the earliest"
+            done.problems.append(f"{message.title}: {channel.name}: {before.problem}; {later}")
+        elif not before.settled:
             record = _attempt(channel, message, record, before, path, settings.timeout, done)
-    return all(delivery.settled for delivery in record.channels.values())
+    return all(record.channels[channel.name].settled for channel in configured)
 
 
 def _attempt(
@@ -106,13 +123,13 @@ def _attempt(
         write_json(path, now.model_dump(mode="json"))
         return now
 
-    trying = before.model_copy(update={"attempts": before.attempts + 1})
+    trying = before.model_copy(update={"attempts": before.attempts + 1, "tried": time.time(), "problem": None})
     # Counted first: a message that kills its pass each time is given up at last.
     noted(trying)
     problem = channel.send(message, seconds)
     if problem is None:
         done.sent.append(f"{message.title} ({channel.name})")
-        return noted(trying.model_copy(update={"sent": time.time(), "problem": None}))
+        return noted(trying.model_copy(update={"sent": time.time()}))
     rest = ATTEMPTS - trying.attempts
     later = f"{rest} more attempts" if rest else "given up"
     done.problems.append(f"{message.title}: {channel.name}: {problem}; {later}")

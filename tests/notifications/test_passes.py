@@ -123,6 +123,27 @@ def test_a_pass_gives_up_waiting_for_another(bench: Bench, inbox: Inbox, monkeyp
     unlock(held)
 
 
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rdc_sweeps.notifications.passes, "PAUSES", (0.0,) * (ATTEMPTS - 1))
+
+
+def test_a_channel_that_failed_is_left_alone_for_a_while(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Sweeps(bench.root).end(watch(bench.root, bench.run(0, "done")))
+    flaky = Notify(command=("sh", "-c", f"echo x >> {tmp_path}/tried; exit 1"))
+    assert "exit code 1; 4 more attempts" in notify(bench.root, flaky).problems[0]
+    (problem,) = notify(bench.root, flaky).problems
+    assert "exit code 1; next attempt in 1 minutes at the earliest" in problem
+    assert (tmp_path / "tried").read_text() == "x\n"
+    # The same channel reaches its end once it works again, and its pause is over.
+    monkeypatch.setattr(rdc_sweeps.notifications.passes, "PAUSES", (0.0,) * (ATTEMPTS - 1))
+    assert len(notify(bench.root, Notify(command=("true",))).sent) == 1
+    assert notify(bench.root, flaky).problems == []
+
+
+@pytest.mark.usefixtures("without_pauses")
 def test_a_channel_that_fails_is_tried_again_without_the_others(bench: Bench, inbox: Inbox, tmp_path: Path) -> None:
     Sweeps(bench.root).end(watch(bench.root, bench.run(0, "done")))
     broken = inbox.notify(webhook_file=tmp_path / "none")
@@ -154,6 +175,7 @@ def test_each_channel_succeeds_once_or_is_given_up(outcomes: list[tuple[bool, bo
         bench = Bench(Path(folder))
         found = [Scripted("a", (), own=True), Scripted("b", (), own=True)]
         patch.setattr(rdc_sweeps.notifications.passes, "channels", lambda *_: found)
+        patch.setattr(rdc_sweeps.notifications.passes, "PAUSES", (0.0,) * (ATTEMPTS - 1))
         Sweeps(bench.root).end(watch(bench.root, bench.run(0, "done")))
         for a, b in outcomes:
             outcome = {"a": a, "b": b}
