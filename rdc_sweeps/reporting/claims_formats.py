@@ -44,13 +44,13 @@ def claims_json(report: ClaimsReport) -> str:
 def claims_markdown(report: ClaimsReport) -> str:
     """A heading and a table for each claim, and notes."""
     lines = ["## Claims of the paper", ""]
-    lines += [f"- **{name}** {markdown(value)}" for name, value in _header(report)]
+    lines += [f"- **{name}** {markdown(value)}" for name, value in claims_header(report)]
     for claim in report.claims:
-        lines += ["", f"### {markdown(claim.claim)} ({claim.source})", "", markdown(_summary(claim))]
+        lines += ["", f"### {markdown(claim.claim)} ({claim.source})", "", markdown(claim_summary(claim))]
         if claim.pairs:
             lines += ["", _line(HEAD), _line((":--", *["--:"] * 4, ":--", "--:", "--:"))]
-            lines += [_line([markdown(text) for text in _cells(claim, pair)]) for pair in claim.pairs]
-    return "\n".join([*lines, "", *(f"- {markdown(text)}" for text in _notes(report))]) + "\n"
+            lines += [_line([markdown(text) for text in pair_cells(claim, pair)]) for pair in claim.pairs]
+    return "\n".join([*lines, "", *(f"- {markdown(text)}" for text in claims_notes(report))]) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -61,20 +61,20 @@ def _terminal(report: ClaimsReport) -> RenderableType:
     head = Table.grid(padding=(0, 2))
     head.add_column(style="dim", no_wrap=True)
     head.add_column()
-    for name, value in _header(report):
+    for name, value in claims_header(report):
         head.add_row(name, Text(value))
     parts: list[RenderableType] = [Text("Claims of the paper", style="bold cyan"), head]
     for claim in report.claims:
-        parts += ["", Text.assemble((claim.claim, "bold"), f" ({claim.source})"), Text(_summary(claim))]
+        parts += ["", Text.assemble((claim.claim, "bold"), f" ({claim.source})"), Text(claim_summary(claim))]
         if claim.pairs:
             parts.append(_numbers([Text(title, style="dim") for title in HEAD[1:]]))
         for pair in claim.pairs:
-            name, *texts = _cells(claim, pair)
+            name, *texts = pair_cells(claim, pair)
             styles = [STYLES.get(pair.answer, "") if title == "answer" else "" for title in HEAD[1:]]
             parts.append(Text(f"  {name}"))
             parts.append(_numbers([Text(text, style=style) for text, style in zip(texts, styles, strict=True)]))
     notes = Table.grid(padding=(0, 1))
-    for text in _notes(report):
+    for text in claims_notes(report):
         notes.add_row(Text("·", style="dim"), Text(text, style="dim"))
     return Group(*parts, "", notes)
 
@@ -84,7 +84,8 @@ def _numbers(texts: Sequence[Text]) -> RenderableType:
     return fixed_line(texts, WIDTHS, {HEAD.index("answer") - 1})
 
 
-def _cells(claim: ClaimEvidence, pair: PairEvidence) -> list[str]:
+def pair_cells(claim: ClaimEvidence, pair: PairEvidence) -> list[str]:
+    """The line of a pair, under `HEAD`."""
     names = _pair_text(pair)
     published = _published(claim, pair)
     if (found := pair.difference) is None:
@@ -117,7 +118,7 @@ def _published(claim: ClaimEvidence, pair: PairEvidence) -> str:
     return f"{signed(gain)}{agree}"
 
 
-def _summary(claim: ClaimEvidence) -> str:
+def claim_summary(claim: ClaimEvidence) -> str:
     """The answers of all pairs, and what the published numbers say."""
     if not claim.pairs:
         return "No rows of these tables put it to the test."
@@ -128,7 +129,8 @@ def _summary(claim: ClaimEvidence) -> str:
     return f"{text} Published: holds in {said.count('holds')} of {len(said)}." if said else f"{text} Not published."
 
 
-def _header(report: ClaimsReport) -> list[tuple[str, str]]:
+def claims_header(report: ClaimsReport) -> list[tuple[str, str]]:
+    """The header, as names and values."""
     return [
         ("tables", ", ".join(report.tables)),
         ("profile", report.profile),
@@ -138,7 +140,8 @@ def _header(report: ClaimsReport) -> list[tuple[str, str]]:
     ]
 
 
-def _notes(report: ClaimsReport) -> list[str]:
+def claims_notes(report: ClaimsReport) -> list[str]:
+    """How to read the answers, and what is missing."""
     tested = report.statistics.families["answers"]
     notes = list(report.notes)
     if report.missing:

@@ -13,6 +13,7 @@ from rdc_sweeps.reporting.notes import SELECTION_NOTES, comparability, describe_
 from rdc_sweeps.reporting.outcomes import Outcome, data_of, images_of, outcome
 from rdc_sweeps.reporting.published import Inconsistency, inconsistencies, published_gain
 from rdc_sweeps.reporting.statistics import Difference, Statistics, Verdict, corrected
+from rdc_sweeps.runs.directory import OpenRun, RunDirectory
 from rdc_sweeps.specs.catalogue import Run
 
 Answer = Literal["holds", "does not hold", "cannot tell", "identical", "one seed", "not measured"]
@@ -100,13 +101,16 @@ class ClaimsReport:
         )
 
 
-def build_claims(runs: Sequence[Run], root: Path, *, selection: Selection | None = None) -> ClaimsReport:
+def build_claims(
+    runs: Sequence[Run], root: Path, *, selection: Selection | None = None, open_run: OpenRun = RunDirectory
+) -> ClaimsReport:
     """Read the finished runs of all rows that put a claim to the test.
 
     Args:
         runs: Runs of one or more tables under one profile.
         root: The runs folder.
         selection: Which epoch counts; None for the profile's rule.
+        open_run: Opens a run's directory.
 
     Raises:
         UsageError: There are no runs.
@@ -120,7 +124,7 @@ def build_claims(runs: Sequence[Run], root: Path, *, selection: Selection | None
     found = claim_pairs([of_row[0] for of_row in rows.values()])
     named = dict.fromkeys(name for pair in found for name in _names(pair))
     compared = [run for name in named for run in rows[name]]
-    outcomes = {name: tuple(outcome(run, root, rule, _metrics(run)) for run in rows[name]) for name in named}
+    outcomes = {name: tuple(outcome(run, root, rule, _metrics(run), open_run) for run in rows[name]) for name in named}
     # Two claims may be about the same pair, which is one test then.
     tests: dict[tuple[Pair, str], Difference] = {}
     for pair in found:
@@ -130,7 +134,7 @@ def build_claims(runs: Sequence[Run], root: Path, *, selection: Selection | None
             tests[names, measure] = gains
     tested = corrected(tests)
     changes = tuple(dict.fromkeys(change for run in runs for change in run.changes))
-    records = data_of(compared, root)
+    records = data_of(compared, root, open_run)
     lacking: dict[str, int] = {}
     for name, of_row in outcomes.items():
         if count := sum(one.cause is not None for one in of_row):
@@ -142,7 +146,7 @@ def build_claims(runs: Sequence[Run], root: Path, *, selection: Selection | None
         profile=profile.profile,
         comparable=profile.comparable and not changes,
         changes=changes,
-        data=describe_data(compared, images_of(compared, root, records)),
+        data=describe_data(compared, images_of(compared, root, records, open_run)),
         selection=rule,
         seeds=tuple(sorted({run.spec.seed for run in runs})),
         claims=tuple(_evidence(claim, found, outcomes, tested) for claim in CLAIMS),

@@ -111,16 +111,16 @@ class TableReader:
         selection: Selection | None = None,
         baseline: str | None = None,
     ) -> None:
-        self.runs, self._reader = runs, reader
-        self._selection, self._baseline = selection, baseline
+        self.runs, self.reader = runs, reader
+        self.selection, self._baseline = selection, baseline
 
     def read(self) -> TableReading:
         """The table at this moment."""
         report = build_report(
             self.runs,
-            self._reader.root,
-            selection=self._selection,
+            self.reader.root,
+            selection=self.selection,
             baseline=self._baseline,
-            open_run=self._reader.open_run,
+            open_run=self.reader.open_run,
         )
-        return TableReading(report, [self._reader.read(run) for run in self.runs])
+        return TableReading(report, [self.reader.read(run) for run in self.runs])

@@ -10,12 +10,14 @@ from typing import Any
 import rdc_sweeps
 from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.metrics.metric import METRICS
+from rdc_sweeps.reporting.evidence import ClaimsReport, build_claims
 from rdc_sweeps.reporting.lines import header_lines, missing_lines, remedy
 from rdc_sweeps.reporting.pages import ASSETS, Frame, asset, page_templates
 from rdc_sweeps.reporting.report import MISSING, Report
 from rdc_sweeps.reporting.text_tables import TextTable
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.document import yaml_text
+from rdc_sweeps.web.claims import ClaimsPage, claims_page
 from rdc_sweeps.web.curves import row_groups, run_drawing, table_drawing
 from rdc_sweeps.web.pictures import PictureReader
 from rdc_sweeps.web.readings import RunReading, TableReader, TableReading
@@ -23,6 +25,7 @@ from rdc_sweeps.web.results import result_rows, shown_columns
 from rdc_sweeps.web.studies import StudyLink, render_study, study_links
 
 INDEX = "index.html"
+CLAIMS = "claims.html"
 STUDIES = f"{INDEX}#studies"
 PLOTLY = "plotly.min.js"
 RECORD = "report.json"
@@ -73,8 +76,12 @@ class SiteReader:
         """The site at this moment."""
         readings = [table.read() for table in self.tables]
         studies = study_links(self.root)
-        builder = _Builder(self, readings, studies)
-        return Site(builder.files())
+        return Site(_Builder(self, readings, claims_page(self._claims()), studies).files())
+
+    def _claims(self) -> ClaimsReport:
+        first = self.tables[0]
+        runs = [run for table in self.tables for run in table.runs]
+        return build_claims(runs, self.root, selection=first.selection, open_run=first.reader.open_run)
 
     def pictures(self, table: TableReading) -> Any:
         """The pictures of a table, whose files are then in `picture_files`."""
@@ -104,9 +111,16 @@ def plotly_script() -> Path:
 class _Builder:
     """The site of some readings."""
 
-    def __init__(self, reader: SiteReader, tables: Sequence[TableReading], studies: Sequence[StudyLink]) -> None:
-        self.reader, self.tables, self.studies = reader, tables, studies
+    def __init__(
+        self,
+        reader: SiteReader,
+        tables: Sequence[TableReading],
+        claims: ClaimsPage | None,
+        studies: Sequence[StudyLink],
+    ) -> None:
+        self.reader, self.tables, self.claims, self.studies = reader, tables, claims, studies
         links = [(INDEX, "Overview"), *((f"{table.report.table}.html", table.report.table) for table in tables)]
+        links += [(CLAIMS, "Claims")] if claims else []
         self.links = (*links, *([(STUDIES, "Studies")] if studies else []))
         now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
         self.written = "" if reader.live else f"Written by rdc-sweeps {rdc_sweeps.__version__} on {now}."
@@ -118,6 +132,8 @@ class _Builder:
         files[PLOTLY] = self.reader.plotly.read_bytes
         files[RECORD] = self.record
         files[INDEX] = self.index
+        if self.claims is not None:
+            files[CLAIMS] = self.claimed
         for table, pictures in zip(self.tables, self.pictures, strict=True):
             files[f"{table.report.table}.html"] = lambda table=table, pictures=pictures: self.table(table, pictures)  # type: ignore[misc]
             for run in table.runs:
@@ -135,8 +151,17 @@ class _Builder:
     def index(self) -> bytes:
         """The overview."""
         names = ", ".join(table.report.table for table in self.tables)
-        context = {"tables": [self._results(table) for table in self.tables], "studies": self.studies}
+        context = {
+            "tables": [self._results(table) for table in self.tables],
+            "claims": self.claims,
+            "studies": self.studies,
+        }
         return self._render("index.html.j2", f"Results of {names}", Frame("", self.links, INDEX), context)
+
+    def claimed(self) -> bytes:
+        """The claims of the paper."""
+        frame = Frame("", self.links, CLAIMS)
+        return self._render("claims.html.j2", "Claims of the paper", frame, {"claims": self.claims})
 
     def table(self, table: TableReading, pictures: Any) -> bytes:
         """A table with its curves, pictures, runs and notes."""

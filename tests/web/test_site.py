@@ -48,7 +48,7 @@ def pages(site: Site) -> Mapping[str, Page]:
     return {address: page(site, address) for address in site.files if address.endswith(".html")}
 
 
-@pytest.mark.parametrize("name", ["index", "table3", "run"])
+@pytest.mark.parametrize("name", ["index", "table3", "claims", "run"])
 def test_texts(site: Site, bench: Bench, name: str) -> None:
     runs = [run.id for run in bench.runs("cpu", seeds=[0, 1, 2])]
     address = f"runs/{runs[0]}.html" if name == "run" else f"{name}.html"
@@ -65,7 +65,7 @@ def test_texts(site: Site, bench: Bench, name: str) -> None:
 
 def test_every_link_and_file_is_there(site: Site, parsed: Mapping[str, Page]) -> None:
     known = parsed
-    assert len(known) == 2 + 15
+    assert len(known) == 3 + 15
     for address, found in known.items():
         references = [one["href"] for one in (*found.of("a"), *found.of("link")) if "href" in one]
         references += [one["src"] for one in (*found.of("script"), *found.of("img")) if "src" in one]
@@ -232,6 +232,14 @@ def test_a_run_names_its_command_software_and_spec(bench: Bench) -> None:
     assert "node7, 8 cores, 2 threads per process" in text
     assert "12 min 34 s of training and evaluation on cpu" in text
     assert "temperature: 0.1" in text
+
+
+def test_claims_are_answered_where_rows_put_them_to_the_test(site: Site, bench: Bench) -> None:
+    text = page(site, "claims.html").text
+    assert re.search(r"table3: one-region-gaussian − one-patch-gaussian.* \| holds \|", text)
+    alone = site_reader(bench, bench.runs("cpu", rows=["one-patch-vector"])).read()
+    assert "claims.html" not in alone.files
+    assert "Claims" not in page(alone, INDEX).text
 
 
 def test_a_run_in_two_tables_has_one_page(bench: Bench) -> None:
