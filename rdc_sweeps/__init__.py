@@ -6,7 +6,19 @@ The names of the Python API are imported on first use, so that importing the pac
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rdc_sweeps.api import Table, claims, compare, figures, load_table, plan, probe, report, run_table, tune
+    from rdc_sweeps.api import (
+        Table,
+        claims,
+        compare,
+        figures,
+        load_table,
+        plan,
+        probe,
+        report,
+        run_table,
+        tune,
+        write_report,
+    )
 
 __all__ = [
     "Table",
@@ -20,6 +32,7 @@ __all__ = [
     "report",
     "run_table",
     "tune",
+    "write_report",
 ]
 
 __version__ = "0.1.0"
