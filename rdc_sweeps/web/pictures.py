@@ -5,7 +5,6 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS
@@ -14,6 +13,9 @@ from rdc_sweeps.runs.records import Result
 from rdc_sweeps.web.readings import RunReading
 
 FOLDER = "pictures"
+
+Cut = Mapping[str, tuple[str, tuple[int, int], bytes]]
+"""Address, size and content of each part of a panel."""
 
 Scores = Mapping[str, Mapping[str, str]]
 """The main metric of each task, by image and task."""
@@ -57,8 +59,13 @@ class PictureReader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, bytes] = {}
+        self._former: dict[tuple[Path, int], Cut] = {}
         self._scores: dict[str, tuple[Result, Scores]] = {}
-        self._cut: dict[tuple[Path, int], dict[str, tuple[str, tuple[int, int]]]] = {}
+        self._cut: dict[tuple[Path, int], Cut] = {}
+
+    def begin(self) -> None:
+        """Forget what was not read since the last call: each epoch of a training draws new panels."""
+        self._former, self._cut, self.files = self._cut, {}, {}
 
     def read(self, runs: Sequence[RunReading]) -> Pictures | None:
         """The pictures of the first seed of each row that has any; None if no row has."""
@@ -74,9 +81,9 @@ class PictureReader:
                 parts = self._parts(path, reading.run.spec.dataset.tasks)
                 if parts:
                     rows[row] = None
-                    addresses.setdefault(title, {})[row] = {part: address for part, (address, _) in parts.items()}
+                    addresses.setdefault(title, {})[row] = {part: address for part, (address, _, _) in parts.items()}
                     scores.setdefault(title, {})[row] = self._scores_of(reading).get(title, {})
-                    sizes |= {part: size for part, (_, size) in parts.items()}
+                    sizes |= {part: size for part, (_, size, _) in parts.items()}
         if not rows:
             return None
         return Pictures(list(addresses), list(rows), list(sizes), sizes, addresses, scores)
@@ -90,30 +97,32 @@ class PictureReader:
             known = self._scores[reading.run.id] = result, _texts(RunDirectory(self.root, reading.run.id))
         return known[1]
 
-    def _parts(self, path: Path, tasks: Sequence[Any]) -> dict[str, tuple[str, tuple[int, int]]]:
-        from PIL import Image
-
-        from rdc_sweeps.training.panels import panel_parts
-
+    def _parts(self, path: Path, tasks: Sequence[str]) -> Cut:
         try:
             key = path, path.stat().st_mtime_ns
-            if key in self._cut:
-                return self._cut[key]
-            with Image.open(path) as panel:
-                found = panel_parts(panel.convert("RGB"), [str(task) for task in tasks])
+            found = self._former.get(key) or _cut(path, tasks)
         except (OSError, ValueError):
             # Removed meanwhile, or not what was written: a picture less.
             return {}
-        self._cut[key] = {part: (self._keep(picture), picture.size) for part, picture in found.items()}
-        return self._cut[key]
+        self._cut[key] = found
+        self.files |= {address: content for address, _, content in found.values()}
+        return found
 
-    def _keep(self, picture: Any) -> str:
-        content = io.BytesIO()
-        picture.save(content, format="PNG")
-        # Rows share inputs and truths.
-        address = f"{FOLDER}/{hashlib.sha256(content.getvalue()).hexdigest()[:16]}.png"
-        self.files[address] = content.getvalue()
-        return address
+
+def _cut(path: Path, tasks: Sequence[str]) -> Cut:
+    from PIL import Image
+
+    from rdc_sweeps.training.panels import panel_parts
+
+    found = {}
+    with Image.open(path) as panel:
+        for part, picture in panel_parts(panel.convert("RGB"), tasks).items():
+            content = io.BytesIO()
+            picture.save(content, format="PNG")
+            # Rows share inputs and truths.
+            digest = hashlib.sha256(content.getvalue()).hexdigest()[:16]
+            found[part] = f"{FOLDER}/{digest}.png", picture.size, content.getvalue()
+    return found
 
 
 def _texts(directory: RunDirectory) -> Scores:

@@ -2,6 +2,7 @@
 
 import hashlib
 import mimetypes
+import sys
 import threading
 import time
 from http import HTTPStatus
@@ -60,6 +61,11 @@ class BoardServer(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
             raise UsageError(f"port {port} of {ADDRESS}: {error}; choose another one with --port") from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone while it was sent something."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def address(self) -> str:

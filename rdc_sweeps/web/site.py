@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ CLAIMS = "claims.html"
 STUDIES = f"{INDEX}#studies"
 PLOTLY = "plotly.min.js"
 RECORD = "report.json"
+
+STUDY_SECONDS, STUDY_SHARE = 30.0, 0.05
+"""A study's page is drawn again after this time at the earliest, and in at most this share of the time."""
 
 Content = Callable[[], bytes]
 """Makes the content of a file when it is asked for."""
@@ -71,9 +75,11 @@ class SiteReader:
         self.templates = page_templates(Path(__file__).parent / "templates")
         self.plotly = plotly_script()
         self._pictures = PictureReader(root)
+        self._studies: dict[str, tuple[float, bytes]] = {}
 
     def read(self) -> Site:
         """The site at this moment."""
+        self._pictures.begin()
         readings = [table.read() for table in self.tables]
         studies = study_links(self.root)
         return Site(_Builder(self, readings, claims_page(self._claims()), studies).files())
@@ -86,6 +92,15 @@ class SiteReader:
     def pictures(self, table: TableReading) -> Any:
         """The pictures of a table, whose files are then in `picture_files`."""
         return self._pictures.read(table.runs)
+
+    def study(self, address: str, render: Content) -> bytes:
+        """The page of a study, which takes seconds to draw, as it was a while ago."""
+        due, page = self._studies.get(address, (0.0, b""))
+        if (start := time.monotonic()) >= due:
+            page = render()
+            due = start + max(STUDY_SECONDS, (time.monotonic() - start) / STUDY_SHARE)
+            self._studies[address] = due, page
+        return page
 
     @property
     def picture_files(self) -> Mapping[str, bytes]:
@@ -139,7 +154,8 @@ class _Builder:
             for run in table.runs:
                 files.setdefault(f"runs/{run.run.id}.html", lambda table=table, run=run: self.run(table, run))  # type: ignore[misc]
         for study in self.studies:
-            files[study.address] = lambda study=study: self.study(study)  # type: ignore[misc]
+            render = partial(self.study, study)
+            files[study.address] = partial(self.reader.study, study.address, render)
         files |= {address: (lambda content=content: content) for address, content in self.reader.picture_files.items()}  # type: ignore[misc]
         return files
 

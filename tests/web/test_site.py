@@ -98,6 +98,17 @@ def test_pictures_of_the_pages_are_files(site: Site) -> None:
         assert (site.content(address) or b"").startswith(b"\x89PNG")
 
 
+def test_pictures_of_former_epochs_are_forgotten(bench: Bench) -> None:
+    (run,) = bench.runs("cpu", rows=["one-patch-vector"])
+    reader = site_reader(bench, [run], live=True)
+    for epoch in range(4):
+        draw_panel(bench, run, 0.2 + epoch / 10, epoch)
+        files = {name for name in reader.read().files if name.startswith("pictures/")}
+        # Of two images, the input; and of both together truths, legends and predictions.
+        assert len(files) <= 2 * 8
+        assert files == {name for name in reader.read().files if name.startswith("pictures/")}
+
+
 def test_pictures_name_the_scores_of_their_image(bench: Bench) -> None:
     (run,) = bench.runs("cpu", rows=["one-patch-vector"])
     finish(bench, run, 1.0)

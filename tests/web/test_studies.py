@@ -32,5 +32,10 @@ def test_a_study_is_on_the_overview_and_has_its_page(bench: Bench, tuned: Make) 
     # In the frame of the report, which is a folder further up.
     assert {"../index.html", "../table3.html"} <= {one["href"] for one in found.of("a")}
     assert found.of("link")[-1]["href"] == "../page.css"
+    # It is drawn once for many readers.
+    assert site.content(links[1]) == site.content(links[1])
+    work = site.files[links[1]]
+    study.ask_for(4)
+    assert work() == found.html.encode()
     damaged = Page((site.content(links[0]) or b"").decode())
     assert "restore the file from a backup" in damaged.text
