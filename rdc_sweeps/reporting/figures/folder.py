@@ -73,6 +73,7 @@ def write_figures(
         UsageError: The folder cannot be created, an image does not exist, or nothing could be drawn.
     """
     created(folder)
+    tell = _once(tell)
     source = ImageSource(settings, folder / "cache", tell)
     written = []
     for name, figure in _figures(sides, settings, source, choice, tell):
@@ -83,6 +84,18 @@ def write_figures(
     if not written:
         raise UsageError("nothing could be drawn; the messages above say why")
     return written
+
+
+def _once(tell: Tell) -> Tell:
+    """The same, but each text once: several figures may lack the same."""
+    told: set[str] = set()
+
+    def tell_once(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            tell(text)
+
+    return tell_once
 
 
 def created(folder: Path) -> None:

@@ -46,9 +46,10 @@ def test_a_row_that_keeps_nothing_is_told_and_does_not_hide_the_others(bench: Be
     scores_file(directory.images, 3).unlink()
     sides = [side("one", one, finish(bench, one, kept=predictions())), side("earlier", other, directory)]
     told: list[str] = []
-    chosen = FigureChoice(kinds=("predictions",), images=ImageChoice(positions=(4,)))
+    chosen = FigureChoice(kinds=("classes", "predictions"), images=ImageChoice(positions=(4,)))
     written = write_figures(sides, Settings(root=bench.root), tmp_path / "out", chosen, told.append)
-    assert [path.name for path in written] == ["predictions-4.png"]
+    assert [path.name for path in written] == ["classes.png", "predictions-4.png"]
+    # Once, although two figures lack it.
     assert len(told) == 1
     assert f"run {other.id}: an earlier version trained it" in told[0]
     assert "there is no last.pt to compute them from" in told[0]
