@@ -245,6 +245,8 @@ class _Builder:
 def _run_line(reading: RunReading) -> dict[str, Any]:
     view, status = reading.view, reading.view.status
     epochs = f"{status.epoch} of {status.epochs} epochs" if status and status.epochs else ""
+    if view.seconds_left is not None:
+        epochs += f", {max(1, round(view.seconds_left / 60))} min left"
     return {
         "row": reading.run.row.id,
         "seed": reading.run.spec.seed,

@@ -16,12 +16,13 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.reporting.formats import render_json
 from rdc_sweeps.reporting.report import build_report
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.runs.records import Origin
+from rdc_sweeps.runs.records import Origin, Status
 from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.training.scores import ImageScores, scores_file
 from rdc_sweeps.web.site import INDEX, Site
 from tests.pages import Page
 from tests.reporting.conftest import Bench
+from tests.runs.writing import write_status
 from tests.web.making import draw_panel, finish, log, site_reader, usual
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -251,6 +252,23 @@ def test_claims_are_answered_where_rows_put_them_to_the_test(site: Site, bench: 
     alone = site_reader(bench, bench.runs("cpu", rows=["one-patch-vector"])).read()
     assert "claims.html" not in alone.files
     assert "Claims" not in page(alone, INDEX).text
+
+
+def test_running_runs_have_their_progress(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = bench.runs("cpu", rows=["one-patch-vector"], seeds=[0, 1])
+    changes = {"epoch": 2, "epochs": 8, "step": 25, "steps": 100, "rate": 0.5}
+    status = Status.of_this_process("training").model_copy(update=changes)
+    for run in runs:
+        write_status(RunDirectory(bench.root, run.id), status)
+    monkeypatch.setattr(RunDirectory, "is_owned", lambda directory: directory.id == runs[0].id)
+    (directory := RunDirectory(bench.root, runs[0].id)).lock.touch()
+    assert directory.state() == "running"
+    found = page(site_reader(bench, runs).read(), "table3.html")
+    assert "one-patch-vector | 0 | running | 2 of 8 epochs, 2 min left" in found.text
+    assert "one-patch-vector | 1 | preempted | 2 of 8 epochs |" in found.text
+    assert [one["value"] for one in found.of("progress")] == ["0.25", "0.25"]
+    # Without any number, there is no column of differences.
+    assert "show-no-difference" in found.of("table")[0]["class"]
 
 
 def test_a_run_in_two_tables_has_one_page(bench: Bench) -> None:
