@@ -111,12 +111,16 @@ def test_errors_that_pass_are_waited_for(backend: Backend, project: Project) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.HANG, Fault.DROP, Fault.QUOTA])
-def test_a_server_that_does_not_come_back_is_given_up(fault: Fault, backend: Backend, project: Project) -> None:
+def test_a_server_that_does_not_come_back_is_given_up(
+    fault: Fault, backend: Backend, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(VIEW, project)
+    monkeypatch.setattr(rdc_sweeps.tracking.project, "TIMEOUT_SECONDS", 2)
     backend.fault = fault
     with pytest.raises(UnavailableError, match="W&B does not answer as it should"):
         publish(replace(VIEW, spec="{}"), project)
     backend.fault = Fault.NONE
+    monkeypatch.setattr(rdc_sweeps.tracking.project, "TIMEOUT_SECONDS", 30)
     publish(replace(VIEW, spec="{}"), project)
     assert [view.spec for view in backend.views.values()] == ["{}"]
 

@@ -1,5 +1,6 @@
 """Small runs as real Slurm jobs: submitted once, trained once, retried or not, whatever happens to them."""
 
+import json
 import os
 import shutil
 import signal
@@ -174,3 +175,17 @@ def test_a_run_on_two_gpus_asks_for_two(sweeps: Sweeps) -> None:
     assert shown["NumCPUs"] == "2"
     sweeps.wait_until_done()
     assert steps(sweeps.run("ours")) == list(range(4))
+
+
+def test_jobs_tell_that_their_runs_failed_and_the_last_one_that_the_sweep_has_ended(
+    sweeps: Sweeps, tmp_path: Path
+) -> None:
+    notify = {"command": ["sh", "-c", f'echo "$RDC_NOTIFY_TITLE" >> {tmp_path}/inbox']}
+    diverging = ("--set", "training.network.learning_rate=1e15")
+    sweeps.call("run", "tiny", *LONG, *diverging, variables={"RDC_SWEEP_NOTIFY": json.dumps(notify)})
+    runs = [sweeps.run(row) for row in ("mtl", "ours")]
+    wait_for(lambda: all(run.state() == "failed" for run in runs), "the failures")
+    sweeps.wait_until_quiet()
+    *failures, end = (tmp_path / "inbox").read_text().splitlines()
+    assert sorted(failures) == ["tiny/mtl seed 0 failed", "tiny/ours seed 0 failed"]
+    assert end.endswith("has ended: 2 failed")
