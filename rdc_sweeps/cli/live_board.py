@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 def board(
     tables: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[TABLE...]", help="Names of tables; default: those with runs.", show_default=False),
+        typer.Argument(metavar="TABLE...", help="Names of tables; default: those with runs.", show_default=False),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of this machine; 0: any free one.")] = 0,
     profile: ProfileOption = None,

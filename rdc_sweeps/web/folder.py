@@ -36,7 +36,7 @@ def write_site(site: Site, folder: Path) -> Path:
         _write(site, staging)
         _replace(place, staging)
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be written: {error.strerror}; free some space, or {REMEDY}") from error
+        raise UsageError(f"{folder}: cannot be written: {error.strerror}; {REMEDY}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder / INDEX
