@@ -98,9 +98,10 @@ def schema(
         Literal[SchemaName, "report", "claims"], typer.Argument(help="Kind of file, or a command.")
     ] = "table",
 ) -> None:
-    """Print the JSON Schema of a table, profile, compat overlay, study or run, or of a command's JSON.
+    """Print the JSON Schema of a kind of file, or of JSON output.
 
-    `report` and `claims` are what `rdc-sweep report` and `claims` print with `--format json`.
+    Files are tables, profiles, compat overlays, studies and runs. `report` and `claims` are what
+    `rdc-sweep report` and `claims` print with `--format json`.
     """
     if name == "report" or name == "claims":
         from rdc_sweeps.reporting.json_schemas import output_schema

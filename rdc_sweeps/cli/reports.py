@@ -101,7 +101,10 @@ def claims(
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
-    """Put the claims of the paper to the test: pairs of rows, measured and published."""
+    """Put the paper's claims to the test: measured and published.
+
+    Each claim is answered by all pairs of rows that differ in what it is about.
+    """
     built = api.claims(
         tables or (),
         seeds=parse_seeds(seeds),
