@@ -280,6 +280,7 @@ def figures(
     *,
     rows: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
     choice: "FigureChoice | None" = None,
     tell: Callable[[str], object] = lambda _: None,
     **settings: Any,
@@ -291,6 +292,7 @@ def figures(
         folder: Created if it does not exist.
         rows: Only these rows, in this order.
         seeds: Seeds of rows; None: all of which there are runs.
+        changes: Fields that differ in every row, as for `load_table`.
         choice: What to draw; None: everything.
         tell: Told what is missing, and what is computed.
         **settings: See `load_table`.
@@ -302,7 +304,7 @@ def figures(
     from rdc_sweeps.reporting.sides import find_sides, only_rows
 
     chosen = load_settings(**settings)
-    sides = only_rows(find_sides(targets, chosen, seeds=seeds), rows)
+    sides = only_rows(find_sides(targets, chosen, seeds=seeds, changes=assignments(changes)), rows)
     return write_figures(sides, chosen, folder, choice or FigureChoice(), tell)
 
 
@@ -311,6 +313,7 @@ def compare(
     *,
     selection: Selection | None = None,
     seeds: Sequence[int] | None = None,
+    changes: Mapping[str, Any] | Sequence[str] = (),
     images: bool = True,
     output: Path | None = None,
     shown: "ImageChoice | None" = None,
@@ -323,6 +326,7 @@ def compare(
         targets: At least two sides: each `TABLE/ROW` or the first digits of a run's id, or a table with several rows.
         selection: The rule for the epoch that counts; None: that of the first side's profile.
         seeds: Seeds of rows; None: all of which there are runs.
+        changes: Fields that differ in every row, as for `load_table`.
         images: Whether to compare images; runs without scores then need their checkpoints and data.
         output: A folder for `comparison.json` and figures; None: nothing is written.
         shown: The test images in the figures; None: those that change most.
@@ -338,7 +342,9 @@ def compare(
 
     chosen = load_settings(**settings)
     source = ImageSource(chosen, None if output is None else output / "cache", tell) if images else None
-    found = compare_sides(find_sides(targets, chosen, seeds=seeds), source, selection=selection)
+    found = compare_sides(
+        find_sides(targets, chosen, seeds=seeds, changes=assignments(changes)), source, selection=selection
+    )
     if output is not None:
         from rdc_sweeps.reporting.comparison_folder import write_comparison
 

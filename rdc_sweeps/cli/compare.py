@@ -7,7 +7,15 @@ import typer
 
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import print_json, print_table, say
-from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption, SeedsOption, parse_seeds
+from rdc_sweeps.cli.options import (
+    ExperimentsOption,
+    JsonOption,
+    PresentSeedsOption,
+    ProfileOption,
+    RootOption,
+    SetOption,
+    parse_seeds,
+)
 from rdc_sweeps.metrics.selection import Selection
 
 
@@ -25,7 +33,8 @@ def compare(
         Selection | None,
         typer.Option(help="Which epoch counts; default: the rule of the first's profile.", show_default=False),
     ] = None,
-    seeds: SeedsOption = None,
+    seeds: PresentSeedsOption = None,
+    assignments: SetOption = None,
     images: Annotated[
         str | None,
         typer.Option(
@@ -55,6 +64,7 @@ def compare(
         targets,
         selection=selection,
         seeds=numbers,
+        changes=assignments or (),
         images=by_image,
         output=output,
         shown=None if images is None else ImageChoice.parse(images),

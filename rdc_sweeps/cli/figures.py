@@ -7,7 +7,14 @@ import typer
 
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import data, say
-from rdc_sweeps.cli.options import ExperimentsOption, ProfileOption, RootOption, SeedsOption, parse_seeds
+from rdc_sweeps.cli.options import (
+    ExperimentsOption,
+    PresentSeedsOption,
+    ProfileOption,
+    RootOption,
+    SetOption,
+    parse_seeds,
+)
 from rdc_sweeps.errors import UsageError
 
 
@@ -42,7 +49,8 @@ def figures(
     seed: Annotated[
         int | None, typer.Option(help="Whose predictions and regions of a row to show.", show_default=False)
     ] = None,
-    seeds: SeedsOption = None,
+    seeds: PresentSeedsOption = None,
+    assignments: SetOption = None,
     training_image: Annotated[
         int, typer.Option(min=0, help="Position of the training image whose regions are shown.")
     ] = 0,
@@ -76,6 +84,7 @@ def figures(
         output,
         rows=rows.split(",") if rows else (),
         seeds=numbers,
+        changes=assignments or (),
         choice=choice,
         tell=say,
         profile=profile,

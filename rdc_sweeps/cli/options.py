@@ -25,6 +25,9 @@ ProfileOption = Annotated[
 SeedsOption = Annotated[
     str | None, typer.Option("--seeds", help="Seeds, such as 0,1,2; default: the profile's.", show_default=False)
 ]
+PresentSeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="Seeds, such as 0,1,2; default: all that have runs.", show_default=False)
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="Set a field in every row.", show_default=False)
 ]

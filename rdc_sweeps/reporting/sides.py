@@ -39,13 +39,16 @@ class Side:
         return first if seed is None else self.runs.get(seed, first)
 
 
-def find_sides(targets: Sequence[str], settings: Settings, *, seeds: Sequence[int] | None = None) -> list[Side]:
+def find_sides(
+    targets: Sequence[str], settings: Settings, *, seeds: Sequence[int] | None = None, changes: Sequence[str] = ()
+) -> list[Side]:
     """The sides that are named, each once.
 
     Args:
         targets: Each a table (all of its rows), `TABLE/ROW`, or the first digits of a run's id.
         settings: Runs folder, experiments and profile.
         seeds: Seeds of rows; None: all of which there are runs, among the profile's and 0 to 19.
+        changes: Assignments `a.b=c` with which rows were trained.
 
     Raises:
         UsageError: Something of this name does not exist, or a row has no run.
@@ -59,7 +62,7 @@ def find_sides(targets: Sequence[str], settings: Settings, *, seeds: Sequence[in
     for target in targets:
         table, slash, row = target.partition("/")
         if catalogue is not None and table in catalogue.tables:
-            found += _of_table(catalogue, table, row if slash else None, settings, seeds)
+            found += _of_table(catalogue, table, row if slash else None, settings, seeds, changes)
         elif slash:
             known = ", ".join(catalogue.tables) if catalogue else "none, for lack of a folder of tables"
             raise UsageError(f"{target!r}: there is no table {table!r}. Available: {known}")
@@ -90,11 +93,17 @@ def images_key(side: Side) -> object:
 
 
 def _of_table(
-    catalogue: Catalogue, table: str, row: str | None, settings: Settings, seeds: Sequence[int] | None
+    catalogue: Catalogue,
+    table: str,
+    row: str | None,
+    settings: Settings,
+    seeds: Sequence[int] | None,
+    changes: Sequence[str],
 ) -> list[Side]:
     profile = catalogue.profile(settings.profile)
     likely = dict.fromkeys([*profile.seeds, *LIKELY_SEEDS])
-    runs = catalogue.runs(table, settings.profile, rows=() if row is None else (row,), seeds=seeds or list(likely))
+    rows = () if row is None else (row,)
+    runs = catalogue.runs(table, settings.profile, rows=rows, seeds=seeds or list(likely), settings=changes)
     sides: dict[str, Side] = {}
     for run in runs:
         directory = RunDirectory(settings.root, run.id)

@@ -54,6 +54,15 @@ def test_seeds_narrow_a_row(bench: Bench, settings: Settings) -> None:
     assert list(find_sides(["table3/one-patch-vector"], settings, seeds=[25])[0].runs) == [25]
 
 
+def test_rows_that_were_trained_with_changes_are_found_with_them(bench: Bench, settings: Settings) -> None:
+    changes = ["training.epochs=3"]
+    (run,) = bench.runs(rows=["one-patch-vector"], seeds=[0], settings=changes)
+    request_run(RunDirectory(bench.root, run.id), run.spec)
+    assert find_sides(["table3"], settings, changes=changes)[0].runs[0].id == run.id
+    with pytest.raises(UsageError, match="no run under profile cpu"):
+        find_sides(["table3"], settings)
+
+
 def test_hostile_names_are_made_visible(bench: Bench, settings: Settings) -> None:
     (directory,) = request(bench, "one-patch-vector", 0)
     write_origin(directory, Origin(table="t\x1b[2J", row="r\x07", profile="gone"))
