@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # More than the two cores of a small machine: many tests wait for processes.
+# A worker that has ended its tests takes over some of another's, so that none is left alone with the long ones.
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
@@ -26,13 +27,13 @@ demo: $(READY) ## the twelve rows of table 3 on synthetic rooms, trained and rep
 	$(BIN)/rdc-sweep report table3 --profile demo --format html --output report
 
 test: $(READY) ## the default tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
 
 test-all: $(READY) ## all tests, the slow ones too
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m 'slow or not slow'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m 'slow or not slow'
 
 test-slow: $(READY) ## only the slow tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

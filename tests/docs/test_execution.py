@@ -48,6 +48,7 @@ SUPPOSED = ("rdc-sweep run findings one-mtl --profile cpu",)
 
 SMALL: dict[str, Any] = {
     "dataset": {"size": [64, 96], "train_images": 8, "validation_images": 4, "test_images": 4},
+    "backbone": {"name": "segnet", "width": 2},
     "training": {"batch_size": 4},
 }
 

@@ -33,20 +33,25 @@ DIFFUSION: dict[str, Any] = {
     "width": 8,
     "stride": 4,
 }
+SEGNET: dict[str, Any] = {"backbone": {"name": "segnet", "width": 2}}
+"""The smallest network: what differs between the methods is not its size."""
+
+STREETS_RUN: dict[str, Any] = {"dataset": STREETS, **SEGNET}
+
 METHODS: dict[str, dict[str, Any]] = {
     "gaussian": {},
-    "vector on patches": {"method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
-    "sampled pixels": {"method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
-    "released contrast": {"method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
+    "vector on patches": {**SEGNET, "method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
+    "sampled pixels": {**SEGNET, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "released contrast": {**SEGNET, "method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
     "supervised": {"method": {"name": "supervised"}},
-    "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
-    "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
-    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
+    "single task": {**STREETS_RUN, "method": {"name": "single_task"}},
+    "cross-task": {**STREETS_RUN, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
+    "dejavu": {**STREETS_RUN, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
-    "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
-    "teacher": {"dataset": STREETS, "method": {"name": "teacher", "teacher_epochs": 1}},
+    "joint task": {**STREETS_RUN, "method": {"name": "joint_task", "width": 2}},
+    "teacher": {**STREETS_RUN, "method": {"name": "teacher", "teacher_epochs": 1}},
     "combined": {
-        "dataset": STREETS,
+        **STREETS_RUN,
         "method": {
             "name": "combined",
             "cross_task": {"mapping": {"channels": [8, 8]}},
@@ -142,6 +147,7 @@ def test_iterations_end_in_the_middle_of_an_epoch_and_are_resumed_there(settings
     """Four steps an epoch, the last of them with two images; the second epoch has two steps."""
     spec = small_run(
         {
+            **SEGNET,
             "dataset": {"train_images": 14},
             "training": {
                 "epochs": None,

@@ -31,23 +31,32 @@ DIFFUSION: dict[str, Any] = {
     "width": 8,
     "stride": 4,
 }
+SEGNET: dict[str, Any] = {"backbone": {"name": "segnet", "width": 2}}
+"""The smallest network: what differs between the methods is not its size."""
+
+STREETS_RUN: dict[str, Any] = {"dataset": STREETS, **SEGNET}
+
 METHODS: dict[str, dict[str, Any]] = {
     "supervised": {**TINY, "method": {"name": "supervised"}},
     "gaussian": TINY,
-    "drawn negatives": {**TINY, "method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
-    "sampled pixels": {**TINY, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
-    "maps normalised singly": {**TINY, "method": {"mapping": {"norm": "single"}}},
-    "maps normalised in one pool": {**TINY, "method": {"mapping": {"norm": "pooled"}}},
-    "released contrast": {**TINY, "method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
-    "without gradient": {**TINY, "method": {"gradient": False}},
-    "cross-task": {"dataset": STREETS, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
-    "dejavu": {"dataset": STREETS, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
+    "drawn negatives": {**TINY, **SEGNET, "method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
+    "sampled pixels": {**TINY, **SEGNET, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "maps normalised singly": {**TINY, **SEGNET, "method": {"mapping": {"norm": "single"}}},
+    "maps normalised in one pool": {**TINY, **SEGNET, "method": {"mapping": {"norm": "pooled"}}},
+    "released contrast": {
+        **TINY,
+        **SEGNET,
+        "method": {"contrast": {"name": "released", "bank": 30}, "gradient": False},
+    },
+    "without gradient": {**TINY, **SEGNET, "method": {"gradient": False}},
+    "cross-task": {**STREETS_RUN, "method": {"name": "cross_task", "mapping": {"channels": [8, 8]}}},
+    "dejavu": {**STREETS_RUN, "method": {"name": "dejavu", "channels": 4, "cyclic_weight": 0.5}},
     "diffusion": {"dataset": STREETS, "backbone": DIFFUSION, "method": {"name": "supervised"}},
-    "single task": {"dataset": STREETS, "method": {"name": "single_task"}},
-    "joint task": {"dataset": STREETS, "method": {"name": "joint_task", "width": 2}},
-    "teacher": {"dataset": STREETS, "method": {"name": "teacher", "teacher_epochs": 1}},
+    "single task": {**STREETS_RUN, "method": {"name": "single_task"}},
+    "joint task": {**STREETS_RUN, "method": {"name": "joint_task", "width": 2}},
+    "teacher": {**STREETS_RUN, "method": {"name": "teacher", "teacher_epochs": 1}},
     "combined": {
-        "dataset": STREETS,
+        **STREETS_RUN,
         "method": {
             "name": "combined",
             "cross_task": {"mapping": {"channels": [8, 8]}},

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from rdc_sweeps.tuning import figures as figures_module
 from rdc_sweeps.tuning.figures import draw_figures, svg_text, write_figures
 from rdc_sweeps.tuning.plot_data import field_axes, surface, trials_in
 from tests.tuning.studies import SPACE, SUMMARIES, all_pruned, constant, summary_of, tuned_row, usual, values_of
@@ -35,6 +36,13 @@ EXPECTED = {
 }
 
 
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of few pixels, which are written faster."""
+    monkeypatch.setattr(figures_module, "DOTS_PER_INCH", 60)
+
+
+@pytest.mark.usefixtures("coarse")
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_every_figure_that_is_possible_is_drawn(tmp_path: Path, name: str, space: str) -> None:
@@ -46,10 +54,11 @@ def test_every_figure_that_is_possible_is_drawn(tmp_path: Path, name: str, space
     assert {path.stem for path in written} == set(figures)
     for path in written:
         with Image.open(path) as image:
-            assert min(image.size) >= 200
+            assert min(image.size) >= 80
             assert np.asarray(image.convert("L")).std() > 1
 
 
+@pytest.mark.usefixtures("coarse")
 def test_the_file_of_a_figure_that_is_no_longer_possible_is_removed(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
     write_figures(draw_figures(usual(tuned), tuned.spec.space), tmp_path)

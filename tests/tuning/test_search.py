@@ -1,3 +1,4 @@
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,18 @@ def drawn(tuned: TunedRow, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return values, trial.params
 
 
+@lru_cache
+def shipped(name: str, profile: str) -> TunedRow:
+    """A shipped study under a profile."""
+    return resolve_study(read_study(SHIPPED / "sweeps" / f"{name}.yaml"), CATALOGUE, profile)
+
+
 @pytest.mark.parametrize("name", ["covariance", "contrast"])
 @pytest.mark.parametrize("profile", CATALOGUE.profiles)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_whatever_is_drawn_is_a_run_with_these_values(name: str, profile: str, seed: int) -> None:
-    tuned = resolve_study(read_study(SHIPPED / "sweeps" / f"{name}.yaml"), CATALOGUE, profile)
+    tuned = shipped(name, profile)
     values, parameters = drawn(tuned, seed)
     run = tuned.run_with(values, 5)
     assert run.seed == 5

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from rdc_sweeps.tuning.figures import draw_figures
 from rdc_sweeps.tuning.study_html import render_html
 from rdc_sweeps.tuning.study_report import StudyReport
@@ -15,15 +17,27 @@ def render(report: StudyReport) -> str:
     return render_html(report, draw_figures(report.summary, report.tuned.spec.space))
 
 
+@pytest.fixture(scope="module")
+def usual_report(tmp_path_factory: pytest.TempPathFactory) -> StudyReport:
+    """The report of a study with everything in it."""
+    folder = tmp_path_factory.mktemp("usual")
+    tuned = tuned_row(folder, title="An example & <more>")
+    return report_of(tuned, usual(tuned), folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def usual_page(usual_report: StudyReport) -> str:
+    """Its page, which takes a second to draw."""
+    return render(usual_report)
+
+
 def words(html: str) -> str:
     """What a reader sees, in one line."""
     return " ".join(Page(html).text.replace(" | ", " ").split())
 
 
-def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_with_only(tmp_path: Path) -> None:
-    tuned = tuned_row(tmp_path)
-    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
-    text = words(html)
+def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_with_only(usual_page: str) -> None:
+    text = words(usual_page)
     before, _, rest = text.partition("What the choice is worth, on test images")
     test, _, after = rest.partition("What to run next")
     assert "seeds 1, 2, 3" in test
@@ -38,17 +52,15 @@ def test_test_metrics_are_shown_of_the_confirmed_choice_and_what_it_is_compared_
 
 def test_before_the_confirmation_no_test_metric_is_shown(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path)
-    text = words(render(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False)))
+    text = words(render_html(report_of(tuned, usual(tuned), tmp_path / "runs", confirmed=False), {}))
     assert "Not measured yet" in text
     assert "mIoU" not in text
 
 
-def test_the_images_of_trials_are_counted(tmp_path: Path) -> None:
-    tuned = tuned_row(tmp_path)
-    report = report_of(tuned, usual(tuned), tmp_path / "runs")
-    expected = tuned.run.dataset.training_count
-    assert f"{expected} training images" in words(render(report))
-    short = words(render(replace(report, images=(expected, 12))))
+def test_the_images_of_trials_are_counted(usual_report: StudyReport, usual_page: str) -> None:
+    expected = usual_report.tuned.run.dataset.training_count
+    assert f"{expected} training images" in words(usual_page)
+    short = words(render_html(replace(usual_report, images=(expected, 12)), {}))
     assert f"{expected} or 12 (instead of {expected}) training images" in short
 
 
@@ -88,40 +100,31 @@ def test_what_comes_from_files_is_escaped(tmp_path: Path) -> None:
     assert "onerror=alert" not in re.sub(r"&lt;img src=x onerror=alert", "", html)
 
 
-def test_a_trial_has_its_configuration_its_runs_and_why_it_failed(tmp_path: Path) -> None:
-    tuned = tuned_row(tmp_path)
-    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
+def test_a_trial_has_its_configuration_its_runs_and_why_it_failed(usual_report: StudyReport, usual_page: str) -> None:
     assert re.search(
-        r'<th scope="row">6</th><td class="text">failed</td><td>-</td>.*?DivergenceError: loss = nan', html, re.S
+        r'<th scope="row">6</th><td class="text">failed</td><td>-</td>.*?DivergenceError: loss = nan', usual_page, re.S
     )
-    assert f"{2:016x}" in html
+    assert f"{2:016x}" in usual_page
     # A point of a figure leads to the trial's row.
-    rows = set(re.findall(r'<tr id="trial-(\d+)"', html))
-    links = set(re.findall(r'<a href="#trial-(\d+)"', html))
-    assert len(rows) == len(usual(tuned).trials)
+    rows = set(re.findall(r'<tr id="trial-(\d+)"', usual_page))
+    links = set(re.findall(r'<a href="#trial-(\d+)"', usual_page))
+    assert len(rows) == len(usual_report.summary.trials)
     assert links <= rows
     assert {"0", "1", "2"} <= links
 
 
-def test_each_of_the_compared_trials_has_its_colour(tmp_path: Path) -> None:
-    tuned = tuned_row(tmp_path)
-    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
-    assert re.search(r'<tr class="default"><th scope="row" class="text">the untuned row</th>', html)
-    assert len(re.findall(r'<tr class="best"><th scope="row" class="text">best</th>', html)) == 1
+def test_each_of_the_compared_trials_has_its_colour(usual_page: str) -> None:
+    assert re.search(r'<tr class="default"><th scope="row" class="text">the untuned row</th>', usual_page)
+    assert len(re.findall(r'<tr class="best"><th scope="row" class="text">best</th>', usual_page)) == 1
 
 
-def test_names_in_notes_are_code(tmp_path: Path) -> None:
-    tuned = tuned_row(tmp_path)
-    html = render(report_of(tuned, usual(tuned), tmp_path / "runs"))
-    assert "Numbers of profile <code>demo</code> are not comparable" in html
-    assert "`" not in words(html)
+def test_names_in_notes_are_code(usual_page: str) -> None:
+    assert "Numbers of profile <code>demo</code> are not comparable" in usual_page
+    assert "`" not in words(usual_page)
 
 
-def test_only_a_broad_figure_takes_the_whole_width(tmp_path: Path) -> None:
-    three = tuned_row(tmp_path)
-    assert re.findall(r'id="(\w+)" class="broad"', render(report_of(three, usual(three), tmp_path / "runs"))) == [
-        "slices"
-    ]
+def test_only_a_broad_figure_takes_the_whole_width(tmp_path: Path, usual_page: str) -> None:
+    assert re.findall(r'id="(\w+)" class="broad"', usual_page) == ["slices"]
     one = tuned_row(tmp_path, space="\n  method.contrast.temperature: {log: [0.01, 100]}")
     html = render(report_of(one, usual(one), tmp_path / "runs"))
     assert 'id="slices"' in html
