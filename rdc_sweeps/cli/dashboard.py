@@ -73,15 +73,15 @@ def dashboard(
             write_json(output, content)
         return
     from rdc_sweeps.dashboards.publishing import publish
-    from rdc_sweeps.tracking.project import Project
+    from rdc_sweeps.tracking.project import open_project
 
-    project = Project.open(settings.wandb_project, settings.wandb_entity)
     published = []
-    for title, what, view in views:
-        done = publish(view, project, replace=replace)
-        published.append({"title": title, "view": what, "url": done.url, "created": done.created})
-        if not as_json:
-            say(f"{title}: {what} {'created' if done.created else 'updated'}")
-            data.print(done.url, soft_wrap=True)
+    with open_project(settings.wandb_project, settings.wandb_entity) as project:
+        for title, what, view in views:
+            done = publish(view, project, replace=replace)
+            published.append({"title": title, "view": what, "url": done.url, "created": done.created})
+            if not as_json:
+                say(f"{title}: {what} {'created' if done.created else 'updated'}")
+                data.print(done.url, soft_wrap=True)
     if as_json:
         print_json(published)

@@ -11,7 +11,7 @@ from typing import Any
 from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.tracking.identity import Identity
-from rdc_sweeps.tracking.project import Project
+from rdc_sweeps.tracking.project import open_project
 from rdc_sweeps.tracking.session import Server
 
 ALERT = """
@@ -35,18 +35,18 @@ def alert(root: Path, message: dict[str, Any]) -> None:
     identity = next((found for run in message["runs"] if (found := _at_wandb(RunDirectory(root, run)))), None)
     if identity is None:
         raise UsageError("none of the runs is at W&B, to which an alert belongs; send one with rdc-sweep sync")
-    project = Project.open(identity.project, identity.entity)
-    project.execute(
-        ALERT,
-        {
-            "entityName": project.entity,
-            "projectName": project.name,
-            "runName": identity.run_id,
-            "title": message["title"],
-            "text": message["text"],
-            "severity": "INFO" if message["occasion"] == "ended" else "WARN",
-        },
-    )
+    with open_project(identity.project, identity.entity) as project:
+        project.execute(
+            ALERT,
+            {
+                "entityName": project.entity,
+                "projectName": project.name,
+                "runName": identity.run_id,
+                "title": message["title"],
+                "text": message["text"],
+                "severity": "INFO" if message["occasion"] == "ended" else "WARN",
+            },
+        )
 
 
 def _at_wandb(run: RunDirectory) -> Identity | None:

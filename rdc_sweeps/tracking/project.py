@@ -1,14 +1,24 @@
 """A project at W&B, for what is neither a run nor its history: views and alerts."""
 
 import os
-from collections.abc import Mapping
-from typing import Any, Self
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
 
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.tracking.mode import has_key
 
 TIMEOUT_SECONDS = 30
 """Of one request, with all of its retries."""
+
+CLOSING_SECONDS = 5.0
+"""How long the library may take to end its service."""
+
+SERVICE = "wandb-core"
+"""Name of the service's process."""
 
 
 class Project:
@@ -25,26 +35,6 @@ class Project:
         self.name = name
         self.app_url: str = api._service_api.app_url.rstrip("/")
         self.entity = entity or self._default_entity()
-
-    @classmethod
-    def open(cls, name: str, entity: str | None) -> Self:
-        """Connect to a project; without an entity, to one of the key's own.
-
-        Raises:
-            UnavailableError: There is no key, or W&B does not answer.
-        """
-        if not has_key():
-            raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
-        # It would say who is logged in.
-        os.environ["WANDB_SILENT"] = "true"
-        import wandb
-
-        try:
-            return cls(wandb.Api(timeout=TIMEOUT_SECONDS), name, entity)
-        except UnavailableError:
-            raise
-        except Exception as error:
-            raise _unavailable(error) from error
 
     def execute(self, query: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Send a GraphQL operation and return the data of the answer.
@@ -64,6 +54,43 @@ class Project:
         if entity is None:
             raise UnavailableError("W&B names no default entity of this key; set wandb_entity")
         return entity
+
+
+@contextmanager
+def open_project(name: str, entity: str | None) -> Iterator[Project]:
+    """Connect to a project; without an entity, to one of the key's own.
+
+    Raises:
+        UnavailableError: There is no key, or W&B does not answer.
+    """
+    if not has_key():
+        raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
+    # It would say who is logged in.
+    os.environ["WANDB_SILENT"] = "true"
+    import wandb
+
+    try:
+        yield _connected(name, entity)
+    finally:
+        # The library waits for its service, which may try a request again and again that nobody waits for any more.
+        services = [child for child in psutil.Process().children() if child.name().startswith(SERVICE)]
+        killer = threading.Timer(CLOSING_SECONDS, lambda: [service.kill() for service in services])
+        killer.daemon = True
+        killer.start()
+        with suppress(Exception):
+            wandb.teardown()
+        killer.cancel()
+
+
+def _connected(name: str, entity: str | None) -> Project:
+    import wandb
+
+    try:
+        return Project(wandb.Api(timeout=TIMEOUT_SECONDS), name, entity)
+    except UnavailableError:
+        raise
+    except Exception as error:
+        raise _unavailable(error) from error
 
 
 def _unavailable(error: Exception) -> UnavailableError:

@@ -1,26 +1,30 @@
 """Views at W&B, through the real client: there once, whoever writes them and whatever happens."""
 
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 
+import psutil
 import pytest
 
 import rdc_sweeps.tracking.project
 from rdc_sweeps.dashboards.publishing import publish
 from rdc_sweeps.dashboards.views import View
 from rdc_sweeps.errors import UnavailableError, UsageError
-from rdc_sweeps.tracking.project import Project
+from rdc_sweeps.tracking.project import Project, open_project
 from tests.tracking.backend import Backend, Fault, StoredRun
 
 VIEW = View("project-view", "nw-0123456789ab-v", "table3 under profile demo", "2 of 12 done. Written", '{"a": 1}')
 
 
 @pytest.fixture
-def project(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project with a run in it."""
     monkeypatch.setattr(rdc_sweeps.tracking.project, "TIMEOUT_SECONDS", 5)
     backend.runs["x"] = StoredRun("rdc-sweeps", "x")
-    return Project.open("rdc-sweeps", None)
+    with open_project("rdc-sweeps", None) as found:
+        yield found
 
 
 def test_a_view_is_created_and_then_replaced(backend: Backend, project: Project) -> None:
@@ -126,5 +130,20 @@ def test_a_server_that_does_not_come_back_is_given_up(
 
 
 def test_without_a_key_it_says_how_to_get_one(environment: None) -> None:
-    with pytest.raises(UnavailableError, match="wandb login"):
-        Project.open("rdc-sweeps", None)
+    with pytest.raises(UnavailableError, match="wandb login"), open_project("rdc-sweeps", None):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [Fault.DROP, Fault.HANG])
+def test_nothing_goes_on_after_a_server_is_given_up(
+    fault: Fault, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rdc_sweeps.tracking.project, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(rdc_sweeps.tracking.project, "CLOSING_SECONDS", 0.5)
+    backend.fault = fault
+    began = time.monotonic()
+    with pytest.raises(UnavailableError), open_project("rdc-sweeps", "lab") as project:
+        publish(VIEW, project)
+    assert time.monotonic() - began < 30
+    assert [child for child in psutil.Process().children() if child.name().startswith("wandb-core")] == []
