@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from rdc_sweeps.reporting.lines import header_lines, missing_lines, signed
+from rdc_sweeps.reporting.lines import header_lines, missing_lines, note_lines, signed
 from rdc_sweeps.reporting.report import Cell, Measure, Report, Row
 from rdc_sweeps.reporting.statistics import Difference
 from rdc_sweeps.texts import latex
@@ -31,7 +31,7 @@ def render_latex(report: Report) -> str:
     lines = [
         f"% Needs {PREAMBLE}",
         r"\begin{table}",
-        r"\centering",
+        r"\centering\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{latex(f'{report.title} ({report.table}, profile {report.profile})')}}}",
         rf"\label{{tab:{report.table}}}",
         r"\resizebox{\linewidth}{!}{%",
@@ -46,7 +46,7 @@ def render_latex(report: Report) -> str:
             lines.append(r"\midrule")
     lines += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize"]
     lines += [rf"{latex(name)}: {latex(value)}.\\" for name, value in header_lines(report)]
-    notes = [*(f"X: {text}." for text in missing_lines(report)), *report.notes]
+    notes = [*(f"X: {text}." for text in missing_lines(report)), *note_lines(report)]
     bold = "Bold: the best of a column among rows with the same label setting and backbone."
     lines += [" ".join(_note(text) for text in (*notes, bold))]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"]) + "\n"

@@ -17,6 +17,12 @@ def header_lines(report: Report) -> list[tuple[str, str]]:
     return lines
 
 
+LEGEND = (
+    "`*`: better or worse than the baseline; `=`: identical for every seed; no mark: these seeds cannot tell. By "
+    "two-sided t tests paired by seed, corrected by Holm over the rows of each column, so that the chance of any wrong "
+    "`*` in a column is at most 5 %."
+)
+
 DIFFERENCES = "Differences to the baseline, paired by seed"
 
 DIFFERENCES_NOTE = (
@@ -51,6 +57,11 @@ def differences_title(row: Row) -> str:
 def compared_rows(report: Report) -> list[Row]:
     """The rows that were compared with their baseline."""
     return [row for row in report.rows if row.difference or any(cell.difference for cell in row.cells.values())]
+
+
+def note_lines(report: Report) -> list[str]:
+    """The notes, and the legend of the marks if there are any."""
+    return [*report.notes, *([LEGEND] if report.has_verdicts else [])]
 
 
 def missing_lines(report: Report) -> list[str]:

@@ -9,6 +9,7 @@ from rdc_sweeps.reporting.lines import (
     differences_title,
     header_lines,
     missing_lines,
+    note_lines,
     remedy,
     signed,
 )
@@ -49,7 +50,7 @@ def render_markdown(report: Report, *, statistics: bool = False) -> str:
     lines += [f"- X: {markdown(text)}" for text in missing_lines(report)]
     if command := remedy(report):
         lines.append(f"- To train the missing runs: `{command}`")
-    lines += [f"- {markdown(text)}" for text in report.notes]
+    lines += [f"- {markdown(text)}" for text in note_lines(report)]
     return "\n".join(lines) + "\n"
 
 

@@ -20,12 +20,6 @@ SELECTION_NOTES: dict[Selection, str] = {
 }
 
 
-LEGEND = (
-    "`*`: better or worse than the baseline; `=`: identical for every seed; no mark: these seeds cannot tell. By "
-    "two-sided t tests paired by seed, corrected by Holm over the rows of each column, so that the chance of any wrong "
-    "`*` in a column is at most 5 %."
-)
-
 PUBLISHED_IMPROVEMENTS = {
     True: "Published improvements are as printed.",
     False: "Published improvements are computed from the published numbers; the paper prints none here.",
@@ -106,7 +100,6 @@ def notes(
     printed: bool | None,
     inconsistent: Sequence[str],
     records: Mapping[str, DataRecord],
-    verdicts: bool,
 ) -> tuple[str, ...]:
     """The notes, most important first.
 
@@ -120,7 +113,6 @@ def notes(
             are not shown (None).
         inconsistent: About published improvements that do not follow from the published numbers.
         records: What the done runs recorded of their data, by run id.
-        verdicts: Whether any difference has a verdict.
     """
     names = _unique(name for name in baselines if name)
     # Of a metric by two meters, delta-m takes the main one.
@@ -138,7 +130,6 @@ def notes(
         *inconsistent,
         *_row_notes(runs),
         _spread(runs),
-        LEGEND if verdicts else None,
     )
 
 

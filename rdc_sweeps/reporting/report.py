@@ -117,7 +117,10 @@ class Report:
     @property
     def has_verdicts(self) -> bool:
         """Whether any difference has a verdict: whether a row and its baseline have several seeds."""
-        return _has_verdicts(self.rows)
+        found = (
+            one for row in self.rows for one in (row.difference, *(cell.difference for cell in row.cells.values()))
+        )
+        return any(one is not None and one.verdict is not None for one in found)
 
 
 def build_report(
@@ -210,14 +213,8 @@ def build_report(
             printed=printed,
             inconsistent=[one.text for one in inconsistencies(table)] if printed else [],
             records=records,
-            verdicts=_has_verdicts(built),
         ),
     )
-
-
-def _has_verdicts(rows: Sequence[Row]) -> bool:
-    found = (one for row in rows for one in (row.difference, *(cell.difference for cell in row.cells.values())))
-    return any(one is not None and one.verdict is not None for one in found)
 
 
 def measures_of(table: TableSpec) -> tuple[Measure, ...]:

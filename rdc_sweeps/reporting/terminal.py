@@ -19,6 +19,7 @@ from rdc_sweeps.reporting.lines import (
     differences_title,
     header_lines,
     missing_lines,
+    note_lines,
     remedy,
     signed,
 )
@@ -100,7 +101,10 @@ def _notes(report: Report) -> list[RenderableType]:
     lines = [_bullet("✗", "red", text) for text in missing_lines(report)]
     if command := remedy(report):
         lines.append(_bullet("→", "red", f"to train the missing runs: {command}"))
-    return [*lines, *(_bullet("·", "yellow" if index == 0 else "dim", text) for index, text in enumerate(report.notes))]
+    return [
+        *lines,
+        *(_bullet("·", "yellow" if index == 0 else "dim", text) for index, text in enumerate(note_lines(report))),
+    ]
 
 
 def _differences(report: Report) -> list[RenderableType]:
