@@ -25,7 +25,7 @@ def test_several_metrics_give_their_mean_and_errors_improve_by_falling() -> None
         outcomes(mIoU={0: 11.0}, aErr={0: 0.8}), outcomes(mIoU={0: 10.0}, aErr={0: 1.0}), ["mIoU", "aErr"]
     )
     assert found is not None
-    assert found.values == (pytest.approx(15),)
+    assert list(found.values) == pytest.approx([15])
 
 
 @pytest.mark.parametrize(
