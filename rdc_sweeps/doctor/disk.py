@@ -139,12 +139,15 @@ def torn_reads(folder: Path) -> int:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for index in range(REPLACEMENTS):
-        new = folder / f"new-{index}"
-        new.write_bytes(sorted(contents)[index % 2])
-        new.replace(path)
-    ended.set()
-    reader.join()
+    try:
+        for index in range(REPLACEMENTS):
+            new = folder / f"new-{index}"
+            new.write_bytes(sorted(contents)[index % 2])
+            new.replace(path)
+    finally:
+        # Also if Ctrl-C ends the command, which would otherwise wait for the reader for ever.
+        ended.set()
+        reader.join()
     return torn
 
 

@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,14 @@ def test_a_folder_that_cannot_be_written_to_is_a_problem(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
     assert [one.level for one in examine_disk("runs", tmp_path)][-1] == "problem"
+
+
+def test_no_thread_is_left_behind_by_an_interrupted_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(self: Path, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        torn_reads(tmp_path)
+    assert threading.active_count() == before
