@@ -27,6 +27,7 @@ ELSEWHERE = {
 
 REFUSED_ONLY = {
     r"--watch| -w$": "ends when all runs have",
+    "--epoch 3": "needs weights that a training has kept; tests/cli/test_probe.py has some",
     "postgresql:": "needs a server; tests/tuning has one",
     "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
     " notify": "needs channels; tests/cli/test_notify.py sets them up",
