@@ -151,23 +151,35 @@ def acquire(directory: RunDirectory, patience: float = 0.0) -> Iterator[OwnedRun
 
 
 def _claim(directory: RunDirectory) -> Path:
-    """Become the next owner and fence off earlier ones; the latest number is kept, so no number is used twice."""
+    """Become the next owner and fence off earlier ones; the latest number is kept, so no number owns the run twice."""
     writers = directory.folder / "writers"
     writers.mkdir(exist_ok=True)
-    earlier = [int(folder.name) for folder in writers.iterdir() if re.fullmatch("[0-9]{1,18}", folder.name)]
-    claim = writers / str(1 + max(earlier, default=0))
+    earlier = _numbers(writers)
+    number = 1 + max(earlier, default=0)
+    claim = writers / str(number)
+    others = f"run {directory.id}: another worker took it over at the same time"
     try:
         claim.mkdir()
     except FileExistsError as error:
-        raise RunLockedError(f"run {directory.id}: another worker took it over at the same time") from error
-    for number in earlier:
-        _remove(writers / str(number))
+        raise RunLockedError(others) from error
+    # Since `earlier` was read, others may have taken this number and the next one, and removed this one again. The
+    # latest number is never removed, so it shows here.
+    if max(_numbers(writers)) > number:
+        _remove(claim)
+        raise RunLockedError(others)
+    for one in earlier:
+        _remove(writers / str(one))
     try:
         # Not zeros, which some disks do not store.
         (claim / RESERVE).write_bytes(os.urandom(RESERVE_BYTES))
     except FileNotFoundError as error:
-        raise RunLockedError(f"run {directory.id}: another worker took it over at the same time") from error
+        raise RunLockedError(others) from error
     return claim
+
+
+def _numbers(writers: Path) -> list[int]:
+    """The numbers of owners that have a folder."""
+    return [int(folder.name) for folder in writers.iterdir() if re.fullmatch("[0-9]{1,18}", folder.name)]
 
 
 def _remove(folder: Path) -> None:

@@ -18,9 +18,10 @@ from benchmarks.dispatch.trainer import Trainer, problems
 from rdc_sweeps import files
 from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
-from rdc_sweeps.errors import InfrastructureError
+from rdc_sweeps.errors import InfrastructureError, RunLockedError
 from rdc_sweeps.runs import owned
 from rdc_sweeps.runs.directory import RunDirectory
+from rdc_sweeps.runs.owned import acquire
 from rdc_sweeps.runs.recorder import Recorder
 from rdc_sweeps.runs.records import Origin, Result
 from rdc_sweeps.runs.requests import request_run
@@ -171,6 +172,27 @@ def test_of_two_that_take_over_at_the_same_moment_one_does(root: Path) -> None:
     assert WorkerExit.DONE in codes
     assert set(codes) <= {WorkerExit.DONE, WorkerExit.LOCKED}
     assert problems(Trainer(RunDirectory(root, ID))) == []
+
+
+def test_a_number_that_others_took_and_left_meanwhile_does_not_own_the_run(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between reading the numbers and making the first, two others made it and the second, and removed the first."""
+    monkeypatch.setattr(files.fcntl, "flock", lambda descriptor, operation: None)
+    monkeypatch.setattr(owned, "SILENCE", 0)
+    directory, mkdir, others = RunDirectory(root, ID), pathlib.Path.mkdir, iter([2])
+
+    def late(self: Path, *arguments: Any, **named: Any) -> None:
+        if self.name == "1":
+            for _ in range(next(others, 0)):
+                with acquire(directory):
+                    pass
+        mkdir(self, *arguments, **named)
+
+    monkeypatch.setattr(pathlib.Path, "mkdir", late)
+    with pytest.raises(RunLockedError, match="at the same time"), acquire(directory):
+        pass
+    assert [folder.name for folder in (root / ID / "writers").iterdir()] == ["2"]
 
 
 def test_a_run_that_was_set_aside_under_its_owner_stays_as_it_was(root: Path) -> None:
