@@ -178,7 +178,7 @@ def test_a_number_that_others_took_and_left_meanwhile_does_not_own_the_run(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between reading the numbers and making the first, two others made it and the second, and removed the first."""
-    monkeypatch.setattr(files.fcntl, "flock", lambda descriptor, operation: None)
+    monkeypatch.setattr("fcntl.flock", lambda descriptor, operation: None)
     monkeypatch.setattr(owned, "SILENCE", 0)
     directory, mkdir, others = RunDirectory(root, ID), pathlib.Path.mkdir, iter([2])
 
