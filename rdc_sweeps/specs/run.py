@@ -34,12 +34,23 @@ class RunSpec(Spec):
         for path, term in terms_of(self.method).items():
             self._check_term(path, term)
         self._check_norms()
+        self._check_kept()
         if isinstance(self.method, Teacher) and self.method.teacher_epochs >= self.length.epochs:
             raise ValueError(
                 f"method.teacher_epochs: {self.method.teacher_epochs} of {self.length.epochs} epochs leave none for "
                 "the student"
             )
         return self
+
+    def _check_kept(self) -> None:
+        keep = self.training.keep_predictions
+        if keep is None or isinstance(keep.images, int):
+            return
+        if (largest := max(keep.images, default=0)) >= self.dataset.test_count:
+            raise ValueError(
+                f"training.keep_predictions.images: there is no test image {largest}; they are 0 to "
+                f"{self.dataset.test_count - 1}"
+            )
 
     def _check_norms(self) -> None:
         """Batch norms of an encoder's coarsest map need more than one value per channel."""

@@ -170,6 +170,7 @@ def test_runs_ended_by_scancel_resume_with_the_next_command(sweeps: Sweeps) -> N
 
 
 def test_a_run_on_two_gpus_asks_for_two(sweeps: Sweeps) -> None:
+    sweeps.call("regions", "build", "tiny")  # so that no job for region maps is submitted before that of the run
     sweeps.call("run", "tiny", "ours", "--node", "gpu", "--gpus-per-run", "2")
     (job,) = sweeps.cluster.jobs()
     shown = sweeps.cluster.show(job)

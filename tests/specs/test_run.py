@@ -162,3 +162,11 @@ def test_fields_must_fit_together(fields: dict[str, Any], message: str) -> None:
 def test_specs_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         RunSpec().seed = 3  # type: ignore[misc]
+
+
+def test_predictions_are_kept_of_images_that_exist() -> None:
+    fields: dict[str, Any] = {"dataset": {"name": "rooms", "test_images": 4}}
+    for images in ([3], [0, 3], 100):
+        RunSpec.model_validate({**fields, "training": {"keep_predictions": {"images": images}}})
+    with pytest.raises(ValidationError, match="there is no test image 4; they are 0 to 3"):
+        RunSpec.model_validate({**fields, "training": {"keep_predictions": {"images": [1, 4]}}})

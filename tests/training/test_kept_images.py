@@ -182,7 +182,10 @@ def test_training_does_not_depend_on_what_is_kept(
 
 
 def test_images_that_do_not_exist_are_refused_before_the_training(settings: Settings, tmp_path: Path) -> None:
-    beyond = small_run({"training": {"keep_predictions": {"images": [4]}}, "method": {"name": "supervised"}})
+    # Not `small_run`, which knows how many there are to be; of stored data, there may be fewer.
+    keep = PredictionsSpec(images=(4,))
+    fitting = small_run({"method": {"name": "supervised"}})
+    beyond = fitting.model_copy(update={"training": fitting.training.model_copy(update={"keep_predictions": keep})})
     with pytest.raises(UsageError, match=r"keep_predictions.images: 4, but there are 4 test images"):
         train(beyond, settings, tmp_path / "last.pt")
 
