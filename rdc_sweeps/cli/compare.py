@@ -8,6 +8,7 @@ import typer
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import print_json, print_table, say
 from rdc_sweeps.cli.options import (
+    DeviceOption,
     ExperimentsOption,
     JsonOption,
     PresentSeedsOption,
@@ -47,7 +48,7 @@ def compare(
         typer.Option("--output", "-o", help="Folder for comparison.json and figures.", show_default=False),
     ] = None,
     profile: ProfileOption = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,

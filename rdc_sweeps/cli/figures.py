@@ -8,6 +8,7 @@ import typer
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import data, say
 from rdc_sweeps.cli.options import (
+    DeviceOption,
     ExperimentsOption,
     PresentSeedsOption,
     ProfileOption,
@@ -55,7 +56,7 @@ def figures(
         int, typer.Option(min=0, help="Position of the training image whose regions are shown.")
     ] = 0,
     profile: ProfileOption = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:

@@ -36,6 +36,7 @@ CompatOption = Annotated[
     typer.Option("--compat", help="Reproduce the differences of other code: released.", show_default=False),
 ]
 RootOption = Annotated[Path | None, typer.Option("--root", help="Runs folder (setting: root).", show_default=False)]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)]
 ExperimentsOption = Annotated[
     Path | None, typer.Option("--experiments", help="Folder of tables and profiles.", show_default=False)
 ]

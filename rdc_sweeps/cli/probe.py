@@ -7,7 +7,7 @@ import typer
 
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import build_progress, data, print_json, print_table, say
-from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption
+from rdc_sweeps.cli.options import DeviceOption, ExperimentsOption, JsonOption, ProfileOption, RootOption
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def probe(
         typer.Option("--output", "-o", help="Folder for probe.json, pictures and probe.html.", show_default=False),
     ] = None,
     profile: ProfileOption = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     root: RootOption = None,
     experiments: ExperimentsOption = None,
     as_json: JsonOption = False,

@@ -1,11 +1,17 @@
 """regions: compute region maps."""
 
-from typing import Annotated
-
 import typer
 
 from rdc_sweeps.cli.console import build_progress, say, say_all
-from rdc_sweeps.cli.options import ExperimentsOption, ProfileOption, RowsArgument, SetOption, TableArgument, resolve
+from rdc_sweeps.cli.options import (
+    DeviceOption,
+    ExperimentsOption,
+    ProfileOption,
+    RowsArgument,
+    SetOption,
+    TableArgument,
+    resolve,
+)
 from rdc_sweeps.processes.environment import adopt_worker_environment
 
 group = typer.Typer(help="Compute region maps.", no_args_is_help=True)
@@ -27,7 +33,7 @@ def build(
     rows: RowsArgument = None,
     profile: ProfileOption = None,
     assignments: SetOption = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     experiments: ExperimentsOption = None,
 ) -> None:
     """Compute the region maps of a table's runs; resumes if stopped."""

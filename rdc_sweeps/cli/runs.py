@@ -13,6 +13,7 @@ from rdc_sweeps.cli.dry_run import print_dry_run
 from rdc_sweeps.cli.listening import ConsoleListener
 from rdc_sweeps.cli.options import (
     CompatOption,
+    DeviceOption,
     ExperimentsOption,
     JsonOption,
     ProfileOption,
@@ -57,7 +58,7 @@ def run(
         int | None, typer.Option(min=1, help="Maximum number of runs at once.", show_default=False)
     ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads per run.", show_default=False)] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     gpus_per_run: Annotated[float | None, typer.Option(help="GPUs per run.", show_default=False)] = None,
     executor: Annotated[str | None, typer.Option(help="local or slurm.", show_default=False)] = None,
     node: Annotated[str | None, typer.Option(help="Node profile for Slurm.", show_default=False)] = None,

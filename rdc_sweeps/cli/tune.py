@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rdc_sweeps.api import tune_requested
 from rdc_sweeps.cli.console import data, print_json, say, say_all
-from rdc_sweeps.cli.options import ExperimentsOption, JsonOption, ProfileOption, RootOption, parse_seeds
+from rdc_sweeps.cli.options import DeviceOption, ExperimentsOption, JsonOption, ProfileOption, RootOption, parse_seeds
 from rdc_sweeps.cli.study_listening import StudyConsoleListener
 from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
 from rdc_sweeps.runs.directory import RunDirectory
@@ -56,7 +56,7 @@ def tune(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of trials at once.", show_default=False)] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads per trial.", show_default=False)] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.", show_default=False)] = None,
+    device: DeviceOption = None,
     gpus_per_run: Annotated[float | None, typer.Option(help="GPUs per trial.", show_default=False)] = None,
     executor: Annotated[str | None, typer.Option(help="local or slurm.", show_default=False)] = None,
     node: Annotated[str | None, typer.Option(help="Node profile for Slurm.", show_default=False)] = None,
