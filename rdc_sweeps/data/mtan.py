@@ -8,6 +8,7 @@ import numpy as np
 
 from rdc_sweeps.data import arrays, fingerprint
 from rdc_sweeps.data.arrays import Stored, open_array
+from rdc_sweeps.data.importing.record import check_finished
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.data.units import DISPARITY, METRES, DepthUnit
@@ -182,12 +183,13 @@ def open_mtan_splits(
         setting: Name of the setting that locates the data set.
 
     Raises:
-        DataError: `root` is not set, or does not contain the data set.
+        DataError: `root` is not set, does not contain the data set, or its import is unfinished.
     """
     if root is None:
         raise DataError(f"{title}: its folder is not set; set {setting} to the folder that holds train/ and val/")
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; set {setting} to the folder that holds train/ and val/")
+    check_finished(root)
     return open_mtan(root / "train", layout, size, setting), open_mtan(root / "val", layout, size, setting)
 
 
