@@ -1,16 +1,11 @@
 """Writes the scenes of a source as `.npy` files: in parallel, in constant memory, and resumable at any point."""
 
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +16,9 @@ from rdc_sweeps.data.arrays import AnyArray, Stored
 from rdc_sweeps.data.importing.record import RECORD, UNFINISHED, begun_import, write_record
 from rdc_sweeps.data.importing.source import Source, Split
 from rdc_sweeps.data.mtan import MtanLayout
-from rdc_sweeps.errors import DataError, InfrastructureError, UsageError
+from rdc_sweeps.errors import DataError, UsageError
 from rdc_sweeps.files import json_bytes, try_lock, unlock, write_atomically
-from rdc_sweeps.processes.children import end_with_parent, fork_server
+from rdc_sweeps.processes.workers import map_in_workers, worker_count
 
 Progress = Callable[[str, int, int], None]
 """Called with the title of what is counted, how much of it is done, and the total."""
@@ -64,9 +59,7 @@ def import_source(
         DataError: A scene cannot be read, or training would refuse it. Finished scenes are kept.
         InfrastructureError: A worker process was killed.
     """
-    workers = len(os.sched_getaffinity(0)) if workers is None else workers
-    if workers < 1:
-        raise UsageError(f"{workers} workers; at least one is needed")
+    workers = worker_count(workers)
     # As it will be read again, where tuples are lists.
     description = json.loads(json_bytes({**source.description, "counts": dict(source.counts)}))
     _check_root(root, description)
@@ -78,7 +71,7 @@ def import_source(
     with _begun(root, description) as staging:
         write = partial(_write_scene, source, root, staging)
         _report(progress, kept, total)
-        for done, _ in enumerate(_run(write, missing, min(workers, max(1, len(missing)))), kept + 1):
+        for done, _ in enumerate(map_in_workers(write, missing, min(workers, max(1, len(missing)))), kept + 1):
             _report(progress, done, total)
         write_record(root, description)
     return ImportReport(len(missing), kept)
@@ -136,39 +129,6 @@ def _begun(root: Path, description: dict[str, Any]) -> Iterator[Path]:
         shutil.rmtree(staging)
     finally:
         unlock(lock)
-
-
-def _run(write: Callable[[tuple[Split, int]], None], scenes: list[tuple[Split, int]], workers: int) -> Iterator[None]:
-    """Call `write` for each scene in worker processes; yields after each.
-
-    If interrupted, scenes that are being written are completed first.
-    """
-    if workers == 1:
-        yield from map(write, scenes)
-        return
-    pool = ProcessPoolExecutor(workers, mp_context=fork_server(__name__), initializer=_start_worker)
-    waiting = iter(scenes)
-    try:
-        # Only a few are handed over at a time, so that memory does not grow with the data set.
-        active: set[Future[None]] = {pool.submit(write, scene) for scene in islice(waiting, 2 * workers)}
-        while active:
-            done, active = wait(active, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-            active |= {pool.submit(write, scene) for scene in islice(waiting, len(done))}
-    except BrokenProcessPool as error:
-        raise InfrastructureError(
-            "a worker process was killed, perhaps for lack of memory; repeat the command with fewer --workers, it "
-            "continues"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    # A terminal interrupts the whole group; the parent then waits for scenes that are being written.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
 
 
 def _write_scene(source: Source, root: Path, staging: Path, scene: tuple[Split, int]) -> None:

@@ -1,0 +1,58 @@
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from rdc_sweeps.errors import DataError, InfrastructureError, UsageError
+from rdc_sweeps.processes.workers import map_in_workers, worker_count
+
+
+def squared(number: int) -> int:
+    return number**2
+
+
+def refuse(number: int) -> int:
+    raise DataError(f"image {number}")
+
+
+def kill(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_each_item_has_a_result(workers: int) -> None:
+    assert sorted(map_in_workers(squared, range(20), workers)) == [number**2 for number in range(20)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_ends_it(workers: int) -> None:
+    with pytest.raises(DataError, match="image"):
+        list(map_in_workers(refuse, range(20), workers))
+
+
+def test_few_items_are_taken_ahead() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = map_in_workers(squared, items(), 2)
+    next(results)
+    assert len(taken) < 20
+    results.close()
+
+
+def test_a_killed_worker_is_told() -> None:
+    with pytest.raises(InfrastructureError, match="fewer --workers"):
+        list(map_in_workers(kill, range(4), 2))
+
+
+def test_the_default_is_a_process_for_each_core() -> None:
+    assert worker_count(None) == len(os.sched_getaffinity(0))
+    assert worker_count(3) == 3
+    with pytest.raises(UsageError, match="at least one"):
+        worker_count(0)
