@@ -1,7 +1,7 @@
 """data: import data sets from what their owners distribute."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -9,6 +9,7 @@ from rdc_sweeps.cli.console import build_progress, say
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.importing.source import Source
+    from rdc_sweeps.specs.base import Size
 
 group = typer.Typer(help="Import data sets as their owners distribute them.", no_args_is_help=True)
 importers = typer.Typer(help="Write a data set in the layout that runs read; resumes if stopped.", no_args_is_help=True)
@@ -36,6 +37,38 @@ def _group() -> None:
 @importers.callback()
 def _importers() -> None:
     """Write a data set in the layout that runs read; resumes if stopped."""
+
+
+@importers.command("cityscapes")
+def import_cityscapes(
+    images: Annotated[Path, typer.Argument(metavar="leftImg8bit", help="Images.", show_default=False)],
+    labels: Annotated[Path, typer.Argument(metavar="gtFine", help="Fine labels.", show_default=False)],
+    disparity: Annotated[Path, typer.Argument(metavar="disparity", help="Disparities.", show_default=False)],
+    output: OutputArgument,
+    size: Annotated[str, typer.Option(help="Height and width to write.")] = "128x256",
+    classes: Annotated[Literal["7", "19"], typer.Option(help="7 categories, or the benchmark's 19 classes.")] = "7",
+    workers: WorkersOption = None,
+) -> None:
+    """Import Cityscapes from the folders of its official archives."""
+    from rdc_sweeps.data.importing.cityscapes import open_cityscapes_source
+    from rdc_sweeps.data.importing.files import write_index
+    from rdc_sweeps.specs.dataset import CityscapesSpec
+
+    source = open_cityscapes_source(
+        images, labels, disparity, size=parse_size(size), classes=7 if classes == "7" else 19
+    )
+    if (found := tuple(source.counts.values())) != CityscapesSpec.published:
+        say("note: {} training and {} validation images, but 2975 and 500 are published".format(*found))
+    run_import(source, output, workers, "RDC_SWEEP_CITYSCAPES_ROOT")
+    write_index(output, source.keys)
+
+
+def parse_size(text: str) -> "Size":
+    """Parse a height and width, such as `128x256`."""
+    height, _, width = text.partition("x")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 8192 and 0 < int(width) <= 8192):
+        raise typer.BadParameter(f"write it as HEIGHTxWIDTH, such as 128x256, found {text!r}", param_hint="--size")
+    return int(height), int(width)
 
 
 def run_import(source: "Source", output: Path, workers: int | None, setting: str | None = None) -> None:

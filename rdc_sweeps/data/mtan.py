@@ -14,7 +14,13 @@ from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.data.units import DISPARITY, METRES, DepthUnit
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size, Task
-from rdc_sweeps.specs.dataset import CITYSCAPES_CLASSES, NYU_CLASSES, CityscapesSpec, NyuV2Spec
+from rdc_sweeps.specs.dataset import (
+    CITYSCAPES_19_CLASSES,
+    CITYSCAPES_CLASSES,
+    NYU_CLASSES,
+    CityscapesSpec,
+    NyuV2Spec,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,12 @@ NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "
 
 CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "depth": "depth"}, depth_unit=DISPARITY)
 """Cityscapes (Cordts et al. 2016) as published with MTAN: 7 classes, and disparity in place of depth."""
+
+CITYSCAPES_LAYOUTS = {
+    7: CITYSCAPES_LAYOUT,
+    19: MtanLayout(CITYSCAPES_19_CLASSES, {"semantic": "label_19", "depth": "depth"}, depth_unit=DISPARITY),
+}
+"""By the number of classes."""
 
 
 class MtanFolder:
@@ -212,7 +224,7 @@ def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tup
     """
     return open_mtan_splits(
         "Cityscapes",
-        CITYSCAPES_LAYOUT,
+        CITYSCAPES_LAYOUTS[spec.label_classes],
         spec.size,
         root,
         "RDC_SWEEP_CITYSCAPES_ROOT (cityscapes_root in rdc-sweep.toml)",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from rdc_sweeps.specs.base import Seed, Size, Spec, Task
+from rdc_sweeps.specs.base import Seed, Size, Spec, Task, added_field
 from rdc_sweeps.specs.extensions import union_of
 
 NYU_CLASSES = (
@@ -15,6 +15,12 @@ NYU_CLASSES = (
 
 CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 """The 7 categories of Cityscapes, in label order."""
+
+CITYSCAPES_19_CLASSES = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+"""The 19 classes of the benchmark of Cityscapes, in the order of its training ids."""
 
 ByZoom = Literal["multiplied", "divided"]
 """How depth changes in a magnified crop: disparity is multiplied by the zoom, metres are divided by it."""
@@ -168,6 +174,14 @@ class CityscapesSpec(StreetImagesSpec, StoredImagesSpec):
 
     name: Literal["cityscapes"] = "cityscapes"
     size: Size = (128, 256)
+    label_classes: Literal[7, 19] = added_field(
+        7, description="Labels to read: the 7 categories (label_7), or the 19 classes of the benchmark (label_19)."
+    )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes, in label order."""
+        return CITYSCAPES_CLASSES if self.label_classes == 7 else CITYSCAPES_19_CLASSES
 
 
 class StreetsSpec(StreetImagesSpec, DrawnImagesSpec):

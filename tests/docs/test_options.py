@@ -39,13 +39,14 @@ OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 
 def loaded() -> dict[str, Any]:
     """All commands by name, those of groups as `regions build`."""
-    found: dict[str, Any] = {}
-    for entry in COMMANDS:
-        command = load_command(entry)
-        found |= {f"{entry.name} {name}": one for name, one in getattr(command, "commands", {}).items()} or {
-            entry.name: command
-        }
-    return found
+
+    def leaves(name: str, command: Any) -> dict[str, Any]:
+        inner = getattr(command, "commands", None)
+        if inner is None:
+            return {name: command}
+        return {path: one for key, child in inner.items() for path, one in leaves(f"{name} {key}", child).items()}
+
+    return {path: one for entry in COMMANDS for path, one in leaves(entry.name, load_command(entry)).items()}
 
 
 LOADED = loaded()
@@ -66,7 +67,7 @@ ALL_OPTIONS = set().union(*map(options, LOADED.values()))
 
 def named(arguments: list[str]) -> tuple[str, Any, list[str]]:
     """Name and command of a line after `rdc-sweep`, and the rest of the line."""
-    for length in (2, 1):
+    for length in (3, 2, 1):
         name = " ".join(arguments[:length])
         if name in LOADED:
             return name, LOADED[name], arguments[length:]

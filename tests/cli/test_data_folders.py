@@ -1,0 +1,91 @@
+"""`rdc-sweep data import cityscapes` and `folder`: what they print, and what is left of a killed one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import Inside
+from tests.data.importing.official import NAMES, place, write_official
+
+
+@pytest.fixture
+def official(tmp_path: Path) -> Path:
+    """Fifteen images of random values."""
+    rng = np.random.default_rng(0)
+    for number in range(15):
+        write_official(
+            tmp_path / "official",
+            "train" if number < 12 else "val",
+            f"aachen_{number:06d}_000019",
+            rng.integers(0, 256, (128, 256, 3), dtype=np.uint8),
+            rng.integers(0, 34, (128, 256), dtype=np.uint8),
+            rng.integers(0, 20000, (128, 256), dtype=np.uint16),
+        )
+    return tmp_path / "official"
+
+
+def command(official: Path, out: Path) -> list[str]:
+    return ["data", "import", "cityscapes", *(str(official / name) for name in NAMES), str(out), "--workers", "1"]
+
+
+def test_cityscapes_tells_what_was_imported_and_how_to_use_it(inside: Inside, official: Path, tmp_path: Path) -> None:
+    done = inside(*command(official, tmp_path / "out"), "--size", "64x128")
+    assert done.code == 0, done.err
+    assert done.err.splitlines() == [
+        "note: 12 training and 3 validation images, but 2975 and 500 are published",
+        "imported: 0 of 15",
+        "imported: 15 of 15",
+        f"{tmp_path}/out: 15 images imported, 0 already there",
+        f"to use them: export RDC_SWEEP_CITYSCAPES_ROOT={tmp_path}/out",
+    ]
+    assert np.load(tmp_path / "out/train/label_7/11.npy").shape == (64, 128)
+    lines = (tmp_path / "out/index.csv").read_text().splitlines()
+    assert lines[:2] == ["split,file,image", "train,0.npy,train/aachen/aachen_000000_000019"]
+    assert lines[13] == "val,0.npy,val/aachen/aachen_000012_000019"
+    assert len(lines) == 16
+
+
+@pytest.mark.parametrize("size", ["64", "64x", "0x64", "64x-1", "64x99999", "½x1"])
+def test_a_size_is_a_height_and_a_width(inside: Inside, official: Path, tmp_path: Path, size: str) -> None:
+    done = inside(*command(official, tmp_path / "out"), "--size", size)
+    assert done.code == 2
+    assert "HEIGHTxWIDTH, such as 128x256" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_file_leaves_nothing_behind(inside: Inside, official: Path, tmp_path: Path) -> None:
+    gone = place(official, "disparity", "val", "aachen_000013_000019")
+    gone.unlink()
+    done = inside(*command(official, tmp_path / "out"))
+    assert done.code == 1
+    assert f"{gone}: no such file" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_import_that_was_killed_continues(
+    inside: Inside, official: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    out = tmp_path / "out"
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "rdc_sweeps", *command(official, out)], env=environment, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not (out / "train/depth/2.npy").exists():
+            assert killed.poll() is None, "it ended before it could be killed"
+            time.sleep(0.002)
+    finally:
+        os.kill(killed.pid, signal.SIGKILL)
+        killed.wait()
+    done = inside(*command(official, out))
+    assert done.code == 0, done.err
+    assert inside(*command(official, tmp_path / "whole")).code == 0
+    files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert files == {path: (tmp_path / "whole" / path).read_bytes() for path in files}
+    assert len(files) == 15 * 3 + 2
+    assert "0 already there" not in done.err
