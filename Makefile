@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 TEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow lint docs bench clean
+.PHONY: help setup demo test test-all test-cuda test-slow lint docs bench clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1: /p' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: $(READY) ## the default tests
 
 test-all: $(READY) ## all tests, the slow ones too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m 'slow or not slow'
+
+# Exact comparisons need cuBLAS to sum in a fixed order.
+test-cuda: $(READY) ## only the tests that need a GPU; elsewhere they are skipped
+	OMP_NUM_THREADS=1 CUBLAS_WORKSPACE_CONFIG=:4096:8 $(BIN)/python -m pytest -n 0 -rsx -m cuda
 
 test-slow: $(READY) ## only the slow tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m slow

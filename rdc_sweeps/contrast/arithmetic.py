@@ -16,6 +16,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def readable(values: Tensor) -> bool:
+    """Whether the host may look at values: on a CPU. Elsewhere it would wait for the device."""
+    return values.device.type == "cpu"
+
+
 def full_precision(like: Tensor) -> AbstractContextManager[object]:
     """A context with autocast off for the device of `like`."""
     device = like.device.type

@@ -60,7 +60,7 @@ def distances_to_same_place(
     items, count = others.items.shape
     device = index.slots.device
     repeated = index.select(torch.arange(items, device=device).repeat_interleave(count))
-    chosen = others.items.clamp_min(0).flatten().to(device)
+    chosen = others.items.clamp_min(0).flatten().to(device, non_blocking=True)
     found = []
     for anchors, positives, features in zip(own, reversed(own), reversed(others.sides), strict=True):
         maps = represent(features.detach()[chosen], repeated)

@@ -52,7 +52,7 @@ class RegionIndex:
 
     def select(self, images: Tensor) -> RegionIndex:
         """The index of N items; `images` (N,) int64 holds the image of each item and may repeat one."""
-        return self._map(lambda value: value.index_select(0, images.to(value.device)))
+        return self._map(lambda value: value.index_select(0, images.to(value.device, non_blocking=True)))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> RegionIndex:
         """The same index on another device; data workers build it on the CPU."""

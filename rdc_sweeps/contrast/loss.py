@@ -189,7 +189,7 @@ def _between_images(
     distances: Tensor, valid: Tensor, spec: GaussianContrast | VectorContrast, others: OtherImages
 ) -> ContrastOutcome:
     """Eq. 3, 4 and 6 of `distances_to_same_place`; items without other images have no valid region."""
-    known = others.known.to(valid.device)
+    known = others.known.to(valid.device, non_blocking=True)
     valid = valid & known.any(1, keepdim=True)
     pairs = valid.repeat(1, 2)[:, :, None]
     negatives = F.pad(known, (1, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.arithmetic import full_precision, promote, runs_eagerly
+from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable, runs_eagerly
 from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
 from rdc_sweeps.contrast.gaussians import Gaussians, check_pair
 from rdc_sweeps.contrast.polar import NuclearNorms
@@ -88,7 +88,7 @@ def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Te
     Counting the valid pairs on a GPU would make the host wait for it.
     """
     (items, rows), columns, device = valid_left.shape, valid_right.shape[1], valid_left.device
-    if device.type == "cpu":
+    if readable(valid_left):
         wanted = valid_left[:, :, None] & valid_right[:, None, :]
         item, row, column = (wanted.triu(1) if symmetric else wanted).nonzero(as_tuple=True)
         return item, row, column
@@ -111,7 +111,7 @@ def _spectral_range(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor | None]
     # Upper bounds must stay so when rounded: unit factors have an inner product good to a few eps, absolutely.
     inner = squares[0].flatten(2) @ squares[1].flatten(2).mT + 16 * torch.finfo(left.dtype).eps
     bounds = 1.0001 * torch.minimum(largest[0][:, :, None] * largest[1][:, None], inner.sqrt())
-    if left.device.type != "cpu":
+    if not readable(left):
         return bounds, None
     identity = torch.eye(left.shape[-1], dtype=left.dtype)
     inverses = [torch.linalg.solve_triangular(factors, identity, upper=False) for factors in (left, right)]

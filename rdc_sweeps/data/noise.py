@@ -49,7 +49,7 @@ class Noise:
 
     def select(self, items: Tensor) -> "Noise":
         """The noise of items (M,) int64 among these; an item may occur more than once."""
-        return Noise(self.keys[items.to(self.keys.device)])
+        return Noise(self.keys[items.to(self.keys.device, non_blocking=True)])
 
     def tagged(self, tag: int | Tensor) -> "Noise":
         """Noise for one purpose, independent of the noise for other tags and of the untagged noise.
@@ -57,7 +57,7 @@ class Noise:
         Args:
             tag: One tag for all items, or Tensor (N,) int64 with one per item; not negative.
         """
-        tag = tag.to(self.keys.device) if isinstance(tag, Tensor) else self.keys.new_full((), tag)
+        tag = tag.to(self.keys.device, non_blocking=True) if isinstance(tag, Tensor) else self.keys.new_full((), tag)
         return Noise(_hashed(self.keys + (tag + 1) * _STRIDES[-1]))
 
     def uniform(self, shape: Sequence[int], dtype: torch.dtype = torch.float64) -> Tensor:

@@ -73,7 +73,7 @@ class CrossTaskTerm(Term):
         with full_precision(predicted):
             size = (predicted.shape[2], predicted.shape[3])
             feature = encoder_feature(maps, self.mapping.out_channels, size, self.spec.feature)
-            feature = feature[pairs.image.to(feature.device)]
+            feature = feature[pairs.image.to(feature.device, non_blocking=True)]
             losses = _distance(predicted, labelled)
             losses = losses + self.spec.regulariser * (_distance(predicted, feature) + _distance(labelled, feature))
         return losses.sum() / len(batch)
@@ -113,11 +113,11 @@ def encoder_feature(maps: Sequence[Tensor], width: int, size: tuple[int, int], k
     if kind == "pooled":
         (feature,) = promote(torch.cat([F.adaptive_avg_pool2d(scale, size) for scale in maps], dim=1))
         if feature.shape[1] != width:
-            feature = F.conv2d(feature, _projection(feature.shape[1], width, 1).to(feature)).relu()
+            feature = F.conv2d(feature, _projection(feature.shape[1], width, 1).to(feature, non_blocking=True)).relu()
         return feature
     (feature,) = promote(torch.cat([_bilinear(scale, maps[0].shape[2:]) for scale in maps], dim=1))
     if feature.shape[1] != width:
-        feature = F.conv2d(feature, _projection(feature.shape[1], width, 3).to(feature), padding=1)
+        feature = F.conv2d(feature, _projection(feature.shape[1], width, 3).to(feature, non_blocking=True), padding=1)
         feature = feature - feature.mean((2, 3), keepdim=True)
         feature = (feature * (feature.square().mean((2, 3), keepdim=True) + 1e-5).rsqrt()).relu()
     return _bilinear(feature, size)

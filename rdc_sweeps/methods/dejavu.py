@@ -166,7 +166,7 @@ def without_band(image: Tensor, lower: float, upper: float | None) -> Tensor:
     """
     height, width = image.shape[-2:]
     with full_precision(image):
-        over_rows, over_columns = (_cosines(length).to(image) for length in (height, width))
+        over_rows, over_columns = (_cosines(length).to(image, non_blocking=True) for length in (height, width))
         frequency = torch.hypot(
             (torch.arange(height, device=image.device) / height)[:, None],
             torch.arange(width, device=image.device) / width,

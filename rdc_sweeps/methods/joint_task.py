@@ -58,7 +58,7 @@ class JointTaskTerm(Term):
     def forward(self, outputs: Outputs, batch: Batch, epoch: float) -> Losses:
         """See `Term.forward`."""
         view = batch.views[-1]
-        granted = batch.granted.to(view.image.device)
+        granted = batch.granted.to(view.image.device, non_blocking=True)
         valid = jointly_valid(self.tasks, view.labels, granted).unsqueeze(1)
         predicted, completed = self.stacks(outputs.last, view, granted, valid, batch.noise)
         encoder = self.autoencoder.encoder

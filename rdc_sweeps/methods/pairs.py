@@ -94,14 +94,14 @@ def map_pairs(
         if occurs[position]:
             chosen = as_prediction[position]
             uniform = partial(gumbel.select(chosen.nonzero().flatten()).uniform, dtype=torch.float32)
-            shown = predictions[task][pairs.image[chosen].to(device)]
+            shown = predictions[task][pairs.image[chosen].to(device, non_blocking=True)]
             maps.append(prediction_input(task, shown, uniform, mapping.spec))
         if occurs[len(tasks) + position]:
-            shown = labels[task][pairs.image[as_label[position]].to(device)]
+            shown = labels[task][pairs.image[as_label[position]].to(device, non_blocking=True)]
             maps.append(label_input(task, shown, classes, mapping.spec))
         if maps:
             items = torch.cat([as_prediction[position].nonzero(), as_label[position].nonzero() + count]).flatten()
-            inputs[task] = TaskMaps(maps, items.to(device))
-    kinds = pair_index(pairs.predicted, pairs.labelled, len(tasks)).to(device)
+            inputs[task] = TaskMaps(maps, items.to(device, non_blocking=True))
+    kinds = pair_index(pairs.predicted, pairs.labelled, len(tasks)).to(device, non_blocking=True)
     features = mapping(inputs, kinds.repeat(2))
     return features[:count], features[count:]

@@ -76,8 +76,7 @@ def other_images(pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int) 
     """
     gather = world().gather_rows
     kinds = pair_index(pairs.predicted, pairs.labelled, tasks)
-    everyones, own = gather(kinds.to(predicted.device))
-    everyones = everyones.cpu()
+    everyones, own = gather(kinds)
     # An image has a pair once, so that another item of the kind is of another image.
     shared = kinds[:, None] == everyones
     shared[torch.arange(len(pairs)), torch.arange(len(everyones))[own]] = False

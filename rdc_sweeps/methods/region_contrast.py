@@ -96,7 +96,7 @@ class RegionContrastTerm(Term):
         names = [field.name for field in fields(Diagnostics)]
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
-        counts["contrast/regions"] = outcome.used.new_tensor(len(pairs), dtype=torch.int64)
+        counts["contrast/regions"] = outcome.used.new_full((), len(pairs), dtype=torch.int64)
         return self._summed(outcome.losses, pairs, batch), reported, counts
 
     def compare(self, predictions: Predictions, batch: Batch) -> Comparison | None:
@@ -142,12 +142,12 @@ class RegionContrastTerm(Term):
         predicted, labelled = mapped
         if self.spec.label_features == "detached":
             labelled = labelled.detach()
-        index = as_index(self.regions(view), predicted, None).select(pairs.image).to(predicted.device)
-        return pairs, index, predicted, labelled
+        index = as_index(self.regions(view), predicted, None).select(pairs.image)
+        return pairs, index.to(predicted.device, non_blocking=True), predicted, labelled
 
     def _summed(self, losses: Tensor, pairs: Pairs, batch: Batch) -> Tensor:
         weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
-        return (losses * weights.to(losses)).sum() / len(batch)
+        return (losses * weights.to(losses, non_blocking=True)).sum() / len(batch)
 
     def regions(self, view: View) -> Tensor:
         """Region ids (B, H/s, W/s) of a view at the stride s of the region map; negative is no region.

@@ -70,7 +70,7 @@ def supervised_losses(
     losses = {}
     for column, task in enumerate(tasks):
         per_image = _LOSSES[task](predictions[task], labels[task])
-        losses[task] = torch.where(granted[:, column].to(per_image.device), per_image, 0.0).mean()
+        losses[task] = torch.where(granted[:, column].to(per_image.device, non_blocking=True), per_image, 0.0).mean()
     return losses
 
 
@@ -130,11 +130,10 @@ class Supervision(nn.Module):
         return Losses(total, reported)
 
     def _weighted(self, losses: Mapping[Task, Tensor], granted: Tensor) -> Tensor:
-        stacked = torch.stack([losses[task] for task in self.tasks])
         if self.log_scales is None:
-            weights = [getattr(self.weights, task) for task in self.tasks]
-            return (stacked * stacked.new_tensor(weights)).sum()
-        present = granted.to(stacked).mean(dim=0)
+            return torch.stack([getattr(self.weights, task) * losses[task] for task in self.tasks]).sum()
+        stacked = torch.stack([losses[task] for task in self.tasks])
+        present = granted.to(stacked, non_blocking=True).mean(dim=0)
         return (torch.exp(-self.log_scales) * stacked + present * self.log_scales).sum()
 
 

@@ -11,11 +11,15 @@ import torch
 from rdc_sweeps.parallel.place import Place
 
 
-def in_group(size: int, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """Results by rank of `function(*arguments)`, a function of a module, in `size` processes of one thread."""
-    context = multiprocessing.get_context("fork")
+def in_group(size: int, function: Callable[..., Any], *arguments: Any, on_gpus: bool = False) -> list[Any]:
+    """Results by rank of `function(*arguments)`, a function of a module, in `size` processes of one thread.
+
+    On GPUs, each process has one of them.
+    """
+    # A forked process cannot use a GPU that its parent has used.
+    context: Any = multiprocessing.get_context("spawn" if on_gpus else "fork")
     with tempfile.TemporaryDirectory() as folder:
-        places = [Place(rank, size, Path(folder), on_gpus=False, threads=1) for rank in range(size)]
+        places = [Place(rank, size, Path(folder), on_gpus=on_gpus, threads=1) for rank in range(size)]
         outputs = [Path(folder) / f"{rank}.pt" for rank in range(size)]
         processes = [
             context.Process(target=_enter, args=(place, output, function, arguments))
@@ -24,7 +28,7 @@ def in_group(size: int, function: Callable[..., Any], *arguments: Any) -> list[A
         for process in processes:
             process.start()
         for process in processes:
-            process.join(60)
+            process.join(300 if on_gpus else 60)
             process.kill()
         assert [process.exitcode for process in processes] == [0] * size
         return [torch.load(output, weights_only=False) for output in outputs]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from rdc_sweeps.parallel.batch_norm import share_batch_norms
 from rdc_sweeps.parallel.world import world
+from tests.devices import TWO_GPUS
 
 from .processes import in_group
 
@@ -35,34 +36,35 @@ def features() -> Tensor:
     return values.double()
 
 
-def passed(name: str, values: Tensor) -> dict[str, Tensor]:
+def passed(name: str, values: Tensor, device: str = "cpu") -> dict[str, Tensor]:
     """Two passes through a layer and the gradients of a loss that tells all elements apart."""
-    norm = layer(name)
+    norm = layer(name).to(device)
     share_batch_norms(norm, world())
     first, end = (0, 6) if world().size == 1 else SHARES[world().size][world().rank]
-    own = values[first:end].requires_grad_()
+    own = values[first:end].to(device).requires_grad_()
     for _ in range(2):
         output = norm(own)
     weights = torch.randn(6, 3, 4, 5, generator=torch.Generator().manual_seed(2)).double()[first:end]
-    (output * weights).sum().backward()
+    (output * weights.to(device)).sum().backward()
     world().sum_gradients(list(norm.parameters()))
     norm.eval()
     assert own.grad is not None
     gradients = {f"gradient of {key}": value.grad for key, value in norm.named_parameters() if value.grad is not None}
-    return {
+    found = {
         "output": output.detach(),
         "gradient": own.grad,
         "evaluated": norm(own).detach(),
         **{key: value.clone() for key, value in norm.state_dict().items()},
         **gradients,
     }
+    return {key: value.cpu() for key, value in found.items()}
 
 
-@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize(("size", "device"), [(2, "cpu"), (3, "cpu"), pytest.param(2, "cuda", marks=TWO_GPUS.marks)])
 @pytest.mark.parametrize("name", LAYERS)
-def test_shares_of_a_batch_are_normalised_like_the_batch(name: str, size: int) -> None:
+def test_shares_of_a_batch_are_normalised_like_the_batch(name: str, size: int, device: str) -> None:
     expected = passed(name, features())
-    parts = in_group(size, passed, name, features())
+    parts = in_group(size, passed, name, features(), device, on_gpus=device == "cuda")
     for key in ("output", "gradient", "evaluated"):
         torch.testing.assert_close(torch.cat([part[key] for part in parts]), expected[key], rtol=1e-9, atol=1e-9)
     for part in parts:

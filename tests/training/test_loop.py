@@ -19,6 +19,7 @@ from rdc_sweeps.training.loop import Training, train
 from rdc_sweeps.training.observers import EpochRecord, Panel
 from rdc_sweeps.training.setup import Learner, build_learner, open_data
 from rdc_sweeps.training.splits import open_splits
+from tests.devices import CUDA
 from tests.parallel.processes import in_group
 
 from .small import small_run
@@ -126,6 +127,11 @@ SLOW = {"vector on patches", "single task", "joint task", "teacher", "combined",
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(
     changes: dict[str, Any], settings: Settings, tmp_path: Path
 ) -> None:
+    check_resume(changes, settings, tmp_path)
+
+
+def check_resume(changes: dict[str, Any], settings: Settings, tmp_path: Path) -> None:
+    """Stop a run twice, and compare it bit for bit with one that was not stopped."""
     spec = small_run(changes)
     notes = Notes()
     whole, state = run(spec, settings, tmp_path / "whole", notes=notes)
@@ -179,10 +185,12 @@ def test_iterations_end_in_the_middle_of_an_epoch_and_are_resumed_there(settings
     assert resumed_notes.starts == [(step, TrainingLength(6, 4)) for step in (0, 5, 6)]
 
 
+@pytest.mark.parametrize("device", ["cpu", CUDA])
 @pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_precision_is_that_of_the_forward_pass_alone(
-    precision: str, dtype: torch.dtype, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    precision: str, dtype: torch.dtype, device: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    settings = settings.model_copy(update={"device": device})
     seen: set[tuple[bool, torch.dtype]] = set()
 
     def watched(spec: RunSpec, settings: Settings) -> Learner:

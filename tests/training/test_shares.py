@@ -1,5 +1,6 @@
 """Steps of several processes are those of one: in double precision, where rounding hides nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,15 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[str, Any]:
+BACKBONES: dict[str, dict[str, Any]] = {
+    "efficientnet_lite0": {"name": "efficientnet_lite0", "pretrained": {"source": "none"}},
+    "hrnet18": {"name": "hrnet18", "pretrained": {"source": "none"}},
+    "taskexpert": {"name": "taskexpert", "pretrained": {"source": "none"}, "vit": "tiny", "width": 16, "experts": 2},
+    "diffusion": {**DIFFUSION, "denoise": "feature"},
+}
+
+
+def trained(spec: RunSpec, settings: Settings, unlabelled: list[int], device: str = "cpu") -> dict[str, Any]:
     """An epoch of plain gradient descent in this process's world."""
     torch.set_num_threads(1)
     data = open_data(spec, settings)
@@ -82,7 +91,7 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
         rank=world().rank,
         world=world().size,
     )
-    learner = build_learner(spec, settings).double().train()
+    learner = build_learner(spec, settings).double().train().to(device)
     for module in learner.modules():
         if isinstance(module, torch.nn.Conv2d):
             # One-hot labels are made in single precision.
@@ -92,7 +101,7 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
     optimizer = torch.optim.SGD(parameters, lr=1e-3)
     indices, reported = [], []
     for batch in batches.epoch(0):
-        losses = learner(in_double(batch), 0.5)
+        losses = learner(in_double(batch).to(device), 0.5)
         optimizer.zero_grad()
         (losses.total * batch.fraction).backward()
         world().sum_gradients(parameters)
@@ -101,13 +110,23 @@ def trained(spec: RunSpec, settings: Settings, unlabelled: list[int]) -> dict[st
         indices.append(batch.indices.tolist())
         reported.append({name: value.item() for name, value in means.items()})
     missing = [name for name, parameter in learner.named_parameters() if parameter.grad is None]
-    return {"indices": indices, "reported": reported, "state": learner.state_dict(), "missing": missing}
+    return {"indices": indices, "reported": reported, "state": learner.cpu().state_dict(), "missing": missing}
 
 
-def check(spec: RunSpec, settings: Settings, size: int, unlabelled: list[int] | None = None) -> None:
+def check(
+    spec: RunSpec,
+    settings: Settings,
+    size: int,
+    unlabelled: list[int] | None = None,
+    device: str = "cpu",
+    before: Callable[[], None] = lambda: None,
+) -> None:
+    """Compare `size` processes on a device with one on the CPU; `before` is called between these."""
     build_missing_regions([spec], settings, lambda *_: None)
     alone = trained(spec, settings, unlabelled or [])
-    shares = in_group(size, trained, spec, settings, unlabelled or [])
+    before()
+    arguments = (spec, settings, unlabelled or [], device)
+    shares = [trained(*arguments)] if size == 1 else in_group(size, trained, *arguments, on_gpus=device == "cuda")
     assert [
         [index for share in shares for index in share["indices"][step]] for step in range(len(alone["indices"]))
     ] == alone["indices"]
@@ -165,11 +184,6 @@ def test_no_process_may_have_anything_to_contrast(settings: Settings) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ["efficientnet_lite0", "hrnet18", "taskexpert", "diffusion"])
+@pytest.mark.parametrize("backbone", BACKBONES)
 def test_every_backbone_learns_the_same(backbone: str, settings: Settings) -> None:
-    network: dict[str, Any] = {"name": backbone, "pretrained": {"source": "none"}}
-    if backbone == "taskexpert":
-        network |= {"vit": "tiny", "width": 16, "experts": 2}
-    if backbone == "diffusion":
-        network = {**DIFFUSION, "denoise": "feature"}
-    check(small_run({"backbone": network}), settings, 2)
+    check(small_run({"backbone": BACKBONES[backbone]}), settings, 2)
