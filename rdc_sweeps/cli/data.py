@@ -8,7 +8,6 @@ import typer
 from rdc_sweeps.cli.console import build_progress, say
 
 if TYPE_CHECKING:
-    from rdc_sweeps.data.importing.own import OwnSource
     from rdc_sweeps.data.importing.source import Source
     from rdc_sweeps.specs.base import Size
 
@@ -40,6 +39,42 @@ def _importers() -> None:
     """Write a data set in the layout that runs read; resumes if stopped."""
 
 
+@importers.command("nyuv2")
+def import_nyuv2(
+    file: Annotated[
+        Path, typer.Argument(metavar="MAT", help="nyu_depth_v2_labeled.mat of its owners.", show_default=False)
+    ],
+    output: OutputArgument,
+    size: Annotated[str, typer.Option(help="Height and width to write.")] = "288x384",
+    crop: Annotated[bool, typer.Option(help="Cut off the white border (to 427x561).")] = True,
+    depth: Annotated[
+        Literal["inpainted", "raw"], typer.Option(help="With holes filled in, or as measured.")
+    ] = "inpainted",
+    classes: Annotated[Literal["13", "40"], typer.Option(help="Semantic classes.")] = "13",
+    normals: Annotated[
+        Path | None,
+        typer.Option(help="Folder normals_gt or nyu_normals_gt; default: fit them to depth.", show_default=False),
+    ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="A file like splits.mat; default: the official split.", show_default=False)
+    ] = None,
+    workers: WorkersOption = None,
+) -> None:
+    """Import NYU-V2 from nyu_depth_v2_labeled.mat."""
+    from rdc_sweeps.data.importing.nyuv2 import open_nyuv2_source
+
+    source = open_nyuv2_source(
+        file,
+        size=parse_size(size),
+        cropped=crop,
+        depth=depth,
+        classes=13 if classes == "13" else 40,
+        normals=normals,
+        splits=splits,
+    )
+    run_import(source, output, workers, "RDC_SWEEP_NYUV2_ROOT")
+
+
 @importers.command("cityscapes")
 def import_cityscapes(
     images: Annotated[Path, typer.Argument(metavar="leftImg8bit", help="Images.", show_default=False)],
@@ -62,45 +97,6 @@ def import_cityscapes(
         say("note: {} training and {} validation images, but 2975 and 500 are published".format(*found))
     run_import(source, output, workers, "RDC_SWEEP_CITYSCAPES_ROOT")
     write_index(output, source.keys)
-
-
-@importers.command("folder")
-def import_folder(
-    description: Annotated[
-        Path,
-        typer.Argument(metavar="SOURCE.yaml", help="Describes the files; see docs/own-data.md.", show_default=False),
-    ],
-    output: OutputArgument,
-    workers: WorkersOption = None,
-) -> None:
-    """Import your own images and labels, as a file describes them."""
-    from rdc_sweeps.data.importing.own import open_folder_source
-
-    _import_own(open_folder_source(description), output, workers)
-
-
-def _import_own(source: "OwnSource", output: Path, workers: int | None) -> None:
-    from rdc_sweeps.data.importing.files import write_index
-    from rdc_sweeps.data.importing.label_setting import FOLDER, write_label_setting
-    from rdc_sweeps.data.importing.package import write_package
-
-    name = source.spec.name
-    say("{}: {} training and {} test images".format(name, *source.counts.values()))
-    if source.unused:
-        say(f"note: {source.unused} images are in neither split and are not imported")
-    run_import(source, output, workers)
-    write_index(output, source.keys)
-    package = write_package(output, source)
-    setting, problem = write_label_setting(output, source) if source.spec.optional else (None, None)
-    if problem:
-        say(f"note: no label setting can describe these labels, so runs use `labels.setting: full`: {problem}")
-    say("to use them:")
-    say(f"  pip install {package}")
-    say(f'  in rdc-sweep.toml, below [dataset_roots]: {name} = "{output.absolute()}"')
-    say(f"  in a table, below defaults: dataset: {{name: {name}}}")
-    if setting and not problem:
-        say(f'  in rdc-sweep.toml: label_settings_root = "{output.absolute() / FOLDER}"')
-        say(f"  in a table, below defaults: labels: {{setting: {setting}, origin: published}}")
 
 
 def parse_size(text: str) -> "Size":

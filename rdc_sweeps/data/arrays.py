@@ -135,12 +135,14 @@ def nearest(values: AnyArray, size: Size) -> AnyArray:
     """The stored value nearest to the centre of each pixel of `size`: labels are never interpolated."""
     if values.shape[:2] == size:
         return values
-    rows, columns = (
-        ((np.arange(wanted) + 0.5) * (there / wanted)).astype(np.int64)
-        for wanted, there in zip(size, values.shape[:2], strict=True)
-    )
+    rows, columns = (nearest_indices(wanted, there) for wanted, there in zip(size, values.shape[:2], strict=True))
     taken: AnyArray = values[rows[:, None], columns]
     return taken
+
+
+def nearest_indices(wanted: int, there: int) -> NDArray[np.int64]:
+    """The rows or columns that `nearest` takes: `wanted` of `there`."""
+    return ((np.arange(wanted) + 0.5) * (there / wanted)).astype(np.int64)
 
 
 def _count(wrong: NDArray[np.bool_]) -> str:

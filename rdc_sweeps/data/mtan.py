@@ -17,10 +17,10 @@ from rdc_sweeps.specs.base import Size, Task
 from rdc_sweeps.specs.dataset import (
     CITYSCAPES_19_CLASSES,
     CITYSCAPES_CLASSES,
+    NYU_40_CLASSES,
     NYU_CLASSES,
     CityscapesSpec,
     NyuV2Spec,
-    StoredImagesSpec,
 )
 
 
@@ -46,11 +46,14 @@ class MtanLayout:
         return (self.image, *self.labels.values())
 
 
-STORED_FOLDERS: dict[Task, str] = {"semantic": "label", "depth": "depth", "normal": "normal"}
-"""The folder of each task, except of published data sets that have another."""
+NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"}, depth_unit=METRES)
+"""NYU-V2 (Silberman et al. 2012) as published with MTAN: 13 classes."""
 
-NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, STORED_FOLDERS, depth_unit=METRES)
-"""NYU-V2 (Silberman et al. 2012) as published with MTAN."""
+NYUV2_LAYOUTS = {
+    13: NYUV2_LAYOUT,
+    40: MtanLayout(NYU_40_CLASSES, {"semantic": "label_40", "depth": "depth", "normal": "normal"}, depth_unit=METRES),
+}
+"""By the number of classes."""
 
 CITYSCAPES_LAYOUT = MtanLayout(CITYSCAPES_CLASSES, {"semantic": "label_7", "depth": "depth"}, depth_unit=DISPARITY)
 """Cityscapes (Cordts et al. 2016) as published with MTAN: 7 classes, and disparity in place of depth."""
@@ -216,7 +219,11 @@ def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[MtanFol
         DataError: `root` is not set, or does not contain the data set.
     """
     return open_mtan_splits(
-        "NYU-V2", NYUV2_LAYOUT, spec.size, root, "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)"
+        "NYU-V2",
+        NYUV2_LAYOUTS[spec.label_classes],
+        spec.size,
+        root,
+        "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)",
     )
 
 
@@ -233,17 +240,6 @@ def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tup
         root,
         "RDC_SWEEP_CITYSCAPES_ROOT (cityscapes_root in rdc-sweep.toml)",
     )
-
-
-def open_stored(spec: StoredImagesSpec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
-    """The training split and the test split of a user's data set, in the folders `label`, `depth` and `normal`.
-
-    Raises:
-        DataError: `root` is not set, or does not contain the data set.
-    """
-    name: str = spec.name  # type: ignore[attr-defined]
-    layout = MtanLayout(spec.classes, {task: STORED_FOLDERS[task] for task in spec.tasks})
-    return open_mtan_splits(name, layout, spec.size, root, f"dataset_roots.{name} in rdc-sweep.toml")
 
 
 def _difference(expected: set[str], found: set[str]) -> str:

@@ -13,6 +13,15 @@ NYU_CLASSES = (
 )  # fmt: skip
 """The 13 semantic classes of NYU-V2, in label order."""
 
+NYU_40_CLASSES = (
+    "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
+    "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes",
+    "ceiling", "books", "refrigerator", "television", "paper", "towel", "shower curtain", "box", "whiteboard",
+    "person", "night stand", "toilet", "sink", "lamp", "bathtub", "bag", "other structure", "other furniture",
+    "other prop",
+)  # fmt: skip
+"""The 40 semantic classes of NYU-V2 of Gupta et al. (CVPR 2013), in label order."""
+
 CITYSCAPES_CLASSES = ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 """The 7 categories of Cityscapes, in label order."""
 
@@ -152,12 +161,20 @@ class DrawnImagesSpec(ImagesSpec):
 
 
 class NyuV2Spec(StoredImagesSpec):
-    """NYU-V2 in the MTAN `.npy` layout: 795 training and 654 test images, 13 classes."""
+    """NYU-V2 in the MTAN `.npy` layout: 795 training and 654 test images, 13 classes (or 40)."""
 
     published: ClassVar[tuple[int, int]] = (795, 654)
 
     name: Literal["nyuv2"] = "nyuv2"
     size: Size = (288, 384)
+    label_classes: Literal[13, 40] = added_field(
+        13, description="Labels to read: the 13 classes of the paper's tables (label), or 40 classes (label_40)."
+    )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the semantic classes, in label order."""
+        return NYU_CLASSES if self.label_classes == 13 else NYU_40_CLASSES
 
 
 class RoomsSpec(DrawnImagesSpec):
