@@ -16,7 +16,7 @@ from rdc_sweeps.specs.extensions import Extension
 if TYPE_CHECKING:
     from rdc_sweeps.contrast.gaussians import Gaussians
     from rdc_sweeps.data.batches import Batch, View
-    from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan_splits
+    from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan_splits, open_stored
     from rdc_sweeps.data.scene import VOID, Dataset, Floats, Scene
     from rdc_sweeps.methods.method import Losses, Method, Outputs, Term
     from rdc_sweeps.methods.supervised import supervised_losses
@@ -33,6 +33,7 @@ _MODULES = {
     "MtanFolder": "rdc_sweeps.data.mtan",
     "MtanLayout": "rdc_sweeps.data.mtan",
     "open_mtan_splits": "rdc_sweeps.data.mtan",
+    "open_stored": "rdc_sweeps.data.mtan",
     "VOID": "rdc_sweeps.data.scene",
     "Dataset": "rdc_sweeps.data.scene",
     "Floats": "rdc_sweeps.data.scene",
@@ -101,6 +102,7 @@ __all__ = [
     "eight_bit",
     "generator_key",
     "open_mtan_splits",
+    "open_stored",
     "supervised_losses",
 ]
 

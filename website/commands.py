@@ -29,11 +29,13 @@ def command_page() -> str:
 def shown_commands() -> Iterator[tuple[str, Any]]:
     """Names and commands that are not hidden; of a group its members, such as `regions build`."""
     for entry in ENTRIES:
-        if not entry.summary:
-            continue
-        command = load_command(entry)
-        members = getattr(command, "commands", None)
-        if members:
-            yield from ((f"{entry.name} {name}", member) for name, member in members.items())
-        else:
-            yield entry.name, command
+        if entry.summary:
+            yield from _members(entry.name, load_command(entry))
+
+
+def _members(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    members = getattr(command, "commands", None)
+    if not members:
+        yield name, command
+    for inner, member in (members or {}).items():
+        yield from _members(f"{name} {inner}", member)

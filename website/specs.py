@@ -13,6 +13,7 @@ FILES: dict[SchemaName, str] = {
     "profile": "`experiments/profiles/NAME.yaml`.",
     "compat": "`experiments/compat/NAME.yaml`.",
     "study": "`sweeps/NAME.yaml`.",
+    "import": "Of `rdc-sweep data import`.",
 }
 
 RUN = "RunSpec"
@@ -36,7 +37,7 @@ def spec_page() -> str:
 
 
 def file_page() -> str:
-    """The page of the YAML files: tables, profiles, compat overlays and studies."""
+    """The page of the YAML files: tables, profiles, compat overlays, studies and data to import."""
     known = set(json_schema("run")["$defs"])
     parts = [
         "# Files\n\nGenerated from the code. Each file can name its schema in its first line, so that editors complete "

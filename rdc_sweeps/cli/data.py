@@ -8,6 +8,7 @@ import typer
 from rdc_sweeps.cli.console import build_progress, say
 
 if TYPE_CHECKING:
+    from rdc_sweeps.data.importing.own import OwnSource
     from rdc_sweeps.data.importing.source import Source
     from rdc_sweeps.specs.base import Size
 
@@ -97,6 +98,45 @@ def import_cityscapes(
         say("note: {} training and {} validation images, but 2975 and 500 are published".format(*found))
     run_import(source, output, workers, "RDC_SWEEP_CITYSCAPES_ROOT")
     write_index(output, source.keys)
+
+
+@importers.command("folder")
+def import_folder(
+    description: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE.yaml", help="Describes the files; see docs/own-data.md.", show_default=False),
+    ],
+    output: OutputArgument,
+    workers: WorkersOption = None,
+) -> None:
+    """Import your own images and labels, as a file describes them."""
+    from rdc_sweeps.data.importing.own import open_folder_source
+
+    _import_own(open_folder_source(description), output, workers)
+
+
+def _import_own(source: "OwnSource", output: Path, workers: int | None) -> None:
+    from rdc_sweeps.data.importing.files import write_index
+    from rdc_sweeps.data.importing.label_setting import FOLDER, write_label_setting
+    from rdc_sweeps.data.importing.package import write_package
+
+    name = source.spec.name
+    say("{}: {} training and {} test images".format(name, *source.counts.values()))
+    if source.unused:
+        say(f"note: {source.unused} images are in neither split and are not imported")
+    run_import(source, output, workers)
+    write_index(output, source.keys)
+    package = write_package(output, source)
+    setting, problem = write_label_setting(output, source) if source.spec.optional else (None, None)
+    if problem:
+        say(f"note: no label setting can describe these labels, so runs use `labels.setting: full`: {problem}")
+    say("to use them:")
+    say(f"  pip install {package}")
+    say(f'  in rdc-sweep.toml, below [dataset_roots]: {name} = "{output.absolute()}"')
+    say(f"  in a table, below defaults: dataset: {{name: {name}}}")
+    if setting and not problem:
+        say(f'  in rdc-sweep.toml: label_settings_root = "{output.absolute() / FOLDER}"')
+        say(f"  in a table, below defaults: labels: {{setting: {setting}, origin: published}}")
 
 
 def parse_size(text: str) -> "Size":

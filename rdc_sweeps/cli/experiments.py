@@ -100,8 +100,8 @@ def schema(
 ) -> None:
     """Print the JSON Schema of a kind of file, or of JSON output.
 
-    Files are tables, profiles, compat overlays, studies and runs. `report` and `claims` are what
-    `rdc-sweep report` and `claims` print with `--format json`.
+    Files are tables, profiles, compat overlays, studies, runs and descriptions of data to import. `report` and
+    `claims` are what `rdc-sweep report` and `claims` print with `--format json`.
     """
     if name == "report" or name == "claims":
         from rdc_sweeps.reporting.json_schemas import output_schema

@@ -1,16 +1,20 @@
 """Label settings: which images have labels for which tasks (Li et al., CVPR 2022)."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
+from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec
 
 _SETTING = "RDC_SWEEP_LABEL_SETTINGS_ROOT (label_settings_root in rdc-sweep.toml)"
-_KEY = "labels_weights"
+KEY = "labels_weights"
+"""Under which a file has its tensor (images, K)."""
+
 _STREAM = 0x1ABE1
 """Key that separates this random stream from others with the same seed."""
 
@@ -95,9 +99,9 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged file fails in whatever way its parser does.
         raise DataError(f"{path}: damaged, or contains more than tensors; {again}") from error
-    weights = content.get(_KEY) if isinstance(content, dict) else None
+    weights = content.get(KEY) if isinstance(content, dict) else None
     if not isinstance(weights, torch.Tensor):
-        raise DataError(f"{path}: has no tensor {_KEY!r}; {again}")
+        raise DataError(f"{path}: has no tensor {KEY!r}; {again}")
     tasks = len(dataset.tasks)
     if weights.ndim != 2 or weights.shape[1] != tasks:
         raise DataError(
@@ -112,18 +116,18 @@ def _published(setting: str, dataset: DatasetSpec, images: int, root: Path | Non
     try:
         values = weights.numpy()
     except Exception as error:  # Sparse or quantized tensors, or a type that NumPy lacks.
-        raise DataError(f"{path}: {_KEY} is no ordinary tensor ({error}); {again}") from error
+        raise DataError(f"{path}: {KEY} is no ordinary tensor ({error}); {again}") from error
     if not ((values == 0) | (values == 1)).all():
         raise DataError(f"{path}: contains values other than 0 and 1; {again}")
     mask: NDArray[np.bool_] = values == 1
-    if problem := _other_meaning(mask, path.stem, dataset):
+    if problem := other_meaning(mask, path.stem, dataset.tasks):
         raise DataError(f"{path}: {problem}; {again}")
     return mask
 
 
-def _other_meaning(mask: NDArray[np.bool_], setting: str, dataset: DatasetSpec) -> str | None:
-    """Why a mask (images, K) is not of this setting; None if it can be."""
-    labels, tasks = mask.sum(axis=1), len(dataset.tasks)
+def other_meaning(mask: NDArray[np.bool_], setting: str, names: Sequence[Task]) -> str | None:
+    """Why a mask (images, K) of these tasks is not of this setting; None if it can be."""
+    labels, tasks = mask.sum(axis=1), len(names)
     low, high = (1, 1) if setting == "onelabel" else (1, tasks - 1)
     wrong = (labels < low) | (labels > high)
     if wrong.any():
@@ -135,6 +139,6 @@ def _other_meaning(mask: NDArray[np.bool_], setting: str, dataset: DatasetSpec) 
         )
     if setting == "randomlabels" and len(mask) > 1 and (labels == labels[0]).all():
         return f"all images have {int(labels[0])} of {tasks} labels, so this is not {setting!r}; are files swapped?"
-    if absent := [dataset.tasks[column] for column in np.flatnonzero(mask.sum(axis=0) == 0)]:
+    if absent := [name for name, there in zip(names, mask.sum(axis=0), strict=True) if not there]:
         return f"no image has a label for {' or '.join(absent)}"
     return None

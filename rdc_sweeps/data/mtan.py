@@ -21,6 +21,7 @@ from rdc_sweeps.specs.dataset import (
     NYU_CLASSES,
     CityscapesSpec,
     NyuV2Spec,
+    StoredImagesSpec,
 )
 
 
@@ -46,12 +47,15 @@ class MtanLayout:
         return (self.image, *self.labels.values())
 
 
-NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, {"semantic": "label", "depth": "depth", "normal": "normal"}, depth_unit=METRES)
+STORED_FOLDERS: dict[Task, str] = {"semantic": "label", "depth": "depth", "normal": "normal"}
+"""The folder of each task, except of published data sets that have another."""
+
+NYUV2_LAYOUT = MtanLayout(NYU_CLASSES, STORED_FOLDERS, depth_unit=METRES)
 """NYU-V2 (Silberman et al. 2012) as published with MTAN: 13 classes."""
 
 NYUV2_LAYOUTS = {
     13: NYUV2_LAYOUT,
-    40: MtanLayout(NYU_40_CLASSES, {"semantic": "label_40", "depth": "depth", "normal": "normal"}, depth_unit=METRES),
+    40: MtanLayout(NYU_40_CLASSES, {**STORED_FOLDERS, "semantic": "label_40"}, depth_unit=METRES),
 }
 """By the number of classes."""
 
@@ -240,6 +244,17 @@ def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tup
         root,
         "RDC_SWEEP_CITYSCAPES_ROOT (cityscapes_root in rdc-sweep.toml)",
     )
+
+
+def open_stored(spec: StoredImagesSpec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
+    """The training split and the test split of a user's data set, in the folders `label`, `depth` and `normal`.
+
+    Raises:
+        DataError: `root` is not set, or does not contain the data set.
+    """
+    name: str = spec.name  # type: ignore[attr-defined]
+    layout = MtanLayout(spec.classes, {task: STORED_FOLDERS[task] for task in spec.tasks})
+    return open_mtan_splits(name, layout, spec.size, root, f"dataset_roots.{name} in rdc-sweep.toml")
 
 
 def _difference(expected: set[str], found: set[str]) -> str:

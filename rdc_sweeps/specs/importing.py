@@ -2,17 +2,20 @@
 
 import keyword
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from rdc_sweeps.specs.base import RelativeFile, Seed, Size, Spec, Task
-from rdc_sweeps.specs.dataset import LARGEST_SIDE
+from rdc_sweeps.specs.dataset import LARGEST_SIDE, BuiltinDataset
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A part of a pattern that stands for a part of file names."""
 
 PLACEHOLDERS = ("name", "scene", "split")
+
+BUILTIN_NAMES = frozenset(spec.model_fields["name"].default for spec in get_args(BuiltinDataset))
+"""Data sets that cannot be added, because they are there."""
 
 
 def _is_pattern(pattern: str) -> str:
@@ -33,6 +36,8 @@ FilePattern = Annotated[RelativeFile, AfterValidator(_is_pattern)]
 def _is_name(name: str) -> str:
     if not re.fullmatch("[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ValueError(f"must be a word of a to z, 0 to 9 and _ that begins with a letter, found {name!r}")
+    if name in BUILTIN_NAMES:
+        raise ValueError(f"{name!r} is built in; choose another name")
     return name
 
 
@@ -53,7 +58,13 @@ class Modality(Spec):
         return self
 
 
-class SemanticModality(Modality):
+class LabelModality(Modality):
+    """Where the labels of a task come from."""
+
+    optional: bool = Field(False, description="Whether images may lack this label; they are then written as unknown.")
+
+
+class SemanticModality(LabelModality):
     """Class ids, one per pixel."""
 
     classes: dict[str, int | tuple[int, ...]] = Field(
@@ -81,7 +92,7 @@ class SemanticModality(Modality):
         return self
 
 
-class DepthModality(Modality):
+class DepthModality(LabelModality):
     """Depth along the optical axis, or disparity."""
 
     unit: Literal["metres", "disparity"] = Field("metres", description="What a value is after scaling.")
@@ -93,7 +104,7 @@ class DepthModality(Modality):
     )
 
 
-class NormalModality(Modality):
+class NormalModality(LabelModality):
     """Surface normals."""
 
     encoding: Literal["vectors", "colours"] = Field(
@@ -156,6 +167,11 @@ class ImportSpec(Spec):
     def modalities(self) -> dict[str, Modality]:
         """`image` and the tasks, with where they come from."""
         return {name: getattr(self, name) for name in ("image", *self.tasks)}
+
+    @property
+    def optional(self) -> frozenset[Task]:
+        """Tasks of which images may lack the label."""
+        return frozenset(task for task in self.tasks if getattr(self, task).optional)
 
     @property
     def classes(self) -> tuple[str, ...]:

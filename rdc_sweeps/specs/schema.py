@@ -4,12 +4,15 @@ from typing import Any, Literal
 
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.fields import leaf_paths
+from rdc_sweeps.specs.importing import ImportSpec
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import StudySpec, why_fixed
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, TableSpec
 
-SchemaName = Literal["table", "profile", "compat", "study", "run"]
+SchemaName = Literal["table", "profile", "compat", "study", "run", "import"]
 
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _MODELS: dict[SchemaName, type[Spec]] = {
     "table": TableSpec,
@@ -20,13 +23,15 @@ _MODELS: dict[SchemaName, type[Spec]] = {
 
 
 def json_schema(name: SchemaName) -> dict[str, Any]:
-    """The JSON Schema of a table, profile, compat or study file, or of a resolved run.
+    """The JSON Schema of a table, profile, compat or study file, of data to import, or of a resolved run.
 
     Overlays (`defaults`, `spec`, `set`) have the fields of a run, none of them required.
     """
+    if name == "import":
+        return {"$schema": _DIALECT, **ImportSpec.model_json_schema()}
     run = RunSpec.model_json_schema()
     if name == "run":
-        return {"$schema": "https://json-schema.org/draft/2020-12/schema", **run}
+        return {"$schema": _DIALECT, **run}
     schema = _MODELS[name].model_json_schema()
     definitions = schema.setdefault("$defs", {})
     for key, definition in run.pop("$defs", {}).items():
@@ -48,7 +53,7 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
         space["additionalProperties"] = {"$ref": "#/$defs/Range"}
     else:
         definitions["Overlay"]["properties"]["set"] = reference
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": _DIALECT, **schema}
 
 
 def _partial(node: Any) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.cli.conftest import Inside
 from tests.data.importing.official import NAMES, place, write_official
+from tests.data.importing.own_files import description, write_description, write_files
 
 
 @pytest.fixture
@@ -89,3 +90,50 @@ def test_an_import_that_was_killed_continues(
     assert files == {path: (tmp_path / "whole" / path).read_bytes() for path in files}
     assert len(files) == 15 * 3 + 2
     assert "0 already there" not in done.err
+
+
+def test_folder_tells_how_the_data_are_used(inside: Inside, tmp_path: Path) -> None:
+    write_files(tmp_path)
+    (tmp_path / "train.txt").write_text("office0/00\noffice0/01\noffice1/00\n")
+    (tmp_path / "test.txt").write_text("office2/00\n")
+    write_description(tmp_path, description(split={"name": "lists", "train": "train.txt", "test": "test.txt"}))
+    done = inside("data", "import", "folder", "desks.yaml", "out", "--workers", "1")
+    assert done.code == 0, done.err
+    assert [line for line in done.err.splitlines() if not line.startswith("imported")] == [
+        "desks: 3 training and 1 test images",
+        "note: 4 images are in neither split and are not imported",
+        "out: 4 images imported, 0 already there",
+        "to use them:",
+        "  pip install out/package",
+        f'  in rdc-sweep.toml, below [dataset_roots]: desks = "{tmp_path}/out"',
+        "  in a table, below defaults: dataset: {name: desks}",
+    ]
+    assert (tmp_path / "out/index.csv").read_text().splitlines()[1:] == [
+        "train,0.npy,office0/00", "train,1.npy,office0/01", "train,2.npy,office1/00", "val,0.npy,office2/00"
+    ]  # fmt: skip
+    again = inside("data", "import", "folder", "desks.yaml", "out", "--workers", "1")
+    assert "out: 0 images imported, 4 already there" in again.err
+
+
+def test_a_description_that_is_wrong_writes_nothing(inside: Inside, tmp_path: Path) -> None:
+    write_files(tmp_path, scenes=2)
+    for wrong, code, told in (
+        ({"root": "photos"}, 1, "photos/photos: no such folder"),
+        ({"size": [0, 1]}, 3, "desks.yaml:1: size: height and width must be 1 to 8192"),
+        ({"split": {"name": "fractions"}}, 3, "there is no 'fractions'; did you mean 'fraction'"),
+    ):
+        write_description(tmp_path, description(**wrong))
+        done = inside("data", "import", "folder", "desks.yaml", "out")
+        assert (done.code, told in done.err) == (code, True), done.err
+    assert inside("data", "import", "folder", "none.yaml", "out").code == 3
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_that_fit_no_setting_are_told(inside: Inside, tmp_path: Path) -> None:
+    write_files(tmp_path)
+    (tmp_path / "depth/office0/00_depth.png").unlink()
+    write_description(tmp_path, description(depth={**description()["depth"], "optional": True}))
+    done = inside("data", "import", "folder", "desks.yaml", "out", "--workers", "1")
+    assert done.code == 0, done.err
+    assert "note: no label setting can describe these labels, so runs use `labels.setting: full`: 5 of 6" in done.err
+    assert "label_settings_root" not in done.err

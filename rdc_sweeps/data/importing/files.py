@@ -5,7 +5,7 @@ import io
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -48,10 +48,12 @@ def find_files(folder: Path, pattern: str, within: Path | None = None) -> dict[K
     start = folder / fixed
     if not start.is_dir():
         raise DataError(f"{start}: no such folder")
+    limit = within.resolve() if within else None
+    _check_link(start, limit)
     expression = re.compile(_expression(unicodedata.normalize("NFC", pattern)))
     found: dict[Key, Path] = {}
     problems = []
-    for path in _files(start, within.resolve() if within else None, ()):
+    for path in _files(start, limit, ()):
         relative = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
         if match := expression.fullmatch(relative):
             key = Key(**{"split": "", "scene": "", **match.groupdict()})
@@ -62,12 +64,15 @@ def find_files(folder: Path, pattern: str, within: Path | None = None) -> dict[K
     return dict(sorted(found.items()))
 
 
-def check_complete(found: Mapping[str, Mapping[Key, Path]], patterns: Mapping[str, str]) -> None:
+def check_complete(
+    found: Mapping[str, Mapping[Key, Path]], patterns: Mapping[str, str], optional: Collection[str] = ()
+) -> None:
     """Check that each key has a file of each kind.
 
     Args:
         found: The files of each kind, such as `image` and `semantic`.
         patterns: Their patterns, including the folder, for messages.
+        optional: Kinds that may lack some of the keys.
 
     Raises:
         DataError: Lists every file that is missing, or a kind without any file.
@@ -76,7 +81,10 @@ def check_complete(found: Mapping[str, Mapping[Key, Path]], patterns: Mapping[st
     if empty:
         raise DataError("\n".join(empty))
     missing = [
-        (kind, key) for key in sorted(set().union(*found.values())) for kind, files in found.items() if key not in files
+        (kind, key)
+        for key in sorted(set().union(*found.values()))
+        for kind, files in found.items()
+        if key not in files and kind not in optional
     ]
     if missing:
         lines = [f"{_filled(patterns[kind], key)}: no such file" for kind, key in missing]
@@ -116,11 +124,14 @@ def _files(folder: Path, within: Path | None, above: tuple[Path, ...]) -> Iterat
             continue
         if not entry.name.isprintable():
             raise DataError(f"{str(path)!r}: its name has characters that cannot be printed; rename it")
-        if entry.is_symlink() and within is not None and not path.resolve().is_relative_to(within):
-            raise DataError(
-                f"{path}: is a link to {path.resolve()}, outside of {within}; set root to a folder above both"
-            )
+        if entry.is_symlink():
+            _check_link(path, within)
         if entry.is_dir():
             yield from _files(path, within, (*above, real))
         elif entry.is_file():
             yield path
+
+
+def _check_link(path: Path, within: Path | None) -> None:
+    if within is not None and not (real := path.resolve()).is_relative_to(within):
+        raise DataError(f"{path}: leads to {real}, outside of {within}; set root to a folder above both")

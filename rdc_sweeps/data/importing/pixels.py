@@ -83,14 +83,14 @@ def _decoded(content: bytes, title: str, *, colours: bool) -> AnyArray:
 
 
 def _is_deep_tiff(content: bytes) -> bool:
-    """Whether this is a TIFF with several channels of more than 8 bits, which Pillow rounds or refuses."""
+    """Whether this is a TIFF that Pillow rounds or refuses: channels of more than 8 bits, or values of more than 32."""
     if content[:4] not in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}:
         return False
     import tifffile
 
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page = file.pages.first
-        return page.samplesperpixel > 1 and page.bitspersample > 8
+        return page.bitspersample > 8 and (page.samplesperpixel > 1 or page.bitspersample > 32)
 
 
 def _tiff(content: bytes, title: str) -> AnyArray:
