@@ -1,16 +1,23 @@
 """Augmentation: random scale crops of an image together with its labels and regions."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.data.arrays import AnyArray
+from rdc_sweeps.data.resampling import linear, nearest, places
+from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import ByZoom
 from rdc_sweeps.specs.training import AugmentationSpec
 
 Regions = NDArray[np.int32]
 Value = TypeVar("Value", bound=np.generic)
+Sample = tuple[Scene, Regions | None]
+"""A scene or a view of it, with its regions."""
+
 Crop = tuple[float, float, float]
 """Zoom, top and left of a crop; the last two as fractions of the image's height and width."""
 
@@ -37,7 +44,8 @@ def augment(
     spec: AugmentationSpec,
     rng: np.random.Generator,
     depth_by_zoom: ByZoom = "divided",
-) -> list[tuple[Scene, Regions | None]]:
+    into: Sequence[Sample] | None = None,
+) -> Sequence[Sample]:
     """Augmented views of a scene: view 1 is a crop of the image, view 2 a crop of view 1, both at the scene's size.
 
     A crop zoomed by s shows the scene from closer up: depth in metres is divided by s, disparity is multiplied by s,
@@ -54,24 +62,28 @@ def augment(
         spec: Scales, kind of crop, number of views, flips.
         rng: Source of all randomness; the number of draws does not depend on the labels.
         depth_by_zoom: How a zoom changes depth.
+        into: A scene for each view, whose arrays are overwritten with the view's; None for new ones.
+
+    Returns:
+        The views.
     """
+    views = [_blank(scene, regions) for _ in range(spec.views)] if into is None else into
     flip = spec.flip and rng.random() < 0.5
     crop: Crop = (1.0, 0.0, 0.0)
-    view = (scene, regions)
+    before: Sample = (scene, regions)
     height, width = scene.image.shape[:2]
-    views = []
-    for number in range(spec.views):
+    for number, view in enumerate(views):
         again = number > 0 and spec.flip_again and rng.random() < 0.5
         zoom, down, right = spec.scales[int(rng.integers(len(spec.scales)))], rng.random(), rng.random()
         if spec.crop == "released":
             axes = _window(height, zoom, down), _window(width, zoom, right)
-            view = _view(*view, axes, zoom, depth_by_zoom, flip=again if number else flip, smooth_normals=True)
+            _write(view, before, axes, zoom, depth_by_zoom, flip=again if number else flip, smooth_normals=True)
+            before = view
         else:
             flip ^= again
             crop = scale, top, left = _within(crop, zoom, down, right)
             axes = _places(height, scale, top), _places(width, scale, left)
-            view = _view(scene, regions, axes, scale, depth_by_zoom, flip=flip, smooth_normals=False)
-        views.append(view)
+            _write(view, before, axes, scale, depth_by_zoom, flip=flip, smooth_normals=False)
     return views
 
 
@@ -99,58 +111,65 @@ def _window(length: int, zoom: float, position: float) -> _Axis:
     return _Axis(first + np.linspace(0, shown - 1, length), first + np.arange(length) * shown // length)
 
 
-def _view(
-    scene: Scene,
-    regions: Regions | None,
+def _blank(scene: Scene, regions: Regions | None) -> Sample:
+    def like(array: NDArray[Value] | None) -> NDArray[Value] | None:
+        return None if array is None else np.empty(array.shape, array.dtype)
+
+    image = np.empty_like(scene.image)
+    return Scene(image, like(scene.semantic), like(scene.depth), like(scene.normal)), like(regions)
+
+
+def _write(
+    view: Sample,
+    of: Sample,
     axes: tuple[_Axis, _Axis],
     zoom: float,
     depth_by_zoom: ByZoom,
     *,
     flip: bool,
     smooth_normals: bool,
-) -> tuple[Scene, Regions | None]:
+) -> None:
+    (seen, seen_regions), (scene, regions) = view, of
     rows, columns = axes
     if flip:
         columns = columns.flipped()
+    height, width = scene.image.shape[:2]
+    between = places(rows.places, height), places(columns.places, width)
 
-    def nearest(array: NDArray[Value]) -> NDArray[Value]:
-        taken: NDArray[Value] = array.take(rows.nearest, axis=0).take(columns.nearest, axis=1)
-        return taken
+    def take(array: AnyArray | None, into: AnyArray | None) -> None:
+        if array is not None and into is not None:
+            nearest(array, rows.nearest, columns.nearest, into)
 
-    def smooth(array: Floats) -> Floats:
-        return _linear(_linear(array, rows.places, 0), columns.places, 1)
-
-    depth = None if scene.depth is None else nearest(scene.depth)
-    if depth is not None:
-        depth = depth * np.float32(zoom) if depth_by_zoom == "multiplied" else depth / np.float32(zoom)
-    normal = None
-    if scene.normal is not None:
-        normal = (smooth if smooth_normals else nearest)(scene.normal)
+    _check_shapes(view, of)
+    linear(scene.image, *between, seen.image)
+    take(regions, seen_regions)
+    take(scene.semantic, seen.semantic)
+    take(scene.depth, seen.depth)
+    if seen.depth is not None:
+        scale = np.multiply if depth_by_zoom == "multiplied" else np.divide
+        scale(seen.depth, np.float32(zoom), out=seen.depth)
+    if scene.normal is not None and seen.normal is not None:
+        if smooth_normals:
+            linear(scene.normal, *between, seen.normal)
+        else:
+            take(scene.normal, seen.normal)
         if flip:
-            normal[..., 0] *= -1
-    return (
-        Scene(
-            image=smooth(scene.image),
-            semantic=None if scene.semantic is None else nearest(scene.semantic),
-            depth=depth,
-            normal=normal,
-        ),
-        None if regions is None else nearest(regions),
-    )
+            seen.normal[..., 0] *= -1
 
 
-def _linear(image: Floats, places: NDArray[np.float64], axis: int) -> Floats:
-    """Linear interpolation along one axis; places beyond the outermost pixel centres are clamped."""
-    middle = np.clip(places, 0, image.shape[axis] - 1)
-    first = np.floor(middle).astype(np.int64)
-    share = (middle - first).astype(np.float32)
-    start = image.take(first, axis=axis)
-    if not share.any():
-        return start
-    step = image.take(np.minimum(first + 1, image.shape[axis] - 1), axis=axis)
-    # Columns and channels are flattened: NumPy is slow on a last axis of length 3.
-    flat, flat_step = start.reshape(len(start), -1), step.reshape(len(step), -1)
-    flat_step -= flat
-    flat_step *= share[:, None] if axis == 0 else np.repeat(share, 3)
-    flat += flat_step
-    return start
+def _check_shapes(*samples: Sample) -> None:
+    """Raise unless all arrays are of one size: compiled code would read memory beyond the smaller ones."""
+    for scene, regions in samples:
+        size = samples[0][0].image.shape[:2]
+        for name, array, channels in (
+            ("image", scene.image, (3,)),
+            ("semantic label", scene.semantic, ()),
+            ("depth", scene.depth, ()),
+            ("map of normals", scene.normal, (3,)),
+            ("region map", regions, ()),
+        ):
+            if array is not None and array.shape != (*size, *channels):
+                raise DataError(
+                    f"a scene has a {name} of shape {array.shape}, expected {(*size, *channels)}; the data set must "
+                    "return all arrays at its size"
+                )

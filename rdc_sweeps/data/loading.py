@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.augmentation import augment
-from rdc_sweeps.data.batches import Batch, RegionsOf, collated, granted_scene
+from rdc_sweeps.data.batches import Batch, Frames, RegionsOf, collated, granted_scene, whole_images
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
@@ -77,20 +77,23 @@ class TrainingBatches:
         # The processes' shares differ by at most one image.
         first, end = (len(together) * rank // self._world for rank in (self._rank, self._rank + 1))
         indices = together[first:end]
-        samples = []
-        for index in indices.tolist():
+        views = [
+            Frames(len(indices), self._dataset.size, self._dataset.tasks, regions=self._regions is not None)
+            for _ in range(self._augmentation.views)
+        ]
+        for number, index in enumerate(indices.tolist()):
+            scene = granted_scene(self._dataset, self._mask, index)
             entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, index))
-            samples.append(
-                augment(
-                    granted_scene(self._dataset, self._mask, index),
-                    None if self._regions is None else self._regions(index),
-                    self._augmentation,
-                    np.random.Generator(np.random.PCG64(entropy)),
-                    self._depth_by_zoom,
-                )
+            augment(
+                scene,
+                None if self._regions is None else self._regions(index),
+                self._augmentation,
+                np.random.Generator(np.random.PCG64(entropy)),
+                self._depth_by_zoom,
+                into=[view.sample(number, scene) for view in views],
             )
         noise = step_noise(self._seed, epoch, step, indices.tolist())
-        return collated(self._dataset, self._mask, indices, samples, noise, fraction=len(indices) / len(together))
+        return collated(self._mask, indices, views, noise, fraction=len(indices) / len(together))
 
 
 class EvaluationBatches:
@@ -136,8 +139,7 @@ class EvaluationBatches:
 
     def _batch(self, step: int) -> Batch:
         indices = self._images[step * self._batch_size :][: self._batch_size]
-        samples = [[(granted_scene(self._dataset, self._mask, index), None)] for index in indices.tolist()]
-        return collated(self._dataset, self._mask, indices, samples, step_noise(0, 0, 0, indices.tolist()))
+        return whole_images(self._dataset, self._mask, indices, None, step_noise(0, 0, 0, indices.tolist()))
 
 
 def check_shares(sizes: Sequence[int], world: int) -> None:

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from rdc_sweeps.contrast.moments import region_moments
-from rdc_sweeps.data.batches import Batch, collated, granted_scene
+from rdc_sweeps.data.batches import Batch, whole_images
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.methods.method import network_outputs
@@ -125,8 +125,4 @@ def region_features(learner: Learner, spec: RunSpec, settings: Settings, image: 
 def _batch(spec: RunSpec, data: TrainingData, settings: Settings, image: int) -> Batch:
     train, regions = data.splits.train, region_reader(spec, data, settings)
     indices = (image + np.arange(min(spec.training.batch_size, len(train)))) % len(train)
-    samples = [
-        [(granted_scene(train, data.train_mask, index), None if regions is None else regions(index))]
-        for index in indices.tolist()
-    ]
-    return collated(train, data.train_mask, indices, samples, step_noise(0, 0, 0, indices.tolist()))
+    return whole_images(train, data.train_mask, indices, regions, step_noise(0, 0, 0, indices.tolist()))

@@ -1,3 +1,6 @@
+import hashlib
+import itertools
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,6 +14,7 @@ from benchmarks.fidelity.examples import channels_first, drawn_windows
 from benchmarks.fidelity.references.crops import scale_crop
 from rdc_sweeps.data.augmentation import augment
 from rdc_sweeps.data.scene import Scene
+from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.training import AugmentationSpec
 
 HEIGHT, WIDTH = 32, 64
@@ -234,3 +238,60 @@ def test_the_scene_itself_is_not_changed() -> None:
             view.image[:] = 0
     np.testing.assert_array_equal(scene.image, before.image)
     np.testing.assert_array_equal(scene.normal, before.normal)
+
+
+def test_views_are_bit_for_bit_those_that_finished_runs_were_trained_on() -> None:
+    noise, digest = np.random.default_rng(7), hashlib.blake2b(digest_size=16)
+    for size, crop, seed in itertools.product([(32, 64), (96, 64)], ["exact", "released"], range(8)):
+        image, normal = (noise.standard_normal((*size, 3), dtype=np.float32) for _ in range(2))
+        # Zeros of either sign, which no sum of other numbers has.
+        image[:4], normal[:4] = 0, -0.0
+        scene = Scene(
+            image, noise.integers(-1, 13, size).astype(np.int16), noise.random(size, dtype=np.float32), normal
+        )
+        spec = AugmentationSpec.model_validate({"crop": crop, "flip": seed % 2 == 0, "flip_again": seed % 4 == 0})
+        for view, ids in augment(
+            scene, noise.integers(-1, 9, size).astype(np.int32), spec, np.random.default_rng(seed)
+        ):
+            assert ids is not None
+            for array in (view.image, view.semantic, view.depth, view.normal, ids):
+                assert array is not None
+                digest.update(array.tobytes())
+    assert digest.hexdigest() == "478116bbbbe4f049952ff4f9da023f58"
+
+
+def test_views_are_written_where_they_are_wanted() -> None:
+    scene, number = numbered_scene()
+    spec = AugmentationSpec(flip=True)
+    into = [
+        (
+            Scene(
+                np.empty((3, HEIGHT, WIDTH), np.float32).transpose(1, 2, 0),
+                None,
+                np.empty((HEIGHT, WIDTH), np.float32),
+                np.empty((3, HEIGHT, WIDTH), np.float32).transpose(1, 2, 0),
+            ),
+            np.empty((HEIGHT, WIDTH), np.int32),
+        )
+        for _ in range(2)
+    ]
+    found = augment(scene, number, spec, np.random.default_rng(3), into=into)
+    assert found is into
+    for (view, ids), (other, other_ids) in zip(
+        augment(scene, number, spec, np.random.default_rng(3)), into, strict=True
+    ):
+        np.testing.assert_array_equal(view.image, other.image)
+        np.testing.assert_array_equal(view.depth, other.depth)
+        np.testing.assert_array_equal(view.normal, other.normal)
+        np.testing.assert_array_equal(ids, other_ids)
+
+
+@pytest.mark.parametrize("name", ["semantic", "depth", "normal", "regions"])
+@pytest.mark.parametrize("crop", ["exact", "released"])
+def test_arrays_of_another_size_are_an_error(name: str, crop: str) -> None:
+    scene, number = numbered_scene()
+    other = {name: getattr(scene, name)[1:]} if name != "regions" else {}
+    regions = number if other else number[:, 1:]
+    spec = AugmentationSpec.model_validate({"crop": crop})
+    with pytest.raises(DataError, match=r"shape \(3[12], 6[34].*expected \(32, 64"):
+        augment(replace(scene, **other), regions, spec, np.random.default_rng(0))
