@@ -115,6 +115,21 @@ def import_folder(
     _import_own(open_folder_source(description), output, workers)
 
 
+@importers.command("huggingface")
+def import_huggingface(
+    description: Annotated[
+        Path,
+        typer.Argument(metavar="SOURCE.yaml", help="Describes the columns; see docs/own-data.md.", show_default=False),
+    ],
+    output: OutputArgument,
+    workers: WorkersOption = None,
+) -> None:
+    """Import your own images and labels from a Hugging Face data set on disk."""
+    from rdc_sweeps.data.importing.huggingface import open_huggingface_source
+
+    _import_own(open_huggingface_source(description), output, workers)
+
+
 def _import_own(source: "OwnSource", output: Path, workers: int | None) -> None:
     from rdc_sweeps.data.importing.files import write_index
     from rdc_sweeps.data.importing.label_setting import FOLDER, write_label_setting

@@ -16,6 +16,7 @@ OPTIONAL = {
     "submitit": "slurm",
     "segment-anything": "sam",
     "psycopg": "postgres",
+    "datasets": "huggingface",
 }
 """Packages that only some commands need, and the extra that installs each."""
 

@@ -147,7 +147,9 @@ class ImportSpec(Spec):
     """A user's own data: where images and labels are, how they are stored, which are for testing."""
 
     name: Annotated[str, AfterValidator(_is_name)] = Field(description="Name of the data set in table files.")
-    root: str = Field(".", min_length=1, description="Folder of the files, relative to this file.")
+    root: str = Field(
+        ".", min_length=1, description="Folder of the files, or of the Hugging Face data set, relative to this file."
+    )
     size: Size | None = Field(None, description="Height and width to write; null: as stored.")
     image: Modality = Field(description="RGB or grey images.")
     semantic: SemanticModality | None = None
