@@ -137,6 +137,9 @@ class Settings(BaseSettings):
         default_factory=lambda: _xdg("XDG_CACHE_HOME", ".cache"), description="Rendered data sets and region maps."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if available, else CPU.")
+    fused_kernel: Literal["auto", "on", "off"] = Field(
+        "auto", description="The contrast's kernel on a GPU; auto: where it was measured to be right and faster."
+    )
     max_parallel: int = Field(0, ge=0, description="Concurrent runs on one machine; 0: chosen for it.")
     threads: int = Field(0, ge=0, description="CPU threads per run; 0: cores divided among concurrent runs.")
     workers: int = Field(0, ge=0, description="Loader processes per run; 0: one background thread.")

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rdc_sweeps.contrast.kernel_choice import wanted
 
 CHUNK_BYTES = {"cpu": 2**19}
 """Bytes of one work buffer; on a CPU small enough for a core's cache."""
@@ -147,6 +149,32 @@ def _polar_factors(
 
     Both are in buffers that the next chunk overwrites; with `keep`, the factors have memory of their own.
     """
+    if not reach and left.numel() and wanted(factors, batched_polar_factors, fused_polar_factors):
+        yield from fused_polar_factors(factors, left, right, norms, keep=keep)
+    else:
+        yield from batched_polar_factors(factors, left, right, norms, reach, keep=keep)
+
+
+def fused_polar_factors(
+    factors: Tensor, left: Tensor, right: Tensor, norms: Tensor, *, keep: bool = False
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """`batched_polar_factors` with the schedule of BLIND_REACH, each pair in a program of its own; float32 only."""
+    from rdc_sweeps.contrast import kernel  # imports Triton
+
+    steps = polar_schedule(_eighths(BLIND_REACH), False)
+    return kernel.polar_factors(factors, left, right, norms, steps, size=_chunk_size(factors), keep=keep)
+
+
+def batched_polar_factors(
+    factors: Tensor,
+    left: Tensor,
+    right: Tensor,
+    norms: Tensor,
+    reach: Sequence[float] = (),
+    *,
+    keep: bool = False,
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """See `_polar_factors`, by batched matrix products."""
     double = factors.dtype == torch.float64
     size = _chunk_size(factors)
     memory = factors.new_empty(6, min(size, left.numel()), *factors.shape[1:])

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast import kernel_choice
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.data.provenance import DataRecord
 from rdc_sweeps.errors import DivergenceError
@@ -103,6 +104,7 @@ class _Loop:
         self.world = world()
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
         self.device = torch.device("cuda", self.world.rank) if on_gpu else torch.device("cpu")
+        kernel_choice.configure(settings.fused_kernel, settings.cache_root / "kernels")
         data = open_data(spec, settings)
         regions = region_reader(spec, data, settings)
         if opened is not None and not self.world.rank:
