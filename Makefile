@@ -16,7 +16,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rdc-sweeps needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,html,sam,slurm,tune,postgres,dashboard,huggingface]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,docs,html,sam,slurm,transformers,tune,postgres,dashboard,huggingface]'
 	touch $@
 
 setup: $(READY) ## virtual environment with everything pinned, in .venv

@@ -1,14 +1,13 @@
-"""SAM's checkpoint: checked before training, loaded when the first map is computed."""
+"""Published checkpoints of Segment Anything."""
 
-import hashlib
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from rdc_sweeps.errors import UsageError, WeightsError
+from rdc_sweeps.regions.checkpoints import checkpoint_path, depth, load_state, read_checkpoint, state_dict
 from rdc_sweeps.specs.sources import SamRegions
 
 ENCODERS = {"vit_b": (768, 12), "vit_l": (1024, 24), "vit_h": (1280, 32)}
@@ -28,19 +27,13 @@ def check_sam_checkpoint(spec: SamRegions, weights_root: Path | None) -> Path:
     Raises:
         WeightsError: No weights folder is set, or the file is missing or unreadable, or has another architecture.
     """
-    if weights_root is None:
-        raise WeightsError(
-            f"SAM regions need the checkpoint {spec.checkpoint}, but no weights folder is set: "
-            "set RDC_SWEEP_WEIGHTS_ROOT (weights_root in rdc-sweep.toml) to the folder that holds it"
-        )
-    path = weights_root / spec.checkpoint
-    if not path.is_file():
-        raise WeightsError(
-            f"{path}: SAM checkpoint not found; put the {spec.model} checkpoint of the segment-anything project "
-            f"({PUBLISHED[spec.model]}) there, or name another file in regions.checkpoint"
-        )
-    state = _state_dict(path)
-    found = _encoder(state)
+    path = checkpoint_path(
+        weights_root,
+        spec.checkpoint,
+        f"put the {spec.model} checkpoint of the segment-anything project ({PUBLISHED[spec.model]}) there, or name "
+        "another file in regions.checkpoint",
+    )
+    found = _encoder(_state(path))
     if found is None:
         raise WeightsError(f"{path}: not a SAM checkpoint (no SAM image encoder in it); {_remedy(spec)}")
     if found != ENCODERS[spec.model]:
@@ -50,12 +43,6 @@ def check_sam_checkpoint(spec: SamRegions, weights_root: Path | None) -> Path:
             f"{path}: holds {held}, but regions.model is {spec.model}; {_remedy(spec, names.get(found))}"
         )
     return path
-
-
-def checkpoint_checksum(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
@@ -70,36 +57,20 @@ def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
     except ImportError as error:
         raise UsageError("SAM regions need segment-anything: pip install -e '.[sam]' in the checkout") from error
     model = sam_model_registry[spec.model]()
-    try:
-        model.load_state_dict(_state_dict(path))
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: does not fit SAM's {spec.model}; {_remedy(spec)}\n{error}") from error
+    load_state(model, _state(path), f"{path}: does not fit SAM's {spec.model}; {_remedy(spec)}")
     return model.to(device).eval()
 
 
-def _state_dict(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True) if zipfile.is_zipfile(path) else None
-    except Exception as error:  # The errors of the zip and pickle readers have no common base class.
-        raise WeightsError(f"{path}: cannot be read as PyTorch weights; copy or download it again\n{error}") from error
-    if state is None:
-        raise WeightsError(
-            f"{path}: not a PyTorch checkpoint, or cut short ({path.stat().st_size} bytes); copy or download it again"
-        )
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
-    ):
-        raise WeightsError(f"{path}: not a state dict (names to tensors); use the unmodified published checkpoint")
-    return state
+def _state(path: Path) -> dict[str, Tensor]:
+    return state_dict(read_checkpoint(path), path)
 
 
-def _encoder(state: dict[str, Tensor]) -> tuple[int, int] | None:
+def _encoder(state: Mapping[str, Tensor]) -> tuple[int, int] | None:
     """Width and depth of the image encoder; None if there is none."""
     position = state.get("image_encoder.pos_embed")
     if position is None or position.ndim != 4:
         return None
-    blocks = {name.split(".")[2] for name in state if name.startswith("image_encoder.blocks.")}
-    return position.shape[-1], len(blocks)
+    return position.shape[-1], depth(state, "image_encoder.blocks.")
 
 
 def _remedy(spec: SamRegions, held: str | None = None) -> str:

@@ -7,13 +7,24 @@ from typing import Any
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.sam import SamGenerator
+from rdc_sweeps.regions.sam2 import Sam2Generator
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
+from rdc_sweeps.regions.transformers_masks import TransformersGenerator
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.extensions import implementation
-from rdc_sweeps.specs.sources import RegionSource, SamRegions, SemanticRegions, SuperpixelRegions
+from rdc_sweeps.specs.sources import (
+    RegionSource,
+    Sam2Regions,
+    SamRegions,
+    SemanticRegions,
+    SuperpixelRegions,
+    TransformersRegions,
+)
 
 GENERATORS: dict[type[Spec], Callable[[Any, Path | None, str], RegionGenerator]] = {
     SamRegions: SamGenerator.from_checkpoint,
+    Sam2Regions: Sam2Generator.from_checkpoint,
+    TransformersRegions: TransformersGenerator.from_checkpoint,
     SuperpixelRegions: lambda spec, weights_root, device: SuperpixelGenerator(spec),
 }
 """Factories: (spec, weights folder, device) -> generator."""

@@ -5,31 +5,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from rdc_sweeps.errors import UsageError
-from rdc_sweeps.regions import sam
 from rdc_sweeps.regions.build import BuildReport, build_regions
-from rdc_sweeps.regions.sam import Mask, SamGenerator, overlay
+from rdc_sweeps.regions.generator import eight_bit
+from rdc_sweeps.regions.masks import Mask, overlay
+from rdc_sweeps.regions.sam import SamGenerator
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.specs.sources import SamRegions
 
 segment_anything = pytest.importorskip("segment_anything", reason="the extra `sam` is not installed")
 
-masks = st.lists(
-    st.builds(Mask, arrays(np.bool_, (5, 6)), st.sampled_from([0.25, 0.5, 0.75])),
-    max_size=6,
-)
 EVERY_MASK = SamRegions(pred_iou_thresh=0, stability_score_thresh=0, box_nms_thresh=1, points_per_side=2)
-
-
-def rectangle(top: int, left: int, bottom: int, right: int, predicted_iou: float = 0.5) -> Mask:
-    pixels = np.zeros((5, 6), np.bool_)
-    pixels[top:bottom, left:right] = True
-    return Mask(pixels, predicted_iou)
 
 
 def tiny_sam() -> Any:
@@ -80,57 +67,6 @@ def image(height: int = 48, width: int = 64) -> NDArray[np.float32]:
     return np.random.default_rng(0).random((height, width, 3)).astype(np.float32)
 
 
-@given(masks, st.randoms(use_true_random=False))
-def test_the_order_of_masks_does_not_matter(found: list[Mask], random: Any) -> None:
-    shuffled = random.sample(found, len(found))
-    np.testing.assert_array_equal(overlay(found, 5, 6), overlay(shuffled, 5, 6))
-
-
-@given(masks)
-def test_a_pixel_belongs_to_the_smallest_mask_that_covers_it(found: list[Mask]) -> None:
-    ids = overlay(found, 5, 6)
-    assert np.unique(ids[ids >= 0]).tolist() == list(range(ids.max() + 1))
-    owners: dict[int, set[int]] = {}
-    for at in np.ndindex(5, 6):
-        covering = [mask for mask in found if mask.pixels[at]]
-        assert (ids[at] == -1) == (not covering)
-        if covering:
-            smallest = min(mask.pixels.sum() for mask in covering)
-            candidates = {i for i, mask in enumerate(found) if mask.pixels[at] and mask.pixels.sum() == smallest}
-            region = int(ids[at])
-            owners[region] = owners.get(region, candidates) & candidates
-    assert all(owners.values())
-
-
-def test_finer_masks_lie_over_coarser_ones() -> None:
-    ids = overlay([rectangle(1, 1, 2, 2), rectangle(0, 0, 4, 4)], 5, 6)
-    assert ids.tolist() == [
-        [0, 0, 0, 0, -1, -1],
-        [0, 1, 0, 0, -1, -1],
-        [0, 0, 0, 0, -1, -1],
-        [0, 0, 0, 0, -1, -1],
-        [-1, -1, -1, -1, -1, -1],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("found", "row"),
-    [
-        ([rectangle(0, 0, 1, 4, 0.9), rectangle(0, 2, 1, 6, 0.5)], [0, 0, 0, 0, 1, 1]),
-        ([rectangle(0, 0, 1, 4, 0.5), rectangle(0, 2, 1, 6, 0.9)], [0, 0, 1, 1, 1, 1]),
-        ([rectangle(0, 0, 1, 4, 0.5), rectangle(0, 2, 1, 6, 0.5)], [0, 0, 0, 0, 1, 1]),
-    ],
-    ids=["higher IoU first", "higher IoU last", "earlier start"],
-)
-def test_ties_of_area(found: list[Mask], row: list[int]) -> None:
-    assert overlay(found, 5, 6)[0].tolist() == row
-
-
-def test_a_mask_hidden_by_finer_ones_has_no_id() -> None:
-    ids = overlay([rectangle(0, 0, 1, 4), rectangle(0, 0, 1, 2), rectangle(0, 2, 1, 4)], 5, 6)
-    assert ids[0].tolist() == [0, 0, 1, 1, -1, -1]
-
-
 def test_sam_makes_an_id_map() -> None:
     generator = SamGenerator(EVERY_MASK, weights, tiny_sam)
     ids = generator(image())
@@ -149,24 +85,25 @@ def test_no_mask_is_no_region() -> None:
 
 
 @pytest.mark.parametrize(
-    "setting",
+    ("base", "setting"),
     [
-        {"points_per_side": 3},
-        {"stability_score_thresh": 0.5},
-        {"pred_iou_thresh": 0.5},
-        {"box_nms_thresh": 0.5},
-        {"crop_n_layers": 1},
-        {"crop_n_layers": 1, "crop_n_points_downscale_factor": 2},
-        {"min_mask_region_area": 200},
+        ({}, {"points_per_side": 3}),
+        ({}, {"stability_score_thresh": 0.5}),
+        ({"stability_score_thresh": 0.5}, {"stability_score_offset": 0.1}),
+        ({}, {"pred_iou_thresh": 0.5}),
+        ({}, {"box_nms_thresh": 0.5}),
+        ({}, {"crop_n_layers": 1}),
+        ({"crop_n_layers": 1}, {"crop_nms_thresh": 0.2}),
+        ({"crop_n_layers": 1}, {"crop_overlap_ratio": 0.8}),
+        ({"crop_n_layers": 1}, {"crop_n_points_downscale_factor": 2}),
+        ({}, {"min_mask_region_area": 200}),
     ],
     ids=str,
 )
-def test_settings_reach_the_mask_generator(setting: dict[str, Any]) -> None:
-    if "min_mask_region_area" in setting:
-        pytest.importorskip("cv2")
-    plain = SamGenerator(EVERY_MASK, weights, tiny_sam)(image())
-    changed = SamGenerator(EVERY_MASK.model_copy(update=setting), weights, tiny_sam)(image())
-    assert (plain != changed).any()
+def test_settings_reach_the_mask_generator(base: dict[str, Any], setting: dict[str, Any]) -> None:
+    plain = EVERY_MASK.model_copy(update=base)
+    changed = plain.model_copy(update=setting)
+    assert (SamGenerator(plain, weights, tiny_sam)(image()) != SamGenerator(changed, weights, tiny_sam)(image())).any()
 
 
 def test_the_model_is_loaded_once_and_not_before_it_is_needed() -> None:
@@ -192,10 +129,35 @@ def test_settings_and_weights_are_the_key_and_the_files_name_is_not() -> None:
     assert len({key(), key("b"), key(pred_iou_thresh=0.5), key(points_per_side=16), key(crop_n_layers=1)}) == 5
 
 
-def test_removing_small_areas_needs_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sam, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match="opencv-python-headless"):
-        SamGenerator(SamRegions(min_mask_region_area=5), weights, tiny_sam)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"crop_n_layers": 1}, {"min_mask_region_area": 200}, {"min_mask_region_area": 60, "box_nms_thresh": 0.3}],
+    ids=str,
+)
+def test_maps_are_those_of_the_published_generator(settings: dict[str, Any]) -> None:
+    if "min_mask_region_area" in settings:
+        pytest.importorskip("cv2")
+    spec = EVERY_MASK.model_copy(update=settings)
+    options = spec.model_dump(exclude={"source", "model", "checkpoint"})
+    published = segment_anything.SamAutomaticMaskGenerator(tiny_sam(), **options).generate(eight_bit(image()))
+    masks = [Mask.of(mask["segmentation"], mask["predicted_iou"]) for mask in published]
+    np.testing.assert_array_equal(SamGenerator(spec, weights, tiny_sam)(image()), overlay(masks, 48, 64))
+
+
+def test_points_in_batches_give_the_same_map() -> None:
+    spec = EVERY_MASK.model_copy(update={"points_per_side": 3})
+    batched = spec.model_copy(update={"points_per_batch": 2})
+    assert SamGenerator(batched, weights, tiny_sam).key == SamGenerator(spec, weights, tiny_sam).key
+    ids = SamGenerator(spec, weights, tiny_sam)(image())
+    # The sums of another batch are rounded otherwise.
+    assert (SamGenerator(batched, weights, tiny_sam)(image()) == ids).mean() > 0.99
+
+
+def test_points_can_be_given() -> None:
+    grid = ((0.25, 0.25), (0.75, 0.25), (0.25, 0.75), (0.75, 0.75))
+    given = EVERY_MASK.model_copy(update={"points_per_side": 9, "point_grids": (grid,)})
+    ids = SamGenerator(EVERY_MASK, weights, tiny_sam)(image())
+    np.testing.assert_array_equal(SamGenerator(given, weights, tiny_sam)(image()), ids)
 
 
 def test_sams_maps_are_stored_and_read(tmp_path: Path) -> None:

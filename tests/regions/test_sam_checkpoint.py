@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from rdc_sweeps.errors import UsageError, WeightsError
-from rdc_sweeps.regions.sam_checkpoint import ENCODERS, check_sam_checkpoint, checkpoint_checksum, load_sam
+from rdc_sweeps.regions.checkpoints import checkpoint_checksum
+from rdc_sweeps.regions.sam_checkpoint import ENCODERS, check_sam_checkpoint, load_sam
 from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.specs.sources import SamRegions
 

@@ -1,0 +1,1 @@
+"""Superpixel algorithms on real images with labels, at equal numbers of regions."""
