@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rdc_sweeps.errors import InfrastructureError, UsageError
 from rdc_sweeps.processes.children import end_with_parent, fork_server
@@ -35,7 +35,8 @@ def map_in_workers(
     If interrupted, calls that have begun are completed first.
 
     Args:
-        function: Sent to the workers by pickle. Its module is imported once, by the server that they are forked from.
+        function: Sent to each worker once, by pickle, so it may hold much. Its module is imported once, by the server
+            that they are forked from.
         items: Its arguments. Only a few are handed over at a time, so memory does not grow with their number.
         workers: Number of processes; 1 calls the function in this process.
 
@@ -46,15 +47,15 @@ def map_in_workers(
         yield from map(function, items)
         return
     module = getattr(function, "func", function).__module__
-    pool = ProcessPoolExecutor(workers, mp_context=fork_server(module), initializer=_start_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=fork_server(module), initializer=_start_worker, initargs=(function,))
     waiting = iter(items)
     try:
-        active: set[Future[Result]] = {pool.submit(function, item) for item in islice(waiting, 2 * workers)}
+        active: set[Future[Result]] = {pool.submit(_call, item) for item in islice(waiting, 2 * workers)}
         while active:
             done, active = wait(active, return_when=FIRST_COMPLETED)
             for future in done:
                 yield future.result()
-            active |= {pool.submit(function, item) for item in islice(waiting, len(done))}
+            active |= {pool.submit(_call, item) for item in islice(waiting, len(done))}
     except BrokenProcessPool as error:
         raise InfrastructureError(
             "a worker process was killed, perhaps for lack of memory; repeat the command with fewer --workers"
@@ -63,7 +64,16 @@ def map_in_workers(
         pool.shutdown(cancel_futures=True)
 
 
-def _start_worker() -> None:
+_functions: list[Callable[[Any], Any]] = []
+"""In a worker process, the function that it calls."""
+
+
+def _call(item: Any) -> Any:
+    return _functions[0](item)
+
+
+def _start_worker(function: Callable[[Any], Any]) -> None:
+    _functions[:] = [function]
     # A terminal interrupts the whole group; the parent then waits for calls that have begun.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()

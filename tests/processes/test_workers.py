@@ -32,6 +32,26 @@ def test_an_error_ends_it(workers: int) -> None:
         list(map_in_workers(refuse, range(20), workers))
 
 
+class Counted:
+    """A function that counts how often it is sent somewhere."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def __call__(self, number: int) -> int:
+        return number
+
+    def __getstate__(self) -> dict[str, int]:
+        self.sent += 1
+        return {"sent": self.sent}
+
+
+def test_the_function_is_sent_once_to_each_worker() -> None:
+    function = Counted()
+    assert sorted(map_in_workers(function, range(20), 2)) == list(range(20))
+    assert 1 <= function.sent <= 2
+
+
 def test_few_items_are_taken_ahead() -> None:
     taken = []
 

@@ -30,6 +30,12 @@ class Key(NamedTuple):
         return "/".join(part for part in self if part)
 
 
+def natural_order(key: Key) -> tuple[list[list[int | str]], Key]:
+    """Sorts keys as people do: 9 before 10. No two keys are equal in it, as 1 and 01 would be as numbers."""
+    # A split by numbers begins with text and alternates, so that texts are compared with texts.
+    return [[int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", one)] for one in key], key
+
+
 def find_files(folder: Path, pattern: str, within: Path | None = None) -> dict[Key, Path]:
     """All files whose names below a folder match a pattern, in the order of their keys.
 
@@ -61,7 +67,7 @@ def find_files(folder: Path, pattern: str, within: Path | None = None) -> dict[K
                 problems.append(f"{other} and {path}: both are {key}; keep one of them")
     if problems:
         raise DataError("\n".join(problems))
-    return dict(sorted(found.items()))
+    return {key: found[key] for key in sorted(found, key=natural_order)}
 
 
 def check_complete(
@@ -82,7 +88,7 @@ def check_complete(
         raise DataError("\n".join(empty))
     missing = [
         (kind, key)
-        for key in sorted(set().union(*found.values()))
+        for key in sorted(set().union(*found.values()), key=natural_order)
         for kind, files in found.items()
         if key not in files and kind not in optional
     ]

@@ -5,8 +5,10 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from rdc_sweeps.data.importing.files import Key, check_complete, find_files, write_index
+from rdc_sweeps.data.importing.files import Key, check_complete, find_files, natural_order, write_index
 from rdc_sweeps.errors import DataError
 
 
@@ -44,7 +46,14 @@ def test_placeholders_stand_for_parts_of_names(tmp_path: Path, pattern: str, fou
 
 def test_the_order_does_not_depend_on_the_disk(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{name}.png" for name in ("b", "10", "9", "a", "ä", "Z")))
-    assert names(tmp_path, "{name}.png") == ["10", "9", "Z", "a", "b", "ä"]
+    assert names(tmp_path, "{name}.png") == ["9", "10", "Z", "a", "b", "ä"]
+
+
+@given(st.lists(st.tuples(*[st.text("a01٣² ", max_size=3)] * 3)))
+@example([("", "", "1"), ("", "", "01")])
+def test_any_names_have_an_order(names: list[tuple[str, str, str]]) -> None:
+    found = sorted({Key(*name) for name in names}, key=natural_order)
+    assert sorted(reversed(found), key=natural_order) == found
 
 
 def test_composed_and_decomposed_names_are_equal(tmp_path: Path) -> None:
