@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from rdc_sweeps.cli.console import build_progress, say
+from rdc_sweeps.cli.console import build_progress, data, print_json, say
+from rdc_sweeps.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.importing.own import OwnSource
@@ -33,6 +34,28 @@ def register(app: typer.Typer) -> None:
 @group.callback()
 def _group() -> None:
     """Import data sets as their owners distribute them."""
+
+
+@group.command()
+def where(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME...", help="nyuv2, cityscapes, mtan, labels; default: all.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where data sets are distributed, and their terms."""
+    from dataclasses import asdict
+
+    from rdc_sweeps.data.importing.where import described, find_distributions
+
+    found = find_distributions(names or [])
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    for number, one in enumerate(found):
+        for line in ([""] if number else []) + list(described(one)):
+            data.print(line, soft_wrap=True)
 
 
 @importers.callback()
