@@ -47,11 +47,12 @@ lint: $(READY) ## ruff and mypy
 docs: $(READY) ## the documentation site, in build/site; it needs no network to be read
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, storms
+bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, data, storms
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
 	$(BIN)/python -m benchmarks.dispatch
+	$(BIN)/python -m benchmarks.data
 	$(BIN)/python -m benchmarks.storm
 
 clean: ## remove the environment, caches and build files; runs/ stays

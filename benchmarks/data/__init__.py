@@ -1,0 +1,1 @@
+"""Benchmarks of reading, converting and deriving data."""
