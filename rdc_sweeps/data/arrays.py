@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -11,6 +12,9 @@ from rdc_sweeps.data.scene import VOID, Floats
 from rdc_sweeps.data.units import EMPTY, DepthUnit, image_problem, normal_problem
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size
+
+READING = (1, PIL.__version__)
+"""How files are read; the number is increased whenever the same files give other values. Pillow resamples."""
 
 AnyArray = np.ndarray[Any, np.dtype[Any]]
 

@@ -1,16 +1,17 @@
 """NYU-V2 and Cityscapes in MTAN's `.npy` layout: `<split>/<folder>/<index>.npy`, one folder per task."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rdc_sweeps.data import arrays, fingerprint
-from rdc_sweeps.data.arrays import Stored, open_array
+from rdc_sweeps.data.arrays import READING, Stored, open_array
 from rdc_sweeps.data.importing.record import check_finished
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.data.stamps import Stamps, stamps
 from rdc_sweeps.data.units import DISPARITY, METRES, DepthUnit
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size, Task
@@ -129,6 +130,15 @@ class MtanFolder:
             depth=arrays.depth_of(depth, self._size, self._layout.depth_unit) if depth else None,
             normal=arrays.normal_of(normal, self._size) if normal else None,
         )
+
+    def stamps(self, indices: Sequence[int]) -> Stamps | None:
+        """The stamps of images; None if a file cannot be looked at."""
+        folder = (self.folder / self._layout.image).absolute()
+        try:
+            return stamps([folder / f"{index}.npy" for index in indices], READING, self._size)
+        except OSError:
+            # Reading it says what is wrong.
+            return None
 
     def fingerprint(self) -> SplitRecord:
         """The fingerprint of all files of the split.

@@ -1,12 +1,13 @@
 """A scene (an image and its dense labels as NumPy arrays), and the interface of data sets."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rdc_sweeps.data.stamps import Stamps, image_stamps
 from rdc_sweeps.specs.base import Size, Task
 
 VOID = -1
@@ -95,3 +96,7 @@ class Subset:
     def scene(self, index: int, tasks: Collection[Task]) -> Scene:
         """Scene `index` of the subset with the labels of `tasks`."""
         return self._dataset.scene(int(self._indices[index]), tasks)
+
+    def stamps(self, indices: Sequence[int]) -> Stamps | None:
+        """The stamps of images of the subset."""
+        return image_stamps(self._dataset, self._indices[list(indices)].tolist())

@@ -9,15 +9,15 @@ import torch
 
 from rdc_sweeps.data.samples import check_samples
 from rdc_sweeps.data.scene import Floats
+from rdc_sweeps.data.stamps import image_stamps
 from rdc_sweeps.dispatch.ranks import check_batch
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
 from rdc_sweeps.errors import DataError, InfrastructureError, RdcError, infrastructure_cause
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.processes.devices import processes_per_run
 from rdc_sweeps.regions.build import BuildReport, build_regions
-from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.sources import region_generator
-from rdc_sweeps.regions.store import RegionStore
+from rdc_sweeps.regions.store import RegionStore, image_key
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
@@ -165,10 +165,15 @@ def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) ->
 
 
 def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, report: ReportBuild) -> bool:
-    """Whether a training image has no sound region map in the store; images are read until one is found."""
+    """Whether a training image has no sound region map in the store.
+
+    If it is not known from the last time, images are read until one is found.
+    """
     for (source, dataset), spec in _sources(specs).items():
         _, store = open_generator(source, settings, "cpu")
         images = open_data(spec, settings).splits.train
+        if store.known(image_stamps(images, range(len(images)))) is not None:
+            continue
         for row in range(len(images)):
             if not _is_stored(store, images.image(row)):
                 return True
@@ -178,7 +183,7 @@ def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, report: Re
 
 def _is_stored(store: RegionStore, image: Floats) -> bool:
     try:
-        return store.get(image_digest(image), image.shape[:2]) is not None
+        return store.get(*image_key(image)) is not None
     except DataError:
         return False
 

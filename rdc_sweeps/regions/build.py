@@ -4,9 +4,10 @@ import logging
 import random
 from dataclasses import dataclass
 
+from rdc_sweeps.data.stamps import image_stamps
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.regions.generator import RegionGenerator, image_digest
-from rdc_sweeps.regions.store import Images, Progress, RegionStore
+from rdc_sweeps.regions.generator import RegionGenerator
+from rdc_sweeps.regions.store import ImageKey, Images, Progress, RegionStore, image_key
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ def build_regions(
     """Compute and store the id map of every image that has none; safe to kill at any point and call again.
 
     Damaged maps are recomputed, with a warning. Processes that build the same maps start at different images and skip
-    what another has stored, so that they share the work.
+    what another has stored, so that they share the work. If neither images nor maps have changed since they were last
+    read, none is read.
 
     Args:
         images: Images of a data set.
@@ -38,28 +40,41 @@ def build_regions(
         DataError: The store cannot be written to, or the generator returns no map of its image.
     """
     total = len(images)
+    stamped = image_stamps(images, range(total))
+    if (known := store.known(stamped)) is not None:
+        if progress:
+            progress(total, total)
+        return _report(store, total, 0, known.without_regions)
     start = random.randrange(total) if total else 0
     built = without = 0
+    keys: dict[int, ImageKey] = {}
     for done in range(total):
-        image = images.image((start + done) % total)
-        digest = image_digest(image)
+        index = (start + done) % total
+        image = images.image(index)
+        keys[index] = key = image_key(image)
         try:
-            regions = store.get(digest, image.shape[:2])
+            regions = store.get(*key)
         except DataError:
-            logger.warning("%s: damaged region map, recomputing it", store.path(digest))
+            logger.warning("%s: damaged region map, recomputing it", store.path(key.digest))
             regions = None
         if regions is None:
             regions = generator(image)
-            if regions.shape != image.shape[:2]:
+            if regions.shape != key.shape:
                 raise DataError(
                     f"the region generator returned a map of shape {regions.shape} for an image of shape "
-                    f"{image.shape[:2]}; its __call__ must return (H, W)"
+                    f"{key.shape}; its __call__ must return (H, W)"
                 )
-            store.put(digest, regions)
+            store.put(key.digest, regions)
             built += 1
         without += not (regions >= 0).any()
         if progress:
             progress(done + 1, total)
+    if stamped is not None and stamped.settled:
+        store.read([keys[index] for index in range(total)], stamped)
+    return _report(store, total, built, without)
+
+
+def _report(store: RegionStore, total: int, built: int, without: int) -> BuildReport:
     if without:
         logger.warning("%s: %d of %d images have no regions", store.folder, without, total)
     return BuildReport(built, total - built, without)

@@ -11,13 +11,21 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from rdc_sweeps.data.stamps import Stamps, image_stamps, stamps
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.regions.generator import image_digest
 from rdc_sweeps.regions.maps import NO_REGION, IdMap
-
-MAX_REGIONS = np.iinfo(np.uint16).max
-"""Maximum number of regions in a stored map; the last 16-bit value represents `NO_REGION`."""
+from rdc_sweeps.regions.packed import (
+    MAX_REGIONS,
+    CompressedMap,
+    PackedMaps,
+    RegionReader,
+    compress,
+    ids_of,
+    load_maps,
+    save_maps,
+)
 
 Progress = Callable[[int, int], None]
 """Progress callback: (finished images, all images)."""
@@ -30,6 +38,18 @@ class Images(Protocol):
 
     def image(self, index: int) -> NDArray[np.floating[Any]]:
         """Image (H, W, 3) in [0, 1]."""
+
+
+class ImageKey(NamedTuple):
+    """What a map is found by: the digest of its image, and the image's shape (H, W)."""
+
+    digest: str
+    shape: tuple[int, int]
+
+
+def image_key(image: NDArray[np.floating[Any]]) -> ImageKey:
+    """The key of an image (H, W, 3) in [0, 1]."""
+    return ImageKey(image_digest(image), (image.shape[0], image.shape[1]))
 
 
 class RegionStore:
@@ -56,7 +76,7 @@ class RegionStore:
             DataError: The file is damaged, or is the map of another image or generator.
         """
         encoded = self._read(digest)
-        return None if encoded is None else _decode(encoded, self._owner(digest), shape).ids
+        return None if encoded is None else ids_of(_decode(encoded, self._owner(digest), shape).stored)
 
     def put(self, digest: str, regions: IdMap) -> None:
         """Store an id map (H, W) atomically.
@@ -76,37 +96,82 @@ class RegionStore:
                 "or set RDC_SWEEP_CACHE_ROOT to another folder"
             ) from error
 
-    def reader(self, images: Images, progress: Progress | None = None) -> "RegionReader":
+    def reader(self, images: Images, progress: Progress | None = None) -> RegionReader:
         """Load the maps of all images, for training.
 
+        Images are read, to find their maps, only if they or a map were changed since the last time.
+
         Raises:
-            DataError: Some are missing or damaged.
+            DataError: Some maps are missing or damaged.
         """
         total = len(images)
-        maps: list[bytes] = []
-        lost: list[int] = []
-        content = hashlib.blake2b(digest_size=16)
+        stamped = image_stamps(images, range(total))
+        if (known := self.known(stamped)) is not None:
+            return known
+        keys = []
         for index in range(total):
-            image = images.image(index)
-            digest = image_digest(image)
+            keys.append(image_key(images.image(index)))
+            if progress:
+                progress(index + 1, total)
+        return self.read(keys, stamped)
+
+    def known(self, stamped: Stamps | None) -> RegionReader | None:
+        """The maps of images with these stamps, if they were read before and neither images nor maps have changed."""
+        if stamped is None:
+            return None
+        found = load_maps(self._packed(stamped), stamped.digest)
+        if found is None or self._stamps(found.digests) != found.files:
+            return None
+        return found.reader
+
+    def read(self, keys: Sequence[ImageKey], stamped: Stamps | None = None) -> RegionReader:
+        """Read the maps of images, and keep them in one file, to be found by the images' stamps.
+
+        Args:
+            keys: Of the images.
+            stamped: Their stamps before they were read; None if these are unknown.
+
+        Raises:
+            DataError: Some maps are missing or damaged.
+        """
+        digests = [key.digest for key in keys]
+        files = self._stamps(digests)
+        maps: list[CompressedMap] = []
+        lost: list[int] = []
+        without = 0
+        content = hashlib.blake2b(digest_size=16)
+        for index, (digest, shape) in enumerate(keys):
             encoded = self._read(digest)
             try:
                 if encoded is None:
                     lost.append(index)
                 else:
-                    content.update(_decode(encoded, self._owner(digest), image.shape[:2]).checksum.to_bytes(4))
-                    maps.append(encoded)
+                    decoded = _decode(encoded, self._owner(digest), shape)
+                    content.update(decoded.checksum.to_bytes(4))
+                    maps.append(compress(decoded.stored))
+                    without += bool((decoded.stored == MAX_REGIONS).all())
             except DataError:
                 lost.append(index)
-            if progress:
-                progress(index + 1, total)
         if lost:
             missing = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
             raise DataError(
-                f"{self.folder}: no sound region map for {len(lost)} of {total} images (indices {missing}); "
+                f"{self.folder}: no sound region map for {len(lost)} of {len(keys)} images (indices {missing}); "
                 "compute them with `rdc-sweep regions build`"
             )
-        return RegionReader(maps, content.hexdigest())
+        reader = RegionReader(maps, content.hexdigest(), without)
+        # Not of images that were changed a moment ago: they could change again with the same stamp.
+        if stamped is not None and stamped.settled and files is not None:
+            save_maps(self._packed(stamped), stamped.digest, PackedMaps(digests, files, reader))
+        return reader
+
+    def _packed(self, stamped: Stamps) -> Path:
+        return self.folder / "packed" / stamped.digest
+
+    def _stamps(self, digests: Sequence[str]) -> str | None:
+        try:
+            return stamps([self.path(digest) for digest in digests]).digest
+        except OSError:
+            return None
 
     def _owner(self, digest: str) -> str:
         """Identifies the image and generator of a map, so that a file in another's place is recognised."""
@@ -119,26 +184,8 @@ class RegionStore:
             return None
 
 
-class RegionReader:
-    """The id map of each image of a data set, kept compressed (a few kB each); picklable for loader processes.
-
-    Attributes:
-        digest: Of the content of all maps.
-    """
-
-    def __init__(self, maps: Sequence[bytes], digest: str) -> None:
-        self._maps, self.digest = maps, digest
-
-    def __len__(self) -> int:
-        return len(self._maps)
-
-    def __call__(self, index: int) -> IdMap:
-        """Id map (H, W) of an image."""
-        return _decode(self._maps[index]).ids
-
-
 class _Decoded(NamedTuple):
-    ids: IdMap
+    stored: NDArray[np.uint16]
     checksum: int
 
 
@@ -170,9 +217,7 @@ def _decode(encoded: bytes, owner: str | None = None, shape: tuple[int, ...] | N
         raise _damaged(f"it is the map {found}")
     if shape is not None and stored.shape != shape:
         raise _damaged(f"shape {stored.shape} of an image of shape {shape}")
-    regions: IdMap = stored.astype(np.int32)
-    regions[stored == MAX_REGIONS] = NO_REGION
-    return _Decoded(regions, checksum)
+    return _Decoded(stored, checksum)
 
 
 def _array(content: bytes) -> np.ndarray[Any, np.dtype[Any]]:

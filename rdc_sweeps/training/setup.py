@@ -15,8 +15,9 @@ from rdc_sweeps.methods.supervised import SingleTaskNetworks
 from rdc_sweeps.methods.teacher import TeacherAndStudent
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
+from rdc_sweeps.regions.packed import RegionReader
 from rdc_sweeps.regions.sources import is_stored, region_generator
-from rdc_sweeps.regions.store import RegionReader, RegionStore
+from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, Teacher, terms_of

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.regions.generator import generator_key, image_digest
-from rdc_sweeps.regions.store import MAX_REGIONS, RegionStore
+from rdc_sweeps.regions.packed import MAX_REGIONS
+from rdc_sweeps.regions.store import RegionStore
 from tests.data.damage import mutations
 
 KEY = generator_key({"source": "test"})

@@ -5,7 +5,7 @@ A cached file is an `.npy` file and, after the array, a checksum, which other re
 
 import io
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from rdc_sweeps.data.fingerprint import values_digest
 from rdc_sweeps.data.mtan import MtanFolder, MtanLayout
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
+from rdc_sweeps.data.stamps import Stamps, constant_stamps
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.files import write_atomically
 from rdc_sweeps.specs.base import Size, Task
@@ -102,9 +103,16 @@ class RenderedScenes:
 
     def fingerprint(self) -> SplitRecord:
         """What determines the scenes; none is rendered."""
+        return SplitRecord(images=self._count, digest=values_digest(self._identity))
+
+    def stamps(self, indices: Sequence[int]) -> Stamps:
+        """What determines these images, which never change."""
+        return constant_stamps(self._identity, tuple(indices))
+
+    @property
+    def _identity(self) -> tuple[object, ...]:
         renderer = self._renderer
-        identity = (renderer.name, renderer.version, self._seed, self._first, self._count, self.size)
-        return SplitRecord(images=self._count, digest=values_digest(identity))
+        return renderer.name, renderer.version, self._seed, self._first, self._count, self.size
 
     def _store(self, number: int) -> None:
         scene = self._renderer.render(self._seed, number, self.size)

@@ -1,0 +1,73 @@
+"""Stamps of files: size and times, by which a file that has changed is recognised without reading it.
+
+Writing to a file, replacing it and setting its times all change its stamp, since no program can set the time of a
+file's last change of status (ctime).
+"""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+READERS, CHUNK = 16, 64
+"""Threads that look at files, since on a shared disk each costs a round trip, and files that one looks at in turn."""
+
+SETTLED = 2.0
+"""Seconds after which another change has another time, on any file system."""
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """The stamps of some files.
+
+    Attributes:
+        values: (n, 3) int64: size in bytes, times of the last change of content and of status in nanoseconds.
+        digest: Of all of them and of the paths.
+        settled: Whether every later change gives another stamp; not if a file was changed a moment ago.
+    """
+
+    values: NDArray[np.int64]
+    digest: str
+    settled: bool
+
+
+def stamps(paths: Sequence[Path], *others: object) -> Stamps:
+    """Stamp files.
+
+    Args:
+        paths: The files, absolute.
+        others: What else the digest is to depend on.
+
+    Raises:
+        OSError: A file cannot be looked at.
+    """
+    now = time.time()
+    chunks = [paths[first : first + CHUNK] for first in range(0, len(paths), CHUNK)]
+    with ThreadPoolExecutor(READERS) as pool:
+        values = np.array([stamp for part in pool.map(_stamps, chunks) for stamp in part], np.int64).reshape(-1, 3)
+    digest = hashlib.blake2b(repr((others, [str(path) for path in paths])).encode(), digest_size=16)
+    digest.update(values.astype("<i8").tobytes())
+    age = np.abs(now - values[:, 1] / 1e9).min(initial=np.inf)
+    return Stamps(values, digest.hexdigest(), bool(age > SETTLED))
+
+
+def constant_stamps(*identity: object) -> Stamps:
+    """The stamps of what an identity determines, and no file."""
+    return stamps([], *identity)
+
+
+def image_stamps(dataset: object, indices: Sequence[int]) -> Stamps | None:
+    """The stamps of images, by which a change of one is noticed; None of a data set that has no method `stamps`."""
+    own = getattr(dataset, "stamps", None)
+    found: Stamps | None = None if own is None else own(indices)
+    return found
+
+
+def _stamps(paths: Sequence[Path]) -> list[tuple[int, int, int]]:
+    found = [path.stat() for path in paths]
+    return [(one.st_size, one.st_mtime_ns, one.st_ctime_ns) for one in found]
