@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rdc_sweeps.api import (
         Table,
+        check_data,
         claims,
         compare,
         figures,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Table",
     "__version__",
+    "check_data",
     "claims",
     "compare",
     "figures",

@@ -20,6 +20,7 @@ from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
+    from rdc_sweeps.data.checking.findings import DataCheck
     from rdc_sweeps.dispatch.inputs import ReportBuild
     from rdc_sweeps.reporting.comparison import Comparison
     from rdc_sweeps.reporting.evidence import ClaimsReport
@@ -219,6 +220,27 @@ def claims(
         for run in catalogue.runs(name, chosen.profile, seeds=seeds, settings=assignments(changes), compat=compat)
     ]
     return build_claims(runs, chosen.root, selection=selection)
+
+
+def check_data(
+    root: Path, dataset: str | None = None, *, workers: int | None = None, progress: "ReportBuild" = lambda *_: None
+) -> "DataCheck":
+    """Check a data set in MTAN's layout for what trains without an error and yet is wrong; nothing is changed.
+
+    Args:
+        root: The folder that holds train/ and val/.
+        dataset: What to compare with: `nyuv2`, `nyuv2-40`, `cityscapes`, `cityscapes-19`, `rooms` or `streets`; None:
+            as it was imported, or by its folders.
+        workers: Number of processes; None: one for each core.
+        progress: Told of scenes that are read.
+
+    Raises:
+        UsageError: There is no such data set.
+        DataError: There is no such folder, it has no data set, or its import is unfinished.
+    """
+    from rdc_sweeps.data.checking.check import check_root
+
+    return check_root(root, dataset, workers=workers, progress=progress)
 
 
 def probe(

@@ -1,10 +1,11 @@
-"""data: import data sets from what their owners distribute."""
+"""data: import data sets from what their owners distribute, and check them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from rdc_sweeps import api
 from rdc_sweeps.cli.console import build_progress, data, print_json, say
 from rdc_sweeps.cli.options import JsonOption
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.data.importing.source import Source
     from rdc_sweeps.specs.base import Size
 
-group = typer.Typer(help="Import data sets as their owners distribute them.", no_args_is_help=True)
+group = typer.Typer(help="Import and check data sets.", no_args_is_help=True)
 importers = typer.Typer(help="Write a data set in the layout that runs read; resumes if stopped.", no_args_is_help=True)
 group.add_typer(importers, name="import")
 
@@ -33,7 +34,46 @@ def register(app: typer.Typer) -> None:
 
 @group.callback()
 def _group() -> None:
-    """Import data sets as their owners distribute them."""
+    """Import and check data sets."""
+
+
+@group.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="The folder that holds train/ and val/.", show_default=False)],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="What to compare with: nyuv2, nyuv2-40, cityscapes, cityscapes-19, rooms or streets; default: as it "
+            "was imported, or by its folders.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for check.json, check.png and check.html.", show_default=False),
+    ] = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a data set: files, values, units, classes, frames, and whether its maps belong together.
+
+    Exits with 1 if a check has failed. Nothing is changed.
+    """
+    with build_progress() as progress:
+        checked = api.check_data(root, dataset, workers=workers, progress=progress)
+    from rdc_sweeps.reporting.data_check import as_json as record
+    from rdc_sweeps.reporting.data_check import render_terminal, summary, write_folder
+
+    if output is not None:
+        for path in write_folder(checked, output):
+            say(f"wrote {path}")
+    if as_json:
+        print_json(record(checked))
+    else:
+        data.print(render_terminal(checked))
+    say(summary(checked))
+    if checked.count("error"):
+        raise typer.Exit(1)
 
 
 @group.command()

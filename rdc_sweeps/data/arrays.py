@@ -52,7 +52,7 @@ def image_of(stored: Stored, size: Size) -> Floats:
 
     Integers are divided by 255 (uint16 by 65535).
     """
-    path, values = _triples(stored)
+    path, values = triples(stored)
     image = np.array(values, dtype=np.float32)
     if values.dtype.kind in "ui":
         image /= np.float32(65535 if values.dtype == np.uint16 else 255)
@@ -73,7 +73,7 @@ def image_of(stored: Stored, size: Size) -> Floats:
 
 def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
     """Stored labels (H, W) or (H, W, 1) as (H, W) int16; -1 is void."""
-    path, values = _plane(stored)
+    path, values = plane(stored)
     values = nearest(values, size)
     # Compare before converting, since large values would wrap; NaN fails because it is not equal to itself.
     right = (values >= VOID) & (values < classes) & (values == np.floor(values))
@@ -88,7 +88,7 @@ def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
 
 def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Floats:
     """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in `unit`, if one is known; 0 is invalid."""
-    path, values = _plane(stored)
+    path, values = plane(stored)
     depth = nearest(values, size).astype(np.float32)
     right = np.isfinite(depth) & (depth >= 0)
     if not right.all():
@@ -103,7 +103,7 @@ def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Float
 
 def normal_of(stored: Stored, size: Size) -> Floats:
     """Stored surface normals (H, W, 3) as (H, W, 3) float32 of unit length; (0, 0, 0) is invalid."""
-    path, values = _triples(stored)
+    path, values = triples(stored)
     normal = np.array(nearest(values, size), dtype=np.float32)
     square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
     right = square <= 4
@@ -119,14 +119,24 @@ def normal_of(stored: Stored, size: Size) -> Floats:
     return normal
 
 
-def _triples(stored: Stored) -> Stored:
+def triples(stored: Stored) -> Stored:
+    """The array if it is (H, W, 3).
+
+    Raises:
+        DataError: It is not.
+    """
     path, values = stored
     if values.ndim != 3 or values.shape[2] != 3 or not values.size:
         raise DataError(f"{path}: shape {values.shape}, expected (H, W, 3), channels last; write it in that layout")
     return stored
 
 
-def _plane(stored: Stored) -> Stored:
+def plane(stored: Stored) -> Stored:
+    """The array as (H, W), also if it is (H, W, 1).
+
+    Raises:
+        DataError: It has another shape.
+    """
     path, values = stored
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]

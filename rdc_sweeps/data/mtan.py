@@ -162,17 +162,16 @@ class MtanFolder:
         return self._open_file(self.folder / folder / f"{index}.npy")
 
 
-def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> MtanFolder:
-    """Open a split after a quick check of its folders, file names, and the first and last file of each folder.
+def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:
+    """The number of scenes of a split, and what is wrong with the names of its files.
 
     Args:
         folder: The split's folder.
-        layout: Its folders and classes.
-        size: Height and width at which to read.
+        layout: Its folders.
         setting: Name of the setting that locates the data set, for messages.
 
     Raises:
-        DataError: Everything that is wrong with the split, one problem per line.
+        DataError: There are no such folders, or no files.
     """
     if not folder.is_dir():
         raise DataError(
@@ -194,6 +193,22 @@ def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> Mta
         for name, found in names.items()
         if found != expected
     ]
+    return count, problems
+
+
+def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> MtanFolder:
+    """Open a split after a quick check of its folders, file names, and the first and last file of each folder.
+
+    Args:
+        folder: The split's folder.
+        layout: Its folders and classes.
+        size: Height and width at which to read.
+        setting: Name of the setting that locates the data set, for messages.
+
+    Raises:
+        DataError: Everything that is wrong with the split, one problem per line.
+    """
+    count, problems = find_files(folder, layout, setting)
     if problems:
         raise DataError("\n".join(problems))
     for index in {0, count - 1}:

@@ -25,11 +25,13 @@ class Need:
         topic: Name in the report.
         inspect: Says whether what is there is as it should be, and describes it; or raises an `RdcError`.
         severity: Level of the finding if it is missing or damaged.
+        remedy: The command that tells more, if it is missing or damaged.
     """
 
     topic: str
     inspect: Callable[[], tuple[Level, str]]
     severity: Level
+    remedy: str | None = None
 
 
 def examine_tables(settings: Settings) -> Iterator[Finding]:
@@ -47,7 +49,8 @@ def examine_tables(settings: Settings) -> Iterator[Finding]:
             level, text = need.inspect()
             yield Finding(need.topic, level, f"{text}; {wanted_by}")
         except RdcError as error:
-            yield Finding(need.topic, need.severity, f"{' '.join(str(error).split()).rstrip('.')}; {wanted_by}")
+            text = f"{' '.join(str(error).split()).rstrip('.')}; {wanted_by}"
+            yield Finding(need.topic, need.severity, text, need.remedy)
 
 
 def _needs(runs: Mapping[str, list[Run]], settings: Settings) -> dict[Need, list[str]]:
@@ -73,6 +76,7 @@ def _needs_of(run: Run, settings: Settings) -> Iterator[tuple[tuple[object, ...]
             f"data {spec.dataset.name} {height}x{width}",
             lambda: _images(run, root, settings.cache_root),
             _severity(root),
+            f"rdc-sweep data check {root} lists all that is wrong" if root is not None and root.is_dir() else None,
         ),
     )
     if spec.labels.origin == "published" and spec.labels.setting != "full":
@@ -116,6 +120,8 @@ def _images(run: Run, root: Path | None, cache: Path) -> tuple[Level, str]:
     held_out = f", {len(splits.validation)} held out" if len(splits.validation) else ""
     where = f"{root}: " if root is not None else ""
     text = f"{where}{len(splits.train)} training images{held_out}, {len(splits.test)} test images"
+    if not spec.dataset.synthetic:
+        text += "; `rdc-sweep data check` reads all of them"
     if (other := other_count(spec.dataset, splits)) is None:
         return "ok", text
     return "problem" if run.profile.comparable else "warning", f"{text}; {other}"

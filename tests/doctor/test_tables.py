@@ -69,3 +69,11 @@ def test_a_short_or_implausible_data_set_is_told(
 
 def test_an_unknown_profile_is_reported() -> None:
     assert told(profile="none")["tables"][0] == "problem"
+
+
+def test_damaged_data_are_to_be_checked(tmp_path: Path) -> None:
+    settings = Settings(experiments=EXPERIMENTS, profile="cpu", cache_root=tmp_path, nyuv2_root=tmp_path)
+    (found,) = (one for one in examine_tables(settings) if one.topic == "data nyuv2 96x128")
+    assert found.remedy == f"rdc-sweep data check {tmp_path} lists all that is wrong"
+    never = Settings(experiments=EXPERIMENTS, profile="cpu", cache_root=tmp_path)
+    assert all(one.remedy is None for one in examine_tables(never) if one.topic.startswith("data"))
