@@ -18,6 +18,8 @@ FOREIGN = {
     "--array": "an option of sbatch",
     "--include-online": "an option of `wandb sync`",
     "--simulate": "an option of `python -m benchmarks.models.memory`",
+    "--nyuv2": "an option of `python -m benchmarks.data`",
+    "--depth-step": "an option of `python -m benchmarks.data`",
 }
 """Options of other programs that pages mention."""
 
