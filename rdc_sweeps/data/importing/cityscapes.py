@@ -177,6 +177,8 @@ def open_cityscapes_source(
     except DataError as error:
         raise DataError(f"{error}\n{_expected(folders)}") from error
     keys = {split: tuple(key for key in found["image"] if key.split == split) for split in SPLITS}
+    if empty := [split for split in SPLITS if not keys[split]]:
+        raise DataError(f"{images / empty[0]}: no images\n{_expected(folders)}")
     return CityscapesSource(folders, keys, size, classes)
 
 

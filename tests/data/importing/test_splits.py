@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rdc_sweeps.data.importing.files import Key
@@ -65,6 +65,7 @@ def test_wrong_lists_are_refused(tmp_path: Path, train: str, test: str | bytes |
     seed=st.integers(0, 100),
     with_scenes=st.booleans(),
 )
+@example(sizes=[1, 1], share=0.99, seed=0, with_scenes=True)
 def test_scenes_stay_together(sizes: list[int], share: float, seed: int, with_scenes: bool) -> None:
     found = [
         Key("", f"scene{index}" if with_scenes else "", f"{index}-{one}")
