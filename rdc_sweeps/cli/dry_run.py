@@ -60,12 +60,11 @@ def summary(planned: Sequence[Planned], found: Mapping[str, Estimate]) -> list[s
         f"{len(planned)} runs: {by_kind}",
         f"{len(todo)} of {len(planned)} runs to do, {sum(one.steps for one in todo)} steps",
     ]
-    for device in dict.fromkeys(one.device for one in found.values()):
-        some = [one for one in found.values() if one.device == device]
+    for device, by_runs in dict.fromkeys((one.device, one.measured > 0) for one in found.values()):
+        some = [one for one in found.values() if (one.device, one.measured > 0) == (device, by_runs)]
         unit, hours = "core" if device == "cpu" else "GPU", sum(one.hours for one in some)
-        lines.append(
-            f"about {_number(hours)} {unit}-hours on {device} for {len(some)} runs, estimated from similar runs"
-        )
+        source = "similar runs" if by_runs else "a benchmark"
+        lines.append(f"about {_number(hours)} {unit}-hours on {device} for {len(some)} runs, estimated from {source}")
     unknown = len(todo) - len(found)
     if unknown:
         lines.append(f"no estimate for {unknown} runs: this runs folder has no similar finished runs")

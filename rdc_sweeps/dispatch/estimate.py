@@ -1,10 +1,10 @@
-"""Estimates of the duration of planned runs, from measured runs of the same kind if there are any."""
+"""Estimates of the duration of planned runs, from measured runs of the same kind, or else from a benchmark."""
 
 import json
 import os
 import statistics
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from rdc_sweeps.dispatch.plan import Planned
+from rdc_sweeps.dispatch.speeds import kind, read_speeds
 from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.files import read_file
 from rdc_sweeps.runs.directory import RunDirectory
@@ -46,7 +47,7 @@ class Estimate:
         seconds: On one GPU, or with the threads that the measured runs had.
         hours: GPU-hours, or core-hours on a CPU.
         device: Name of the GPU, or `cpu`.
-        measured: Number of measured runs behind the estimate.
+        measured: Number of measured runs behind the estimate; 0: a benchmark.
     """
 
     seconds: float
@@ -56,9 +57,10 @@ class Estimate:
 
 
 def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estimate]:
-    """The remaining cost of the runs to do, by id; runs without a measured run of the same kind are left out.
+    """The remaining cost of the runs to do, by id; runs of a kind that was never measured are left out.
 
-    Runs are of the same kind if they differ only in weights, rates, seeds, the number of epochs and where initial
+    A kind without a measured run has the speed that a benchmark measured on a device that the runs can use. Runs are of
+    the same kind if they differ only in weights, rates, seeds, the number of epochs and where initial
     weights come from.
 
     Args:
@@ -66,12 +68,26 @@ def estimates(planned: Iterable[Planned], settings: Settings) -> dict[str, Estim
         settings: Settings of the processes that will train (see `Executor.worker_settings`).
     """
     todo = [one for one in planned if one.action != "skip"]
-    kinds = {one.run.id: _kind(one.run.spec.model_dump(mode="json")) for one in todo}
+    kinds = {one.run.id: kind(one.run.spec.model_dump(mode="json")) for one in todo}
     measured = _measured(set(kinds.values()), settings)
+    benchmarked = _benchmarked(settings) if set(kinds.values()) - measured.keys() else {}
     found = {}
     for one in todo:
-        if known := measured.get(kinds[one.run.id]):
+        of = kinds[one.run.id]
+        if known := measured.get(of):
             found[one.run.id] = _estimate(one, known, settings)
+        elif of in benchmarked:
+            found[one.run.id] = replace(_estimate(one, [benchmarked[of]], settings), measured=0)
+    return found
+
+
+def _benchmarked(settings: Settings) -> dict[str, Measured]:
+    """By kind of run; of several devices, the one that was measured last."""
+    found: dict[str, Measured] = {}
+    for device in read_speeds(settings.cache_root):
+        if _may_be_used(device.device, settings):
+            for one in device.speeds:
+                found.setdefault(kind(one.spec), Measured(one.seconds, device.device, device.threads))
     return found
 
 
@@ -102,12 +118,12 @@ def _measured(kinds: set[str], settings: Settings) -> dict[str, list[Measured]]:
             spec = yaml.load(read_file(directory.spec), Loader)
         except (OSError, DamagedError, ValueError, RecursionError, yaml.YAMLError):
             continue
-        kind = _kind(spec) if isinstance(spec, dict) else ""
-        if kind not in kinds or len(found.get(kind, ())) >= ENOUGH:
+        of = kind(spec) if isinstance(spec, dict) else ""
+        if of not in kinds or len(found.get(of, ())) >= ENOUGH:
             continue
         measured = _measure(directory, spec)
         if measured is not None and _may_be_used(measured.device, settings):
-            found.setdefault(kind, []).append(measured)
+            found.setdefault(of, []).append(measured)
             if sum(len(some) >= ENOUGH for some in found.values()) == len(kinds):
                 break
     return found
@@ -150,27 +166,3 @@ def _threads(directory: RunDirectory) -> int:
         return int(json.loads(directory.environment.read_bytes())["threads"])
     except (OSError, ValueError, KeyError, TypeError):
         return 1
-
-
-def _kind(spec: Mapping[str, Any]) -> str:
-    """Everything on which a run's time per epoch depends, as text."""
-    try:
-        parts = {
-            "dataset": {**spec["dataset"], "seed": None},
-            "labels": spec["labels"]["setting"],
-            "backbone": spec["backbone"],
-            "method": spec["method"],
-            "training": [spec["training"][name] for name in ("batch_size", "last_batch", "augmentation", "precision")],
-        }
-    except (KeyError, TypeError):
-        return ""
-    return json.dumps(_relevant(parts), sort_keys=True)
-
-
-def _relevant(value: Any) -> Any:
-    """A value without what no duration depends on: fractional numbers (weights, rates) and where weights come from."""
-    if isinstance(value, Mapping):
-        return {key: _relevant(inner) for key, inner in value.items() if key != "pretrained"}
-    if isinstance(value, list | tuple):
-        return [_relevant(inner) for inner in value]
-    return None if isinstance(value, float) else value

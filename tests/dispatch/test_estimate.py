@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from rdc_sweeps.cli.dry_run import summary
 from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.plan import Planned, plan
+from rdc_sweeps.dispatch.speeds import speeds_file
+from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.records import Result, Status
 from rdc_sweeps.runs.requests import request_run
@@ -35,7 +38,7 @@ def finish(one: Planned, root: Path, *, seconds: float, device: str = GPU, threa
 
 
 def settings(root: Path, **values: object) -> Settings:
-    return Settings(root=root, **values)  # type: ignore[arg-type]
+    return Settings(**{"root": root, "cache_root": root / "cache", **values})  # type: ignore[arg-type]
 
 
 def test_nothing_is_claimed_of_what_was_never_measured(tmp_path: Path) -> None:
@@ -132,3 +135,61 @@ def test_damaged_neighbours_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / name / "spec.yaml").write_text(spec)
     (tmp_path / "file").touch()
     assert len(estimates(planned(tmp_path, seeds=(1,)), settings(tmp_path))) == 1
+
+
+def benchmark(root: Path, one: Planned, *, seconds: float, device: str = GPU, name: str = "made") -> Path:
+    """What a benchmark writes, with fields that nothing reads."""
+    file = speeds_file(root, name)
+    speeds = [{"spec": one.run.spec.model_dump(mode="json"), "seconds": seconds, "step": {"seconds": 1.0}}]
+    packages = {"torch": "2.14.1"}
+    write_json(file, {"device": device, "threads": 2, "packages": packages, "speeds": speeds, "loss": []})
+    return file
+
+
+def test_a_benchmark_counts_where_no_run_of_the_kind_was_measured(tmp_path: Path) -> None:
+    runs, cache = tmp_path / "runs", tmp_path / "cache"
+    (measured,) = planned(runs)
+    (other,) = planned(runs, "training.batch_size=4")
+    benchmark(cache, measured, seconds=3600)
+    todo = [*planned(runs, "method.weight=0.3", seeds=(1, 2)), other]
+    found = estimates(todo, settings(runs, cache_root=cache))
+    epochs = measured.run.spec.length.epochs
+    assert list(found.values()) == [Estimate(3600.0 * epochs, epochs, GPU, 0)] * 2
+    assert summary(todo, found)[-2:] == [
+        f"about {2 * epochs} GPU-hours on {GPU} for 2 runs, estimated from a benchmark",
+        "no estimate for 1 runs: this runs folder has no similar finished runs",
+    ]
+    finish(measured, runs, seconds=60)
+    found = estimates(planned(runs, seeds=(1,)), settings(runs, cache_root=cache))
+    assert [(one.seconds, one.measured) for one in found.values()] == [(60, 1)], "runs count more than a benchmark"
+
+
+def test_a_benchmark_counts_on_its_device_only_and_the_last_one_first(tmp_path: Path) -> None:
+    (one,) = planned(tmp_path)
+    old = benchmark(tmp_path, one, seconds=10, device="cpu", name="a")
+    benchmark(tmp_path, one, seconds=1, name="b")
+    os.utime(old, (0, 0))
+
+    def devices(**values: object) -> set[str]:
+        return {found.device for found in estimates([one], settings(tmp_path, cache_root=tmp_path, **values)).values()}
+
+    assert devices() == devices(device="cuda") == {GPU}
+    assert devices(device="cpu") == {"cpu"}
+    os.utime(old)
+    assert devices() == {"cpu"}
+    (found,) = estimates([one], settings(tmp_path, cache_root=tmp_path)).values()
+    assert found.hours == found.seconds * 2 / 3600, "core-hours"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"device": "cpu"}', None, '{"seconds": -1}', '{"seconds": NaN}'])
+def test_a_damaged_benchmark_is_passed_over(text: str | None, tmp_path: Path) -> None:
+    (one,) = planned(tmp_path)
+    file = benchmark(tmp_path, one, seconds=10)
+    if text is not None and "seconds" in text:
+        file.write_text(file.read_text().replace('"seconds": 10', text[1:-1]))
+    elif text is None:
+        file.unlink()
+        file.mkdir()
+    else:
+        file.write_text(text)
+    assert estimates([one], settings(tmp_path, cache_root=tmp_path)) == {}
