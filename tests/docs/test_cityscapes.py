@@ -44,12 +44,15 @@ def test_the_walk_ends_with_a_trained_run(cli: Cli, environment: dict[str, str],
     environment["RDC_SWEEP_EXPERIMENTS"] = str(small)
     walk = [one for one in commands() if one.place.startswith("docs/data.md") and "cityscapes" in one.text]
     first = next(number for number, one in enumerate(walk) if "data import" in one.text)
-    assert walk[first + 1].text == "export RDC_SWEEP_CITYSCAPES_ROOT=cityscapes"
+    assert walk[first + 2].text == "export RDC_SWEEP_CITYSCAPES_ROOT=cityscapes"
     done = cli(*walk[first].arguments[1:])
     assert done.returncode == 0, done.stderr
     assert "8 training and 2 validation images, but 2975 and 500 are published" in done.stderr
     assert "10 images imported" in done.stderr
-    name, _, value = walk[first + 1].arguments[1].partition("=")
+    checked = cli(*walk[first + 1].arguments[1:])
+    assert checked.returncode == 0, checked.stdout
+    assert "cityscapes as cityscapes" in checked.stdout
+    name, _, value = walk[first + 2].arguments[1].partition("=")
     environment[name] = value
     [run] = [
         shlex.split(line)
