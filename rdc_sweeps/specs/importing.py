@@ -4,7 +4,7 @@ import keyword
 import re
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from rdc_sweeps.specs.base import RelativeFile, Seed, Size, Spec, Task
 from rdc_sweeps.specs.dataset import LARGEST_SIDE, BuiltinDataset
@@ -64,32 +64,59 @@ class LabelModality(Modality):
     optional: bool = Field(False, description="Whether images may lack this label; they are then written as unknown.")
 
 
-class SemanticModality(LabelModality):
-    """Class ids, one per pixel."""
+Colour = Annotated[str, StringConstraints(pattern="^#[0-9a-fA-F]{6}$")]
+"""A colour such as `#8000ff`."""
 
-    classes: dict[str, int | tuple[int, ...]] = Field(
-        min_length=2, description="The stored id or ids of each class; the first class becomes 0."
+ClassId = int | Colour
+"""What a pixel of a class is stored as."""
+
+
+class SemanticModality(LabelModality):
+    """Class ids, one per pixel, or colours that stand for classes."""
+
+    classes: dict[str, ClassId | tuple[ClassId, ...]] = Field(
+        min_length=2,
+        description="The stored id or ids of each class, or colours such as '#8000ff'; the first class becomes 0.",
     )
-    void: tuple[int, ...] = Field((), description="Stored ids of pixels without a class.")
+    void: tuple[ClassId, ...] = Field((), description="Stored ids or colours of pixels without a class.")
+
+    @property
+    def coloured(self) -> bool:
+        """Whether classes are stored as colours."""
+        return any(isinstance(one, str) for ids in self._written().values() for one in ids)
 
     @property
     def ids(self) -> dict[str, tuple[int, ...]]:
-        """The stored ids of each class."""
-        return {name: (ids,) if isinstance(ids, int) else ids for name, ids in self.classes.items()}
+        """The stored ids of each class; of a colour, its number."""
+        return {name: tuple(map(_number, ids)) for name, ids in self._written().items()}
+
+    @property
+    def void_ids(self) -> tuple[int, ...]:
+        """The stored ids of pixels without a class; of a colour, its number."""
+        return tuple(map(_number, self.void))
+
+    def _written(self) -> dict[str, tuple[ClassId, ...]]:
+        return {name: ids if isinstance(ids, tuple) else (ids,) for name, ids in self.classes.items()}
 
     @model_validator(mode="after")
     def _one_class_per_id(self) -> Self:
         owners: dict[int, str] = {}
-        for name, ids in [*self.ids.items(), ("void", self.void)]:
+        for name, ids in [*self._written().items(), ("void", self.void)]:
             if name and not name.isprintable():
                 raise ValueError(f"classes: {name!r} has characters that cannot be printed")
             if not name or (not ids and name != "void"):
                 raise ValueError(f"classes: {name!r} needs a name and at least one id")
             for one in ids:
-                if one in owners:
-                    raise ValueError(f"id {one} is both {owners[one]} and {name}; give each id once")
-                owners[one] = name
+                if (number := _number(one)) in owners:
+                    raise ValueError(f"id {one} is both {owners[number]} and {name}; give each id once")
+                owners[number] = name
+        if len({isinstance(one, str) for ids in [*self._written().values(), self.void] for one in ids}) > 1:
+            raise ValueError("has ids and colours; labels are stored as one of them")
         return self
+
+
+def _number(one: ClassId) -> int:
+    return one if isinstance(one, int) else int(one[1:], 16)
 
 
 class DepthModality(LabelModality):
@@ -169,6 +196,10 @@ class ImportSpec(Spec):
     def modalities(self) -> dict[str, Modality]:
         """`image` and the tasks, with where they come from."""
         return {name: getattr(self, name) for name in ("image", *self.tasks)}
+
+    def has_colours(self, kind: str) -> bool:
+        """Whether an image's or label's palette means its colours, and not its indices."""
+        return kind != "depth" and (kind != "semantic" or (self.semantic is not None and self.semantic.coloured))
 
     @property
     def optional(self) -> frozenset[Task]:

@@ -64,6 +64,8 @@ def test_a_description_is_read(tmp_path: Path) -> None:
         ("{split}/depth", "depth", r"depth.files must have the same of \{name\}, .* as image.files"),
         ("desk: 1", "desk: 2", "yaml:4: semantic: id 2 is both desk and chair"),
         ("void: [0]", "void: [3]", "id 3 is both chair and void"),
+        ("desk: 1", "desk: '#12345'", "yaml:7: semantic.classes.desk"),
+        ("desk: 1", "desk: '#123456'", "has ids and colours; labels are stored as one of them"),
         ("    chair: [2, 3]\n", "", "yaml:6: semantic.classes: "),
         ("chair: [2, 3]", "chair: []", "classes: 'chair' needs a name and at least one id"),
         ("chair: [2, 3]", '"a\\nb": 2', "has characters that cannot be printed"),
@@ -80,6 +82,18 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, old: str, new: str, tol
     assert old in TEXT
     with pytest.raises(SpecError, match=told):
         read(tmp_path, TEXT.replace(old, new, 1))
+
+
+def test_colours_are_compared_as_numbers(tmp_path: Path) -> None:
+    coloured = TEXT.replace("void: [0]", "void: ['#000000']").replace("desk: 1", "desk: '#00FF0a'")
+    spec = read(tmp_path, coloured.replace("[2, 3]", "['#ff0000', '#0000ff']"))
+    assert spec.semantic is not None
+    assert spec.semantic.coloured
+    assert spec.semantic.ids == {"desk": (0x00FF0A,), "chair": (0xFF0000, 0x0000FF)}
+    assert spec.semantic.void_ids == (0,)
+    assert [spec.has_colours(kind) for kind in ("image", "semantic", "depth", "normal")] == [True, True, False, True]
+    with pytest.raises(SpecError, match="id #00ff0A is both desk and chair"):
+        read(tmp_path, coloured.replace("[2, 3]", "'#00ff0A'"))
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

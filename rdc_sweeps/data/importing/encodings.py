@@ -49,7 +49,8 @@ def converted(stored: AnyArray, modality: Modality, size: Size | None, title: st
     size = size or (int(stored.shape[0]), int(stored.shape[1]))
     match modality:
         case SemanticModality():
-            return _semantic(_plane(stored, size, title), modality, title)
+            ids = _colour_numbers(stored, title) if modality.coloured else stored
+            return _semantic(_plane(ids, size, title), modality, title)
         case DepthModality():
             return _depth(_plane(stored, size, title), modality, title)
         case NormalModality():
@@ -62,24 +63,33 @@ def converted(stored: AnyArray, modality: Modality, size: Size | None, title: st
 def _plane(stored: AnyArray, size: Size, title: str) -> AnyArray:
     if stored.ndim == 3 and stored.shape[2] != 1:
         raise DataError(
-            f"{title}: has {stored.shape[2]} channels, expected one value per pixel; if these are colours, write the "
-            "class ids or depths that they stand for"
+            f"{title}: has {stored.shape[2]} channels, expected one value per pixel; if these are colours of "
+            "classes, give those in semantic.classes, such as '#8000ff'"
         )
     return nearest(stored.reshape(stored.shape[:2]), size)
 
 
 def _semantic(ids: AnyArray, modality: SemanticModality, title: str) -> AnyArray:
     values = {one: index for index, group in enumerate(modality.ids.values()) for one in group}
-    values |= dict.fromkeys(modality.void, VOID)
+    values |= dict.fromkeys(modality.void_ids, VOID)
     found, where = np.unique(ids, return_inverse=True)
     unknown = [one for one in found.tolist() if one not in values]
     if unknown:
-        shown = ", ".join(f"{one:g}" for one in unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+        written = "#{:06x}" if modality.coloured else "{:g}"
+        shown = ", ".join(map(written.format, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
         raise DataError(
             f"{title}: ids without a class: {shown}; give each to a class in semantic.classes, or to semantic.void"
         )
     kind = np.int8 if len(modality.classes) <= 128 else np.int16
     return np.array([values[one] for one in found.tolist()], dtype=kind)[where].reshape(ids.shape)
+
+
+def _colour_numbers(stored: AnyArray, title: str) -> AnyArray:
+    """The number 0xRRGGBB of each pixel's colour."""
+    if stored.ndim != 3 or stored.shape[2] not in {3, 4} or stored.dtype != np.uint8:
+        raise DataError(f"{title}: values of type {stored.dtype} and shape {stored.shape}, expected 8-bit colours")
+    red, green, blue = (stored[..., channel].astype(np.int32) for channel in range(3))
+    return (red << 16) | (green << 8) | blue
 
 
 def _depth(stored: AnyArray, modality: DepthModality, title: str) -> AnyArray:

@@ -54,7 +54,7 @@ class HuggingFaceSource(OwnSource):
             content = values.cast_column(column, Image(decode=False))[row][column]["bytes"]
             if content is None:
                 raise DataError(f"{title}: is the path of a file; embed the content: datasets' `save_to_disk` does")
-            return title, decode(content, title, colours=kind in {"image", "normal"})
+            return title, decode(content, title, colours=self.spec.has_colours(kind))
         return title, np.asarray(values.with_format("numpy", dtype=_dtype(feature, title))[row][column])
 
     def _name(self, kind: str) -> str:

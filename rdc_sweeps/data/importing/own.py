@@ -119,7 +119,7 @@ class FolderSource(OwnSource):
         path = self.root / self.files[split][index][kind]
         if isinstance(self.spec.modalities[kind], SemanticModality) and path.suffix.lower() in {".jpg", ".jpeg"}:
             raise DataError(f"{path}: JPEG changes class ids; write labels as PNG")
-        return str(path), read_pixels(path, colours=kind in {"image", "normal"})
+        return str(path), read_pixels(path, colours=self.spec.has_colours(kind))
 
 
 def read_import_spec(path: Path) -> ImportSpec:

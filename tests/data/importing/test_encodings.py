@@ -47,6 +47,23 @@ def test_an_id_without_a_class_is_refused(value: float, shown: str) -> None:
         converted(np.array([[5, value]]), IDS, None, "a.png")
 
 
+def test_colours_stand_for_classes() -> None:
+    coloured = SemanticModality(
+        files="{name}", classes={"a": "#ff0001", "b": ("#00FF00", "#102030")}, void=("#000000",)
+    )
+    stored = np.array([[[255, 0, 1], [0, 255, 0]], [[16, 32, 48], [0, 0, 0]]], dtype=np.uint8)
+    for values in (stored, np.dstack([stored, np.full((2, 2), 7, np.uint8)])):
+        np.testing.assert_array_equal(converted(values, coloured, None, "a.png"), [[0, 1], [1, -1]])
+    stored[0, 0, 2] = 2
+    with pytest.raises(DataError, match="ids without a class: #ff0002;"):
+        converted(stored, coloured, None, "a.png")
+    for other in (stored[..., 0], stored.astype(np.uint16), stored[..., :2]):
+        with pytest.raises(DataError, match=r"a.png: .*expected 8-bit colours"):
+            converted(other, coloured, None, "a.png")
+    with pytest.raises(DataError, match=r"has 3 channels, .*semantic.classes, such as '#8000ff'"):
+        converted(stored, IDS, None, "a.png")
+
+
 def test_many_classes_need_more_than_a_byte() -> None:
     many = SemanticModality(files="{name}", classes={f"class {index}": index for index in range(300)})
     found = converted(np.arange(300).reshape(10, 30), many, None, "a.png")

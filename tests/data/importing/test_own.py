@@ -92,6 +92,21 @@ def test_rendered_rooms_come_back_through_files_of_a_user(files: Path, tmp_path:
             assert (scene.normal[:, :2] == 0).all()
 
 
+def test_classes_may_be_colours_of_a_palette(files: Path, tmp_path: Path) -> None:
+    def colour(one: int) -> str:
+        """As `write_files` writes palettes."""
+        return f"#{one * 7 % 256:02x}{one * 13 % 256:02x}{255 - one:02x}"
+
+    ids = {name: [one] if isinstance(one, int) else one for name, one in CLASSES.items()}
+    classes = {name: [colour(one) for one in group] for name, group in ids.items()}
+    coloured = {"files": "labels/{scene}/{name}.png", "classes": classes, "void": [colour(255)]}
+    import_source(opened(files), tmp_path / "ids", workers=1)
+    import_source(opened(files, semantic=coloured), tmp_path / "colours", workers=1)
+    for index in range(6):
+        labels = [np.load(tmp_path / root / f"train/label/{index}.npy") for root in ("ids", "colours")]
+        np.testing.assert_array_equal(*labels)
+
+
 def test_a_size_resamples_files_of_other_resolutions(files: Path, tmp_path: Path) -> None:
     for path in files.glob("labels/*/*.png"):
         with Image.open(path) as image:
