@@ -1,5 +1,6 @@
 """The walk in docs/data.md from the file of NYU-V2's owners to a run, on a few small images."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,10 @@ def test_the_walk_ends_with_a_trained_run(
         # In this process, which has the small split.
         extra = ["--workers", "1"] if "import" in one.arguments else []
         done = inside(*one.arguments[1:], *extra)
+        if "check" in one.arguments:
+            # Drawn rooms have other shares of the classes than the published images.
+            assert re.findall(r"^error +(\w+ \w+)", done.out, re.MULTILINE) == ["class shares"], done.out
+            continue
         assert done.code == 0, f"{one}: {done.err}"
     trained = cli(*page[run].arguments[1:])
     assert trained.returncode == 0, trained.stderr
