@@ -16,7 +16,8 @@ from rdc_sweeps.specs.extensions import Extension
 if TYPE_CHECKING:
     from rdc_sweeps.contrast.gaussians import Gaussians
     from rdc_sweeps.data.batches import Batch, View
-    from rdc_sweeps.data.mtan import MtanFolder, MtanLayout, open_mtan_splits, open_stored
+    from rdc_sweeps.data.mtan import MtanFolder, MtanLayout
+    from rdc_sweeps.data.roots import open_mtan_splits, open_stored
     from rdc_sweeps.data.scene import VOID, Dataset, Floats, Scene
     from rdc_sweeps.methods.method import Losses, Method, Outputs, Term
     from rdc_sweeps.methods.supervised import supervised_losses
@@ -32,8 +33,8 @@ _MODULES = {
     "View": "rdc_sweeps.data.batches",
     "MtanFolder": "rdc_sweeps.data.mtan",
     "MtanLayout": "rdc_sweeps.data.mtan",
-    "open_mtan_splits": "rdc_sweeps.data.mtan",
-    "open_stored": "rdc_sweeps.data.mtan",
+    "open_mtan_splits": "rdc_sweeps.data.roots",
+    "open_stored": "rdc_sweeps.data.roots",
     "VOID": "rdc_sweeps.data.scene",
     "Dataset": "rdc_sweeps.data.scene",
     "Floats": "rdc_sweeps.data.scene",

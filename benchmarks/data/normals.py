@@ -11,8 +11,8 @@ from scipy.ndimage import uniform_filter
 
 from rdc_sweeps.data.arrays import nearest_indices
 from rdc_sweeps.data.importing.nyuv2 import CAMERA, NATIVE, NOISE
-from rdc_sweeps.data.mtan import open_nyuv2
 from rdc_sweeps.data.normals import Intrinsics, Rays, normals_from_depth
+from rdc_sweeps.data.roots import open_nyuv2
 from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.specs.base import Size
 from rdc_sweeps.specs.dataset import NyuV2Spec

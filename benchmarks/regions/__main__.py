@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.pages import with_part
 from benchmarks.regions.candidates import candidates
 from benchmarks.regions.measure import Labelled, Measures, Row, measure
-from rdc_sweeps.data.mtan import open_nyuv2
+from rdc_sweeps.data.roots import open_nyuv2
 from rdc_sweeps.files import write_atomically, write_json
 from rdc_sweeps.regions.generator import eight_bit
 from rdc_sweeps.specs.base import Size, Task

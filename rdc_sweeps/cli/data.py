@@ -1,4 +1,4 @@
-"""data: import data sets from what their owners distribute, and check them."""
+"""data: import data sets from what their owners distribute, check and pack them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,13 +8,14 @@ import typer
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import build_progress, data, print_json, say
 from rdc_sweeps.cli.options import JsonOption
+from rdc_sweeps.settings import load_settings
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.importing.own import OwnSource
     from rdc_sweeps.data.importing.source import Source
     from rdc_sweeps.specs.base import Size
 
-group = typer.Typer(help="Import and check data sets.", no_args_is_help=True)
+group = typer.Typer(help="Import, check and pack data sets.", no_args_is_help=True)
 importers = typer.Typer(help="Write a data set in the layout that runs read; resumes if stopped.", no_args_is_help=True)
 group.add_typer(importers, name="import")
 
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 @group.callback()
 def _group() -> None:
-    """Import and check data sets."""
+    """Import, check and pack data sets."""
 
 
 @group.command()
@@ -191,6 +192,34 @@ def import_huggingface(
     from rdc_sweeps.data.importing.huggingface import open_huggingface_source
 
     _import_own(open_huggingface_source(description), output, workers)
+
+
+@group.command()
+def pack(
+    root: Annotated[
+        Path, typer.Argument(metavar="ROOT", help="The folder that holds train/ and val/.", show_default=False)
+    ],
+    size: Annotated[
+        str | None, typer.Option(help="Height and width of runs; default: the data set's.", show_default=False)
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The data set; default: as settings and folders tell.", show_default=False)
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Semantic classes; default: as the folders tell.", show_default=False)
+    ] = None,
+) -> None:
+    """Pack a data set for fast reading, into the cache folder."""
+    from rdc_sweeps.training.packs import dataset_in, pack_root
+
+    settings = load_settings()
+    spec = dataset_in(root, settings, dataset, classes, None if size is None else parse_size(size))
+    with build_progress() as progress:
+        reports = pack_root(spec, root, settings.cache_root, progress)
+    for report in reports:
+        types = ", ".join(f"{kind} {dtype}" for kind, dtype in report.types.items())
+        state = "packed" if report.written else "already packed"
+        say(f"{report.folder}: {state} ({types}; {report.bytes / 2**20:,.0f} MB)")
 
 
 def _import_own(source: "OwnSource", output: Path, workers: int | None) -> None:

@@ -59,7 +59,7 @@ ENTRIES = (
     Entry("tune", "tune", "Tune a row over trials, and test the best one on test images."),
     Entry("study-worker", "tune"),
     Entry("doctor", "doctor", "Check this machine: GPUs, Slurm, disks, data, W&B, weights."),
-    Entry("data", "data", "Import and check data sets."),
+    Entry("data", "data", "Import, check and pack data sets."),
     Entry("regions", "regions", "Compute region maps."),
 )
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from rdc_sweeps.data import arrays, fingerprint
 from rdc_sweeps.data.arrays import READING, Stored, open_array
-from rdc_sweeps.data.importing.record import check_finished
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.data.stamps import Stamps, stamps
@@ -20,9 +19,6 @@ from rdc_sweeps.specs.dataset import (
     CITYSCAPES_CLASSES,
     NYU_40_CLASSES,
     NYU_CLASSES,
-    CityscapesSpec,
-    NyuV2Spec,
-    StoredImagesSpec,
 )
 
 
@@ -131,11 +127,28 @@ class MtanFolder:
             normal=arrays.normal_of(normal, self._size) if normal else None,
         )
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """On what its scenes depend besides the files."""
+        layout = self._layout
+        return layout.folders, self.tasks, len(layout.classes), layout.depth_unit, self._size, READING
+
+    def files(self) -> list[Path]:
+        """All files of the split."""
+        return [self._path(folder, index) for folder in self._layout.folders for index in range(self._count)]
+
+    def all_stamps(self) -> Stamps:
+        """The stamps of all files.
+
+        Raises:
+            OSError: A file cannot be looked at.
+        """
+        return stamps(self.files(), self.identity)
+
     def stamps(self, indices: Sequence[int]) -> Stamps | None:
         """The stamps of images; None if a file cannot be looked at."""
-        folder = (self.folder / self._layout.image).absolute()
         try:
-            return stamps([folder / f"{index}.npy" for index in indices], READING, self._size)
+            return stamps([self._path(self._layout.image, index) for index in indices], READING, self._size)
         except OSError:
             # Reading it says what is wrong.
             return None
@@ -155,6 +168,9 @@ class MtanFolder:
             digest=fingerprint.files_digest({name: self.folder / name for name in names}),
             means=fingerprint.means(stored),
         )
+
+    def _path(self, folder: str, index: int) -> Path:
+        return (self.folder / folder / f"{index}.npy").absolute()
 
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
@@ -216,70 +232,6 @@ def open_mtan(folder: Path, layout: MtanLayout, size: Size, setting: str) -> Mta
         for name in layout.labels.values():
             _same_resolution(open_array(folder / name / f"{index}.npy"), image)
     return MtanFolder(folder, layout, size, count)
-
-
-def open_mtan_splits(
-    title: str, layout: MtanLayout, size: Size, root: Path | None, setting: str
-) -> tuple[MtanFolder, MtanFolder]:
-    """The training split and the test split (`val` in this layout) of a published data set.
-
-    Args:
-        title: Name of the data set, for messages.
-        layout: Its folders and classes.
-        size: Height and width at which to read.
-        root: Its folder; None if it is not set.
-        setting: Name of the setting that locates the data set.
-
-    Raises:
-        DataError: `root` is not set, does not contain the data set, or its import is unfinished.
-    """
-    if root is None:
-        raise DataError(f"{title}: its folder is not set; set {setting} to the folder that holds train/ and val/")
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; set {setting} to the folder that holds train/ and val/")
-    check_finished(root)
-    return open_mtan(root / "train", layout, size, setting), open_mtan(root / "val", layout, size, setting)
-
-
-def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
-    """The training split and the test split of NYU-V2.
-
-    Raises:
-        DataError: `root` is not set, or does not contain the data set.
-    """
-    return open_mtan_splits(
-        "NYU-V2",
-        NYUV2_LAYOUTS[spec.label_classes],
-        spec.size,
-        root,
-        "RDC_SWEEP_NYUV2_ROOT (nyuv2_root in rdc-sweep.toml)",
-    )
-
-
-def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
-    """The training split and the test split of Cityscapes.
-
-    Raises:
-        DataError: `root` is not set, or does not contain the data set.
-    """
-    return open_mtan_splits(
-        "Cityscapes",
-        CITYSCAPES_LAYOUTS[spec.label_classes],
-        spec.size,
-        root,
-        "RDC_SWEEP_CITYSCAPES_ROOT (cityscapes_root in rdc-sweep.toml)",
-    )
-
-
-def open_stored(spec: StoredImagesSpec, root: Path | None, cache: Path) -> tuple[MtanFolder, MtanFolder]:
-    """The training split and the test split of a user's data set, in the folders `label`, `depth` and `normal`.
-
-    Raises:
-        DataError: `root` is not set, or does not contain the data set.
-    """
-    name: str = spec.name  # type: ignore[attr-defined]
-    layout = MtanLayout(spec.classes, {task: STORED_FOLDERS[task] for task in spec.tasks})
-    return open_mtan_splits(name, layout, spec.size, root, f"dataset_roots.{name} in rdc-sweep.toml")
 
 
 def _difference(expected: set[str], found: set[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.mtan import open_cityscapes, open_nyuv2
+from rdc_sweeps.data.roots import open_cityscapes, open_nyuv2
 from rdc_sweeps.data.scene import Dataset, Subset
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.settings import Settings
@@ -64,7 +64,7 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
     Raises:
         DataError: The data set is missing, damaged or has too few images.
     """
-    training, testing = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
+    training, testing = open_whole(spec, root, cache)
     total = len(training)
     left = total - spec.validation_images
     if left < 1:
@@ -83,6 +83,16 @@ def open_splits(spec: DatasetSpec, *, root: Path | None, cache: Path) -> Splits:
         validation_indices,
         (training, testing),
     )
+
+
+def open_whole(spec: DatasetSpec, root: Path | None, cache: Path) -> tuple[Dataset, Dataset]:
+    """The whole training split and the whole test split.
+
+    Raises:
+        DataError: The data set is missing or damaged.
+    """
+    opened: tuple[Dataset, Dataset] = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
+    return opened
 
 
 def dataset_root(spec: DatasetSpec, settings: Settings) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rdc_sweeps.data.importing.record import UNFINISHED
-from rdc_sweeps.data.mtan import open_nyuv2
+from rdc_sweeps.data.roots import open_nyuv2
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NyuV2Spec
 from tests.cli.conftest import Inside

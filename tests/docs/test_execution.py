@@ -32,6 +32,7 @@ REFUSED_ONLY = {
     "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
     " data import ": "needs files of the owners; tests/docs/test_nyuv2.py and test_cityscapes.py import small ones",
     " data check ": "needs a data set; the tests of imports check theirs",
+    " data pack ": "needs a data set; tests/cli/test_data_pack.py packs one",
     " notify": "needs channels; tests/cli/test_notify.py sets them up",
 }
 """Commands that are not executed, only parsed, and why."""

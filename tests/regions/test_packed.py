@@ -1,6 +1,5 @@
 import logging
 import os
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +17,7 @@ from rdc_sweeps.regions.packed import RegionReader
 from rdc_sweeps.regions.store import RegionStore, image_key
 from rdc_sweeps.specs.dataset import RoomsSpec
 from rdc_sweeps.synthetic.rooms.scenes import ROOMS
+from tests.aging import age
 from tests.data.damage import mutations
 from tests.regions.building import KEY, Brightness
 
@@ -34,19 +34,13 @@ class Counted(MtanFolder):
         return super().image(index)
 
 
-def age(path: Path) -> None:
-    """Make a file as old as those of a data set usually are."""
-    then = time.time() - 1000
-    os.utime(path, (then, then))
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     folder = tmp_path / "train" / "image"
     folder.mkdir(parents=True)
     for index in range(COUNT):
         np.save(folder / f"{index}.npy", np.random.default_rng(index).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-        age(folder / f"{index}.npy")
+    age(folder)
     return tmp_path
 
 

@@ -10,7 +10,8 @@ import pytest
 from rdc_sweeps.data.checking.check import check_root
 from rdc_sweeps.data.checking.findings import DataCheck
 from rdc_sweeps.data.importing.record import write_record
-from rdc_sweeps.data.mtan import NYUV2_LAYOUT, open_mtan_splits
+from rdc_sweeps.data.mtan import NYUV2_LAYOUT
+from rdc_sweeps.data.roots import open_mtan_splits
 from rdc_sweeps.errors import DataError, UsageError
 from tests.data.checking import faults
 from tests.data.checking.faults import Fault

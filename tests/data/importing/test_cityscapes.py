@@ -11,7 +11,8 @@ from PIL import Image
 from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.importing.cityscapes import LABELS, CityscapesSource, class_of_id, open_cityscapes_source
 from rdc_sweeps.data.importing.engine import import_source
-from rdc_sweeps.data.mtan import MtanFolder, open_cityscapes
+from rdc_sweeps.data.roots import open_cityscapes
+from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import CITYSCAPES_19_CLASSES, CITYSCAPES_CLASSES, CityscapesSpec
 from rdc_sweeps.synthetic.streets.scenes import render
@@ -46,12 +47,12 @@ def source(official: Path, **options: object) -> CityscapesSource:
     return open_cityscapes_source(*(official / name for name in NAMES), size=SIZE, **options)  # type: ignore[arg-type]
 
 
-def imported(official: Path, out: Path) -> tuple[MtanFolder, MtanFolder]:
+def imported(official: Path, out: Path) -> tuple[Dataset, Dataset]:
     import_source(source(official), out, workers=1)
     return open_cityscapes(CityscapesSpec(size=SIZE), out, out)
 
 
-def semantic(split: MtanFolder, index: int) -> AnyArray:
+def semantic(split: Dataset, index: int) -> AnyArray:
     labels = split.scene(index, ["semantic"]).semantic
     assert labels is not None
     return labels

@@ -13,7 +13,9 @@ from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.importing import engine
 from rdc_sweeps.data.importing.engine import ImportReport, import_source
 from rdc_sweeps.data.importing.record import UNFINISHED
-from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, MtanLayout, open_mtan_splits
+from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanLayout
+from rdc_sweeps.data.roots import open_mtan_splits
+from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import DataError, InfrastructureError, RdcError, UsageError
 from rdc_sweeps.files import try_lock, unlock
 from tests.data.importing.sources import SIZE, SmallSource
@@ -28,7 +30,7 @@ def contents(root: Path) -> dict[str, str]:
     }
 
 
-def opened(root: Path) -> tuple[MtanFolder, MtanFolder]:
+def opened(root: Path) -> tuple[Dataset, Dataset]:
     return open_mtan_splits("small", NYUV2_LAYOUT, SIZE, root, "SETTING")
 
 

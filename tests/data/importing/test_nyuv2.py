@@ -15,7 +15,7 @@ from rdc_sweeps.data.arrays import AnyArray, nearest
 from rdc_sweeps.data.importing.engine import import_source
 from rdc_sweeps.data.importing.nyuv2 import NyuV2Source, open_nyuv2_source
 from rdc_sweeps.data.importing.nyuv2_facts import class_of_label, official_split
-from rdc_sweeps.data.mtan import open_nyuv2
+from rdc_sweeps.data.roots import open_nyuv2
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import NYU_40_CLASSES, NYU_CLASSES, NyuV2Spec
 from tests.data.importing.labelled import TEST, TRAIN, Labelled, photographed, write_labelled, write_splits

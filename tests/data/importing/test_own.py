@@ -20,7 +20,7 @@ from rdc_sweeps.data.importing.label_setting import write_label_setting
 from rdc_sweeps.data.importing.own import FolderSource, open_folder_source
 from rdc_sweeps.data.importing.package import write_package
 from rdc_sweeps.data.label_settings import label_mask
-from rdc_sweeps.data.mtan import open_stored
+from rdc_sweeps.data.roots import open_stored
 from rdc_sweeps.errors import DataError, SpecError, UsageError
 from rdc_sweeps.specs.dataset import LabelSpec
 from rdc_sweeps.specs.extensions import Extension
