@@ -11,16 +11,17 @@ from rdc_sweeps.data.mtan import (
     MtanLayout,
     open_mtan,
 )
-from rdc_sweeps.data.packed import open_packed
-from rdc_sweeps.data.scene import Dataset
+from rdc_sweeps.data.packed import PackedSplit, open_packed
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size
 from rdc_sweeps.specs.dataset import CityscapesSpec, NyuV2Spec, StoredImagesSpec
 
+Split = MtanFolder | PackedSplit
+
 
 def open_mtan_splits(
     title: str, layout: MtanLayout, size: Size, root: Path | None, setting: str, cache: Path | None = None
-) -> tuple[Dataset, Dataset]:
+) -> tuple[Split, Split]:
     """The training split and the test split (`val` in this layout) of a published data set.
 
     Where a split is packed, it is read from its pack.
@@ -47,12 +48,12 @@ def open_mtan_splits(
     return train, test
 
 
-def _packed_or_files(files: MtanFolder, cache: Path | None) -> Dataset:
+def _packed_or_files(files: MtanFolder, cache: Path | None) -> Split:
     packed = None if cache is None else open_packed(files, cache)
     return files if packed is None else packed
 
 
-def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[Dataset, Dataset]:
+def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[Split, Split]:
     """The training split and the test split of NYU-V2.
 
     Raises:
@@ -68,7 +69,7 @@ def open_nyuv2(spec: NyuV2Spec, root: Path | None, cache: Path) -> tuple[Dataset
     )
 
 
-def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tuple[Dataset, Dataset]:
+def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tuple[Split, Split]:
     """The training split and the test split of Cityscapes.
 
     Raises:
@@ -84,7 +85,7 @@ def open_cityscapes(spec: CityscapesSpec, root: Path | None, cache: Path) -> tup
     )
 
 
-def open_stored(spec: StoredImagesSpec, root: Path | None, cache: Path) -> tuple[Dataset, Dataset]:
+def open_stored(spec: StoredImagesSpec, root: Path | None, cache: Path) -> tuple[Split, Split]:
     """The training split and the test split of a user's data set, in the folders `label`, `depth` and `normal`.
 
     Raises:
