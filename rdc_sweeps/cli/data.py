@@ -161,6 +161,8 @@ def import_cityscapes(
     if (found := tuple(source.counts.values())) != CityscapesSpec.published:
         say("note: {} training and {} validation images, but 2975 and 500 are published".format(*found))
     run_import(source, output, workers, "RDC_SWEEP_CITYSCAPES_ROOT")
+    if source.classes != CityscapesSpec().label_classes:
+        say(f"  and in each run: --set dataset.label_classes={source.classes}")
     write_index(output, source.keys)
 
 

@@ -142,7 +142,7 @@ class NormalModality(LabelModality):
         (), description="Axes to negate, so that x is right, y down, z forward and normals face the camera (z < 0)."
     )
     invalid: tuple[tuple[float, float, float], ...] = Field(
-        (), description="Stored values that mean no normal; vectors of length 0 always do."
+        (), description="Stored values that mean no normal; decoded vectors shorter than 0.2 always do."
     )
 
 

@@ -52,6 +52,13 @@ def test_cityscapes_tells_what_was_imported_and_how_to_use_it(inside: Inside, of
     assert len(lines) == 16
 
 
+def test_other_classes_are_told_to_runs(inside: Inside, official: Path, tmp_path: Path) -> None:
+    done = inside(*command(official, tmp_path / "out"), "--classes", "19")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1] == "  and in each run: --set dataset.label_classes=19"
+    assert (tmp_path / "out/train/label_19/0.npy").exists()
+
+
 @pytest.mark.parametrize("size", ["64", "64x", "0x64", "64x-1", "64x99999", "½x1"])
 def test_a_size_is_a_height_and_a_width(inside: Inside, official: Path, tmp_path: Path, size: str) -> None:
     done = inside(*command(official, tmp_path / "out"), "--size", size)
