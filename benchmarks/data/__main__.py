@@ -18,10 +18,7 @@ def main() -> None:
     parser.add_argument("--depth-step", type=float, help="metres, if its depth is rounded; default: as of a Kinect")
     parser.add_argument("--json", type=Path, help="file for the results")
     chosen = parser.parse_args()
-    results = {
-        "normals of rooms": normals.measure(normals.of_rooms(chosen.images, SIZE)),
-        "normals of rooms with a Kinect's noise": normals.measure(normals.of_rooms(chosen.images, SIZE, measured=True)),
-    }
+    results = {"normals of rooms": normals.measure(normals.of_rooms(chosen.images, SIZE))}
     if chosen.nyuv2:
         images = normals.of_nyuv2(chosen.nyuv2, chosen.images, SIZE, chosen.depth_step)
         results["normals of NYU-V2"] = normals.measure(images)

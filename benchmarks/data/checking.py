@@ -81,10 +81,12 @@ def margins(split: SplitMeasures) -> list[Margin]:
     found = []
     shares, means = fits.unmirrored_shares(), fits.mean_fits()
     worst = min(shares.values())
-    found.append(Margin("mirrored kind, share of scenes", alignment.MIRRORED, worst, f"{1 - worst:.3f} and less"))
+    found.append(Margin("mirrored kind, share of scenes", 0.5, worst, f"{1 - worst:.3f} and less"))
+    least = min(fits.mean_gains().values())
+    found.append(Margin("mirrored kind, mean gain", alignment.MIRRORED, least, f"{-least:.2f} and less"))
     off = ~np.eye(len(compared.numbers), dtype=bool)
     others = max(abs(float(fit[off].mean())) for fit in fits.fits.values())
-    found.append(Margin("other order, mean fit", alignment.FITTING, min(means.values()), f"{others:.2f} shuffled"))
+    found.append(Margin("other order, mean fit", alignment.STRANGE, min(means.values()), f"{others:.2f} shuffled"))
     for kind in fits.kinds:
         total = fits.total_fit(kind)
         own = np.diag(total)

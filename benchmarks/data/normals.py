@@ -53,26 +53,15 @@ Compared = tuple[Floats, Rays, Floats | float, Floats]
 """Depth, rays, noise and the other normals of an image."""
 
 
-KINECT_STEP = 1 / 351.3
-"""Of the inverse depth that a Kinect measures, in 1/m, from `camera_params.m` of the toolbox of NYU-V2."""
-
-
-def of_rooms(count: int, size: Size, *, measured: bool = False) -> Iterator[Compared]:
-    """Scenes of `rooms`, whose depth and normals are exact; or with the noise and the steps of a Kinect's depth."""
-    noise = np.sqrt(NOISE**2 - KINECT_STEP**2 / 12)
+def of_rooms(count: int, size: Size) -> Iterator[Compared]:
+    """Scenes of `rooms`, whose depth and normals are exact."""
     focal = KINECT_FOCAL * size[0]
     camera = Intrinsics(focal, focal, size[1] / 2, size[0] / 2)
     for index in range(count):
         scene = render(0, index, size)
         assert scene.depth is not None
         assert scene.normal is not None
-        rays = camera.rays(*(np.arange(side) + 0.5 for side in size))
-        if measured:
-            inverse = 1 / scene.depth + np.random.default_rng(index).normal(0, noise, size)
-            depth = 1 / (KINECT_STEP * np.round(inverse / KINECT_STEP))
-            yield depth.astype(np.float32), rays, NOISE, scene.normal
-        else:
-            yield scene.depth, rays, 1e-4, scene.normal
+        yield scene.depth, camera.rays(*(np.arange(side) + 0.5 for side in size)), 1e-4, scene.normal
 
 
 def of_nyuv2(root: Path, count: int, size: Size, step: float | None) -> Iterator[Compared]:

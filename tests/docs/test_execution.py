@@ -31,7 +31,7 @@ REFUSED_ONLY = {
     "postgresql:": "needs a server; tests/tuning has one",
     "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
     " data import ": "needs files of the owners; tests/docs/test_nyuv2.py and test_cityscapes.py import small ones",
-    " data check ": "needs a data set; the tests of imports check theirs",
+    " data check ": "needs a data set; tests/cli/test_data_check.py and the tests of imports check some",
     " data pack ": "needs a data set; tests/cli/test_data_pack.py packs one",
     " notify": "needs channels; tests/cli/test_notify.py sets them up",
 }

@@ -17,11 +17,11 @@ Pair = tuple[str, str]
 FEWEST = 12
 """Scenes; fewer are not compared."""
 
-MIRRORED = 0.5
-"""Share of the scenes whose two maps must fit each other better than if one of them is mirrored."""
+UNMIRRORED, MIRRORED = 0.5, -1.0
+"""Mean gains in fit over mirrored maps: from one on two kinds of maps fit as they are, up to the other mirrored."""
 
-FITTING = 1.0
-"""The least mean fit of two kinds of maps."""
+FITTING, STRANGE = 1.0, 0.5
+"""Mean fits: from one on two kinds of maps belong together, up to the other they are of other scenes."""
 
 EXCHANGED = 5.0
 """Gain in fit from which on two files are taken for exchanged."""
@@ -76,6 +76,10 @@ class Alignment:
     def mean_fits(self) -> dict[Pair, float]:
         """For each two kinds, the mean fit of the maps that belong together."""
         return {pair: float(np.diag(fit).mean()) for pair, fit in self.fits.items()}
+
+    def mean_gains(self) -> dict[Pair, float]:
+        """For each two kinds, by how much the maps fit better than mirrored, in the mean."""
+        return {pair: float(gain.mean()) for pair, gain in self.mirrored.items()}
 
     def unmirrored_shares(self) -> dict[Pair, float]:
         """For each two kinds, the share of the scenes whose maps fit better than mirrored."""
@@ -133,30 +137,40 @@ class Comparison:
     def of(cls, numbers: Sequence[int], signatures: Mapping[str, Floats]) -> "Comparison":
         """Compare signatures (N, h, w) of each kind."""
         stored = righted = Alignment.of(signatures)
-        shares = stored.unmirrored_shares()
-        # Maps of other scenes fit no better mirrored.
-        gains = {pair: abs(float(gain.mean())) for pair, gain in stored.mirrored.items()}
-        bad = [pair for pair in shares if shares[pair] < MIRRORED and gains[pair] > FITTING]
-        if mirrored := odd_ones(stored.kinds, bad):
+        if mirrored := odd_ones(stored.kinds, stored.mean_gains(), UNMIRRORED, MIRRORED):
             righted = Alignment.of(
                 {kind: one[..., ::-1] if kind in mirrored else one for kind, one in signatures.items()}
             )
-        bad = [pair for pair, fit in righted.mean_fits().items() if fit < FITTING]
-        return cls(tuple(numbers), stored, mirrored, righted, odd_ones(righted.kinds, bad))
+        disordered = odd_ones(righted.kinds, righted.mean_fits(), FITTING, STRANGE)
+        return cls(tuple(numbers), stored, mirrored, righted, disordered)
 
 
-def odd_ones(kinds: Sequence[str], bad: Sequence[Pair]) -> tuple[str, ...]:
-    """The kinds of maps that are wrong, if these pairs do not fit: the fewest that are in all of them.
+def odd_ones(kinds: Sequence[str], values: Mapping[Pair, float], good: float, bad: float) -> tuple[str, ...]:
+    """The kinds of maps that are wrong: the fewest that are in all bad pairs, and in no good one with another kind.
 
-    Of equally many, those without the image.
+    Noisy maps may fit one kind of maps badly and another one well; then none is wrong.
+
+    Args:
+        kinds: The kinds, beginning with the image. Of equally many, those without it are wrong.
+        values: How well each two kinds fit.
+        good: From here on they fit.
+        bad: Up to here they do not.
+
+    Returns:
+        The kinds; empty if none is wrong.
     """
     candidates = [*kinds[1:], kinds[0]]
-    return next(
-        chosen
-        for count in range(len(kinds))
-        for chosen in combinations(candidates, count)
-        if all(one in chosen or other in chosen for one, other in bad)
-    )
+    for count in range(1, len(kinds)):
+        for chosen in combinations(candidates, count):
+            crossing = {pair for pair in values if (pair[0] in chosen) != (pair[1] in chosen)}
+            among = [pair for pair in values if pair not in crossing and pair[0] not in chosen]
+            if (
+                all(any(values[pair] <= bad for pair in crossing if kind in pair) for kind in chosen)
+                and all(values[pair] < good for pair in crossing)
+                and all(values[pair] > bad for pair in among)
+            ):
+                return chosen
+    return ()
 
 
 def order(numbers: Sequence[int], total: Floats) -> str | None:
@@ -178,4 +192,4 @@ def order(numbers: Sequence[int], total: Floats) -> str | None:
     }
     means = {name: float(total[positions, scenes].mean()) for name, scenes in orders.items()}
     best = max(means, key=lambda name: means[name])
-    return best if means[best] > 2 * FITTING else None
+    return best if means[best] > FITTING else None

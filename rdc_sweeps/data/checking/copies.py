@@ -4,26 +4,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rdc_sweeps.data.checking.scenes import SceneMeasures
 from rdc_sweeps.data.scene import Floats
 
-ALIKE = 0.93
-"""Correlation of two thumbnails, less the mean thumbnail, from which on they show the same image."""
+ALIKE, EDGES_ALIKE = 0.93, 0.6
+"""Correlations of two thumbnails, less the mean thumbnail, and of images' edges: from both on they show the same."""
 
 
 @dataclass(frozen=True)
 class Copy:
-    """Two scenes with the same image.
+    """Two scenes with images that are alike.
 
     Attributes:
         first, second: Their numbers.
         correlation: Of their thumbnails.
+        same: Whether they show the same.
     """
 
     first: int
     second: int
     correlation: float
+    same: bool
 
 
 def most_alike(first: Sequence[SceneMeasures], second: Sequence[SceneMeasures]) -> list[Copy]:
@@ -41,9 +44,18 @@ def most_alike(first: Sequence[SceneMeasures], second: Sequence[SceneMeasures]) 
     correlations = _normalised(one[1] - mean) @ _normalised(other[1] - mean).T
     if same:
         correlations[np.tril_indices(len(correlations))] = -1
-    found = np.argwhere(correlations >= min(ALIKE, float(correlations.max())))
-    copies = [Copy(one[0][i], other[0][j], float(correlations[i, j])) for i, j in found.tolist()]
-    return sorted(copies, key=lambda copy: -copy.correlation)
+    found = np.argwhere(correlations >= min(ALIKE, float(correlations.max()))).tolist()
+    alike = [
+        Copy(one[0][i], other[0][j], value, value >= ALIKE and _edges_alike(one[2][i], other[2][j]))
+        for i, j in found
+        for value in [float(correlations[i, j])]
+    ]
+    alike.sort(key=lambda copy: -copy.correlation)
+    return [copy for copy in alike if copy.same] or alike[:1]
+
+
+def _edges_alike(one: NDArray[np.float16], other: NDArray[np.float16]) -> bool:
+    return float(np.vdot(one.astype(np.float32), other.astype(np.float32))) >= EDGES_ALIKE
 
 
 def repeated_maps(scenes: Sequence[SceneMeasures]) -> Iterator[tuple[str, int, int]]:
@@ -57,9 +69,15 @@ def repeated_maps(scenes: Sequence[SceneMeasures]) -> Iterator[tuple[str, int, i
                 yield kind, before, scene.index
 
 
-def _thumbnails(scenes: Sequence[SceneMeasures]) -> tuple[list[int], Floats]:
-    found = [(scene.index, scene.thumbnail.ravel()) for scene in scenes if scene.thumbnail is not None]
-    return [index for index, _ in found], np.array([one for _, one in found], np.float32)
+def _thumbnails(scenes: Sequence[SceneMeasures]) -> tuple[list[int], Floats, list[NDArray[np.float16]]]:
+    """Numbers of the scenes with images, their thumbnails (N, d), and the edges of the images."""
+    found = [
+        (scene.index, scene.thumbnail.ravel(), scene.signatures["image"])
+        for scene in scenes
+        if scene.thumbnail is not None and "image" in scene.signatures
+    ]
+    thumbnails = np.array([thumbnail for _, thumbnail, _ in found], np.float32)
+    return [index for index, _, _ in found], thumbnails, [edges for _, _, edges in found]
 
 
 def _normalised(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ import numpy as np
 from rdc_sweeps.data.checking import alignment
 from rdc_sweeps.data.checking.alignment import Pair
 from rdc_sweeps.data.checking.contents import KINDS, Splits
-from rdc_sweeps.data.checking.copies import ALIKE, Copy, most_alike, repeated_maps
+from rdc_sweeps.data.checking.copies import ALIKE, EDGES_ALIKE, Copy, most_alike, repeated_maps
 from rdc_sweeps.data.checking.findings import MOST_PLACES, Check, Finding, combine, some
 from rdc_sweeps.data.checking.split import SplitMeasures
 
@@ -20,7 +20,7 @@ POOR_FIT = 1.5
 
 def check_mirrored(splits: Splits) -> Check:
     """Maps that are mirrored left to right: their edges lie where those of the other mirrored maps do."""
-    expected = f"more than {alignment.MIRRORED:.0%} of the scenes fit better than mirrored, for each two kinds"
+    expected = "each kind of maps fits the others better than mirrored, in most scenes"
     return combine("left and right", expected, {one.name: _mirrored(one) for one in splits})
 
 
@@ -42,7 +42,7 @@ def _mirrored(split: SplitMeasures) -> Finding:
 
 def check_order(splits: Splits) -> Check:
     """Folders in another order than the others: their maps do not fit the scenes."""
-    expected = f"each two kinds of maps of a scene fit, in the mean, above {alignment.FITTING} standard deviations"
+    expected = f"each kind of maps fits others of its scenes by {alignment.FITTING} standard deviations, in the mean"
     return combine("order of files", expected, {one.name: _order(one) for one in splits})
 
 
@@ -101,8 +101,8 @@ def check_leaks(splits: Splits) -> Check:
     """Test images among the training images, also if they were compressed or resized again."""
     train, test = splits
     alike = most_alike(train.scenes, test.scenes)
-    copies = [copy for copy in alike if copy.correlation >= ALIKE]
-    expected = f"no two thumbnails correlate by {ALIKE}"
+    copies = [copy for copy in alike if copy.same]
+    expected = f"no two images whose thumbnails correlate by {ALIKE}, and their edges by {EDGES_ALIKE}"
     name = "test images in training"
     if not copies:
         return Check(name, "ok", f"at most {alike[0].correlation:.2f}" if alike else "no images", expected)
@@ -123,7 +123,7 @@ def check_copies(splits: Splits) -> Check:
 def _copies(split: SplitMeasures) -> Finding:
     maps = list(repeated_maps(split.scenes))
     alike = most_alike(split.scenes, split.scenes)
-    images = [copy for copy in alike if copy.correlation >= ALIKE]
+    images = [copy for copy in alike if copy.same]
     if not maps and not images:
         return Finding("ok", f"none; images alike by {alike[0].correlation:.2f} at most" if alike else "none")
     texts = [f"{split.place(kind, first)} and {second}.npy are equal" for kind, first, second in maps]

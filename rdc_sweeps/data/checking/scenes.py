@@ -20,6 +20,10 @@ NEAR = 0.05
 """How far from 1 the length of a normal may be to be counted as 1."""
 
 
+NEAREST = 1e-3
+"""Metres; nothing is nearer to a camera."""
+
+
 @dataclass
 class LabelMeasures:
     """Of a label map at the grid's size.
@@ -107,6 +111,14 @@ def measure_scene(expectation: Expectation, folder: Path, index: int) -> SceneMe
         index: Number of the scene.
     """
     measures = SceneMeasures(index)
+    # A damaged file has any values, for which the checks have words of their own.
+    with np.errstate(all="ignore"):
+        _measure(expectation, folder, measures)
+    return measures
+
+
+def _measure(expectation: Expectation, folder: Path, measures: SceneMeasures) -> None:
+    index = measures.index
     stored = _open(expectation, folder, index, measures)
     grid: dict[str, AnyArray] = {}
     if "image" in stored and (image := measure_image(stored["image"], expectation.grid, measures)) is not None:
@@ -122,7 +134,6 @@ def measure_scene(expectation: Expectation, folder: Path, index: int) -> SceneMe
             if "semantic" in grid and expectation.lowest is not None:
                 y = normal[..., 1][grid["semantic"] == expectation.layout.classes.index(expectation.lowest)]
                 measures.normal.upright = float(y.sum()), int(np.count_nonzero(y))
-    return measures
 
 
 def _open(expectation: Expectation, folder: Path, index: int, measures: SceneMeasures) -> dict[str, Stored]:
@@ -249,10 +260,10 @@ def plane_normals(depth: Floats, focal: float) -> Floats:
     """Unit normals (H, W, 3) of the planes through each pixel of a depth map and its four neighbours.
 
     Of a plane, inverse depth is a x + b y + c at the ray (x, y, 1), and the normal towards the camera has the direction
-    of -(a, b, c). At the border and beside invalid pixels there is none: (0, 0, 0).
+    of -(a, b, c). At the border and beside pixels that are invalid or nearer than `NEAREST` there is none: (0, 0, 0).
     """
     x, y = rays(depth.shape, focal)
-    valid = depth > 0
+    valid = depth > NEAREST
     inverse = np.where(valid, 1 / np.where(valid, depth, 1), 0)
     inner = np.s_[1:-1, 1:-1]
     a = (inverse[1:-1, 2:] - inverse[1:-1, :-2]) / (x[2:] - x[:-2])

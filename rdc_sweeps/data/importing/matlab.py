@@ -78,8 +78,7 @@ def open_matlab(path: Path) -> Iterator[MatlabFile]:
     if header.startswith(b"MATLAB 5.0"):
         raise DataError(f"{path}: a MATLAB v5 file, expected one of v7.3")
     try:
-        # Read-only, and shared disks may have no locks.
-        file = h5py.File(path, "r", locking=False)
+        file = h5py.File(path, "r")
     except OSError as error:
         raise DataError(f"{path}: truncated, or not a MATLAB v7.3 file ({error}); download it again") from error
     with file:

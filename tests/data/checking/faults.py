@@ -54,6 +54,18 @@ def copied(folder: str, source: int, target: int) -> Fault:
     )
 
 
+def striped(folder: str, indices: range) -> Fault:
+    """Write vertical stripes in place of some training labels."""
+
+    def plant(root: Path) -> None:
+        for index in indices:
+            path = root / "train" / folder / f"{index}.npy"
+            shape = np.load(path).shape
+            replace(path, np.broadcast_to((np.arange(shape[1]) // (index + 4) % 2 + 5).astype(np.int16), shape))
+
+    return plant
+
+
 def mirrored(folder: str, *, negated: bool = False, splits: tuple[str, ...] = SPLITS) -> Fault:
     """Mirror a kind of map, and perhaps negate x as one should for normals."""
     sign = np.array([-1, 1, 1]) if negated else np.array(1)

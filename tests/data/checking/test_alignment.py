@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,19 +12,31 @@ from rdc_sweeps.data.scene import Floats
 KINDS = ("image", "semantic", "depth", "normal")
 
 
-def pairs_with(*wrong: str) -> list[tuple[str, str]]:
-    """Pairs that do not fit if these kinds are mirrored."""
-    return [(one, two) for i, one in enumerate(KINDS) for two in KINDS[i + 1 :] if (one in wrong) != (two in wrong)]
+def values(*wrong: str, weak: tuple[str, str] | None = None) -> dict[tuple[str, str], float]:
+    """How well each two kinds fit if these kinds are mirrored; -1 for those that do not."""
+    pairs = combinations(KINDS, 2)
+    return {pair: -1.0 if (pair[0] in wrong) != (pair[1] in wrong) or pair == weak else 1.0 for pair in pairs}
 
 
 @pytest.mark.parametrize("wrong", [(), ("image",), ("depth",), ("semantic", "normal")])
 def test_the_fewest_kinds_that_explain_all_are_wrong(wrong: tuple[str, ...]) -> None:
-    assert odd_ones(KINDS, pairs_with(*wrong)) == wrong
+    assert odd_ones(KINDS, values(*wrong), 0.5, -0.5) == wrong
 
 
 def test_of_two_explanations_the_image_is_right() -> None:
-    assert odd_ones(KINDS, pairs_with("image", "depth")) == ("semantic", "normal")
-    assert odd_ones(("image", "depth"), [("image", "depth")]) == ("depth",)
+    assert odd_ones(KINDS, values("image", "depth"), 0.5, -0.5) == ("semantic", "normal")
+    assert odd_ones(("image", "depth"), {("image", "depth"): -1.0}, 0.5, -0.5) == ("depth",)
+
+
+def test_two_noisy_kinds_that_fit_others_are_not_wrong() -> None:
+    assert odd_ones(KINDS, values(weak=("image", "depth")), 0.5, -0.5) == ()
+    # Nor do undecided pairs hide what is wrong.
+    undecided = {**values("depth"), ("image", "depth"): 0.0}
+    assert odd_ones(KINDS, undecided, 0.5, -0.5) == ("depth",)
+
+
+def test_kinds_of_which_none_fits_another_are_all_wrong_but_the_image() -> None:
+    assert odd_ones(KINDS, dict.fromkeys(values(), -1.0), 0.5, -0.5) == ("semantic", "depth", "normal")
 
 
 def signatures(count: int = 20, noise: float = 0.3) -> dict[str, Floats]:

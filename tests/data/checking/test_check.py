@@ -85,6 +85,18 @@ FAULTS: dict[str, tuple[Fault, Told]] = {
         faults.copied("label", 4, 12),
         {"copies": "train/label/4.npy and 12.npy are equal"},
     ),
+    "the same image twice": (
+        faults.copied("image", 4, 12),
+        {"copies": "train/image/4.npy and 12.npy show the same"},
+    ),
+    "one mirrored file": (
+        faults.changed_file("train/label/32.npy", lambda label: label[:, ::-1]),
+        {"left and right": "1 files seem to be mirrored: train/label/32.npy"},
+    ),
+    "striped labels": (
+        faults.striped("label", range(5)),
+        {"order of files": "5 labels fit nothing else of their scenes"},
+    ),
     "a file is missing": (lambda root: (root / "val/depth/3.npy").unlink(), {"names": "add 3.npy"}),
     "another resolution": (
         faults.changed_file("train/depth/3.npy", lambda depth: depth[::2, ::2]),
@@ -185,6 +197,7 @@ def test_several_workers_find_the_same(rooms: Path) -> None:
     assert ("val scenes", 20, 20) in told
 
 
+@pytest.mark.filterwarnings("error")
 def test_damaged_files_are_errors_and_nothing_worse(rooms: Path, tmp_path: Path) -> None:
     root = faults.copy_root(rooms, tmp_path / "root")
     for split, keep in (("train", 14), ("val", 2)):
