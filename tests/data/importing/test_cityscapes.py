@@ -102,7 +102,7 @@ def test_categories_and_training_ids_are_those_of_the_label_table() -> None:
 
 
 def test_nineteen_classes_have_a_folder_of_their_own(official: Path, tmp_path: Path) -> None:
-    import_source(source(official, classes=19), tmp_path / "out", workers=1)
+    import_source(source(official, classes=19), tmp_path / "out", workers=2)
     spec = CityscapesSpec(size=SIZE, label_classes=19)
     train, _ = open_cityscapes(spec, tmp_path / "out", tmp_path)
     assert train.classes == spec.classes == CITYSCAPES_19_CLASSES

@@ -74,7 +74,7 @@ def saved(tmp_path: Path) -> Path:
 def test_columns_are_images_and_labels(saved: Path, tmp_path: Path) -> None:
     source = opened(saved)
     assert (source.counts, source.unused) == ({"train": 3, "val": 2}, 0)
-    import_source(source, tmp_path / "out", workers=1)
+    import_source(source, tmp_path / "out", workers=2)
     for split, first, count in (("train", 0, 3), ("val", 3, 2)):
         for index in range(count):
             found = {path.name: np.load(path / f"{index}.npy") for path in (tmp_path / "out" / split).iterdir()}

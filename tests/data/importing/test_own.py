@@ -114,7 +114,7 @@ def test_a_size_resamples_files_of_other_resolutions(files: Path, tmp_path: Path
     with pytest.raises(DataError, match=r"labels/.*32x48 pixels, but its image has 64x96; set size"):
         import_source(opened(files), tmp_path / "out", workers=1)
     source = opened(files, size=[40, 60])
-    import_source(source, tmp_path / "small", workers=1)
+    import_source(source, tmp_path / "small", workers=2)
     assert np.load(tmp_path / "small/train/label/0.npy").shape == (40, 60)
     # Runs need multiples of 32.
     assert package_of(tmp_path / "small", source).desks.spec().size == (32, 64)
