@@ -270,5 +270,6 @@ def run_import(source: "Source", output: Path, workers: int | None, setting: str
     with build_progress() as progress:
         report = import_source(source, output, workers=workers, progress=progress)
     say(f"{output}: {report.written} images imported, {report.kept} already there")
+    say(f"to check them: rdc-sweep data check {output}")
     if setting:
         say(f"to use them: export {setting}={output.absolute()}")

@@ -43,6 +43,7 @@ def test_cityscapes_tells_what_was_imported_and_how_to_use_it(inside: Inside, of
         "imported: 0 of 15",
         "imported: 15 of 15",
         f"{tmp_path}/out: 15 images imported, 0 already there",
+        f"to check them: rdc-sweep data check {tmp_path}/out",
         f"to use them: export RDC_SWEEP_CITYSCAPES_ROOT={tmp_path}/out",
     ]
     assert np.load(tmp_path / "out/train/label_7/11.npy").shape == (64, 128)
@@ -110,6 +111,7 @@ def test_folder_tells_how_the_data_are_used(inside: Inside, tmp_path: Path) -> N
         "desks: 3 training and 1 test images",
         "note: 4 images are in neither split and are not imported",
         "out: 4 images imported, 0 already there",
+        "to check them: rdc-sweep data check out",
         "to use them:",
         "  pip install out/package",
         f'  in rdc-sweep.toml, below [dataset_roots]: desks = "{tmp_path}/out"',

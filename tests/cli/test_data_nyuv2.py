@@ -32,6 +32,7 @@ def test_it_tells_what_was_imported_and_how_to_use_it(inside: Inside, files: Pat
         "imported: 0 of 3",
         "imported: 3 of 3",
         f"{tmp_path}/out: 3 images imported, 0 already there",
+        f"to check them: rdc-sweep data check {tmp_path}/out",
         f"to use them: export RDC_SWEEP_NYUV2_ROOT={tmp_path}/out",
     ]
     again = inside(*command(files, tmp_path / "out"))
