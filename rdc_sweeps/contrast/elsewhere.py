@@ -73,7 +73,8 @@ def distances_to_same_place(
 def _each(regions: Regions, change: Callable[[Tensor], Tensor]) -> Regions:
     if isinstance(regions, Tensor):
         return change(regions)
-    return Gaussians(*(change(getattr(regions, field.name)) for field in dataclasses.fields(regions)))
+    # Too few pairs of an anchor for what speeds up those of low rank.
+    return dataclasses.replace(regions, low_rank=None).map(change)
 
 
 def _joined(one: Regions, other: Regions) -> Regions:

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast.arithmetic import full_precision, promote
+from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable
+from rdc_sweeps.contrast.cells import Record, map_tensors
+from rdc_sweeps.contrast.factors import safe_root
 from rdc_sweeps.contrast.index import RegionIndex, as_index
-from rdc_sweeps.contrast.moments import check_features, region_moments
+from rdc_sweeps.contrast.moments import check_features, region_moments, small_region_roots
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """Covariances c I + U U^T of regions whose pixels span few directions.
+
+    Attributes:
+        known: Tensor (..., R) bool, which of the R covariances have this form.
+        factor: Tensor (..., R, d, r), U; arbitrary for the others.
+        floor: Tensor (..., R), c, positive.
+    """
+
+    known: Tensor
+    factor: Tensor
+    floor: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +42,14 @@ class Gaussians:
         covariance: Tensor (..., R, d, d), symmetric positive semi-definite.
         counts: Tensor (..., R), pixels behind each; all 1 if not given.
         valid: Tensor (..., R) bool, False for padding and regions left out; all True if not given.
+        low_rank: The covariances once more, as far as they have a low rank and this is faster; None otherwise.
     """
 
     mean: Tensor
     covariance: Tensor
     counts: Tensor = None  # type: ignore[assignment]
     valid: Tensor = None  # type: ignore[assignment]
+    low_rank: LowRank | None = None
 
     def __post_init__(self) -> None:
         if self.mean.dim() < 2 or self.covariance.shape != (*self.mean.shape, self.mean.shape[-1]):
@@ -48,15 +68,28 @@ class Gaussians:
     @staticmethod
     def joined(parts: Sequence[Gaussians], dim: int) -> Gaussians:
         """Several batches as one, along a dimension that is not the last of `mean`."""
-        fields = (
-            torch.cat([getattr(part, field.name) for part in parts], dim) for field in dataclasses.fields(Gaussians)
-        )
-        return Gaussians(*fields)
+        return _joined(parts, dim)
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Gaussians:
+        """Change all tensors alike in their dimensions up to R."""
+        return map_tensors(self, change)
 
     @property
     def channels(self) -> int:
         """The dimension d."""
         return self.mean.shape[-1]
+
+
+def _joined(parts: Sequence[Record], dim: int) -> Record:
+    """Records as one; a field that one of them lacks is None."""
+    joined: dict[str, Any] = {}
+    for field in dataclasses.fields(parts[0]):
+        values = [getattr(part, field.name) for part in parts]
+        if any(value is None for value in values):
+            joined[field.name] = None
+        else:
+            joined[field.name] = torch.cat(values, dim) if isinstance(values[0], Tensor) else _joined(values, dim)
+    return dataclasses.replace(parts[0], **joined)
 
 
 def check_pair(a: Gaussians, b: Gaussians) -> None:
@@ -102,33 +135,39 @@ def region_gaussians(
     with full_precision(features):
         (features,) = promote(features)
         mean, moments = region_moments(features, index)
-        covariance = regularise(mean, moments, index.counts, spec.shrinkage, spec.ridge)
+        keep, floor = regularisation(mean, moments, index.counts, spec.shrinkage, spec.ridge)
         valid = index.valid(min_pixels)
         identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
         if spec.pooled_ridge:
             variance = torch.where(valid, moments.diagonal(dim1=-2, dim2=-1).mean(-1), 0.0)
             pooled = variance.sum(1) / valid.sum(1).clamp_min(1)
-            covariance = covariance + spec.pooled_ridge * pooled[:, None, None, None] * identity
+            floor = floor + spec.pooled_ridge * pooled[:, None]
+        covariance = keep[..., None, None] * moments + floor[..., None, None] * identity
+        low_rank = None
+        if readable(features) and (roots := small_region_roots(features, mean, index)) is not None:
+            factor, small = roots
+            low_rank = LowRank(known=valid & small, factor=safe_root(keep)[..., None, None] * factor, floor=floor)
         return Gaussians(
             mean=torch.where(valid[..., None], mean, 0.0),
             covariance=torch.where(valid[..., None, None], covariance, identity),
             counts=index.counts,
             valid=valid,
+            low_rank=low_rank,
         )
 
 
-def regularise(mean: Tensor, covariance: Tensor, counts: Tensor, shrinkage: Shrinkage, ridge: float) -> Tensor:
-    """Covariance (..., R, d, d) shrunk to its mean variance, with a relative ridge and a floor at rounding error."""
-    channels = covariance.shape[-1]
+def regularisation(
+    mean: Tensor, covariance: Tensor, counts: Tensor, shrinkage: Shrinkage, ridge: float
+) -> tuple[Tensor, Tensor]:
+    """Factor (..., R) of each covariance and multiple (..., R) of the identity that is added.
+
+    They shrink it to its mean variance and add a relative ridge and a floor at rounding error.
+    """
     limits = torch.finfo(covariance.dtype)
     variance = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)
-    alpha = oas_shrinkage(covariance, counts) if isinstance(shrinkage, str) else shrinkage
+    alpha = oas_shrinkage(covariance, counts) if isinstance(shrinkage, str) else torch.full_like(variance, shrinkage)
     floor = limits.eps * variance + (limits.eps * mean).square().mean(-1) + limits.tiny**0.5
-    diagonal = (alpha + ridge) * variance + floor
-    keep = (1 - alpha)[..., None, None] if isinstance(alpha, Tensor) else 1 - alpha
-    identity = torch.eye(channels, dtype=covariance.dtype, device=covariance.device)
-    regularised: Tensor = keep * covariance + diagonal[..., None, None] * identity
-    return regularised
+    return 1 - alpha, (alpha + ridge) * variance + floor
 
 
 def oas_shrinkage(covariance: Tensor, counts: Tensor) -> Tensor:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from rdc_sweeps.contrast.blocks import block_layout
-from rdc_sweeps.contrast.cells import GAIN, RegionCells, region_cells
+from rdc_sweeps.contrast.cells import GAIN, RegionCells, map_tensors, region_cells
 from rdc_sweeps.errors import UsageError
 
 BLOCK = 32
@@ -52,28 +50,11 @@ class RegionIndex:
 
     def select(self, images: Tensor) -> RegionIndex:
         """The index of N items; `images` (N,) int64 holds the image of each item and may repeat one."""
-        return self._map(lambda value: value.index_select(0, images.to(value.device, non_blocking=True)))
+        return map_tensors(self, lambda value: value.index_select(0, images.to(value.device, non_blocking=True)))
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> RegionIndex:
         """The same index on another device; data workers build it on the CPU."""
-        return self._map(lambda value: value.to(device, non_blocking=non_blocking))
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> RegionIndex:
-        return _map_tensors(self, change)
-
-
-Indexed = TypeVar("Indexed", bound="RegionIndex | RegionCells")
-
-
-def _map_tensors(record: Indexed, change: Callable[[Tensor], Tensor]) -> Indexed:
-    changed: dict[str, Any] = {}
-    for field in dataclasses.fields(record):
-        value = getattr(record, field.name)
-        if isinstance(value, Tensor):
-            changed[field.name] = change(value)
-        elif isinstance(value, RegionCells):
-            changed[field.name] = _map_tensors(value, change)
-    return dataclasses.replace(record, **changed)
+        return map_tensors(self, lambda value: value.to(device, non_blocking=non_blocking))
 
 
 def index_regions(

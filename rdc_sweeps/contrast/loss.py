@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -121,12 +122,8 @@ def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast, further:
     if further is None:
         return distances
     maps = Gaussians.joined(sides, 0)
-    others = Gaussians(
-        mean=further.rows(maps.mean).flatten(1, 2),
-        covariance=further.rows(maps.covariance).flatten(1, 2),
-        counts=further.rows(maps.counts).flatten(1, 2),
-        valid=further.known(maps.valid).flatten(1, 2),
-    )
+    others = maps.map(lambda values: further.rows(values).flatten(1, 2))
+    others = dataclasses.replace(others, valid=further.known(maps.valid).flatten(1, 2))
     return torch.cat([distances, _all_pairs(own, others, spec)], 2)
 
 

@@ -64,6 +64,21 @@ def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor
     return mean, scatter / (index.counts - 1).clamp_min(1)[..., None, None]
 
 
+def small_region_roots(features: Tensor, mean: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor] | None:
+    """Roots U (B, R, d, 8) of the covariances U U^T of small regions, and which regions (B, R) are small.
+
+    Args:
+        features: Tensor (B, d, h, w).
+        mean: Tensor (B, R, d), their means; subtracted first, since roots of uncentred values would cancel.
+        index: Their regions; None is returned unless it has weights on the features' cells.
+    """
+    if not _fits(index.cells, features):
+        return None
+    small = index.cells.small
+    values = _gather(features.flatten(2).mT, small.cells) - mean[:, :, None]
+    return values.mT @ small.roots.to(values.dtype), small.known
+
+
 @dataclasses.dataclass(frozen=True)
 class _Members:
     """Vectors (B, K, S, d) whose weighted sums are those of the regions' pixels, in blocks of one region each."""

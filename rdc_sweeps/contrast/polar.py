@@ -175,7 +175,6 @@ def batched_polar_factors(
     keep: bool = False,
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """See `_polar_factors`, by batched matrix products."""
-    double = factors.dtype == torch.float64
     size = _chunk_size(factors)
     memory = factors.new_empty(6, min(size, left.numel()), *factors.shape[1:])
     scale = norms[:, None, None]
@@ -188,25 +187,57 @@ def batched_polar_factors(
         torch.index_select(factors, 0, left[chunk], out=square)
         torch.index_select(factors, 0, right[chunk], out=inner)
         torch.bmm(square.mul_(inverse[chunk]).mT, inner, out=product)
-        source, lowest = product, min(reach[chunk]) if reach else BLIND_REACH
-        if lowest > (DOUBLE_NEWTON_REACH if double else NEWTON_REACH):
+        ahead, back, lowest = first_weights(min(reach[chunk]) if reach else BLIND_REACH, factors.dtype)
+        source = product
+        if back:
             torch.index_select(inverses, 0, left[chunk], out=square)
             torch.index_select(inverses, 0, right[chunk], out=inner)
-            ahead, back, lowest = newton_step(lowest, double)
             torch.baddbmm(product, square.mul_(scale[chunk]), inner.mT, beta=ahead, alpha=back, out=start_point)
             source = start_point
-        steps = polar_schedule(_eighths(lowest), double)
-        for number, (a, b, c) in enumerate(steps, start=1):
-            if keep and number == len(steps):
-                polar = torch.empty_like(product)
-            torch.bmm(source.mT, source, out=square)
-            if c:
-                torch.baddbmm(square, square, square, beta=b, alpha=c, out=inner)
-                torch.baddbmm(source, source, inner, beta=a, out=polar)
-            else:
-                torch.baddbmm(source, source, square, beta=a, alpha=b, out=polar)
-            source, polar, spare = polar, spare, polar
+        source = iterate(source, lowest, (square, inner, polar, spare), torch.empty_like(product) if keep else None)
         yield chunk, source, product
+
+
+def first_weights(lowest: float, dtype: torch.dtype) -> tuple[float, float, float]:
+    """Weights of a matrix and of its inverse transpose to start from, and the lowest singular value that this gives.
+
+    Args:
+        lowest: Lower bound of its singular values, of which the largest is at most 1.
+        dtype: Of the matrix.
+    """
+    double = dtype == torch.float64
+    if lowest > (DOUBLE_NEWTON_REACH if double else NEWTON_REACH):
+        return newton_step(lowest, double)
+    return 1.0, 0.0, lowest
+
+
+def iterate(source: Tensor, lowest: float, memory: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
+    """The polar factors of matrices (P, d, d) whose singular values are in [lowest, 1].
+
+    Args:
+        source: The matrices; not overwritten.
+        lowest: See `first_weights`.
+        memory: Four buffers of the same shape; without `out`, the result is in one of the last two.
+        out: Where to write the result.
+    """
+    steps = polar_schedule(_eighths(lowest), source.dtype == torch.float64)
+    square, inner, result, spare = memory
+    for number, (a, b, c) in enumerate(steps, start=1):
+        if out is not None and number == len(steps):
+            result = out
+        # Multiples of the identity go to the diagonal: a sum of matrices would copy one of them.
+        if c:
+            torch.bmm(source.mT, source, out=square)
+            square.diagonal(dim1=1, dim2=2).add_(b / (2 * c))
+            inner.baddbmm_(square, square, beta=0, alpha=c)
+            inner.diagonal(dim1=1, dim2=2).add_(a - b * b / (4 * c))
+            torch.bmm(source, inner, out=result)
+        else:
+            square.baddbmm_(source.mT, source, beta=0, alpha=b)
+            square.diagonal(dim1=1, dim2=2).add_(a)
+            torch.bmm(source, square, out=result)
+        source, result, spare = result, spare, result
+    return source
 
 
 def _eighths(reach: float) -> int:

@@ -6,10 +6,18 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable, runs_eagerly
+from rdc_sweeps.contrast.cells import map_tensors
 from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
-from rdc_sweeps.contrast.gaussians import Gaussians, check_pair
+from rdc_sweeps.contrast.gaussians import Gaussians, LowRank, check_pair
+from rdc_sweeps.contrast.low_rank import low_rank_roots
 from rdc_sweeps.contrast.polar import NuclearNorms
 from rdc_sweeps.specs.contrast import Root
+
+LARGEST_RANK = 1 / 4
+"""Of the channels; a pair of larger ranks gains too little from its span to pay for finding it."""
+
+Pairs = tuple[Tensor, Tensor, Tensor]
+"""Item, row and column (P,) of pairs."""
 
 
 def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root) -> Tensor:
@@ -38,7 +46,8 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
         factor_a, scale_a = unit_factor(covariance_a)
         factor_b, scale_b = (factor_a, scale_a) if b is None else unit_factor(covariance_b)
         if root == "polar":
-            roots = _polar_roots(factor_a, factor_b, a.valid, other.valid, symmetric=b is None)
+            low_ranks = _unit_low_rank(a, scale_a), _unit_low_rank(other, scale_b)
+            roots = _polar_roots(factor_a, factor_b, a.valid, other.valid, low_ranks, symmetric=b is None)
         else:
             products = factor_a.mT[..., :, None, :, :] @ factor_b[..., None, :, :, :]
             if root == "svdvals":
@@ -50,48 +59,73 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
         return distances
 
 
+def _unit_low_rank(gaussians: Gaussians, scale: Tensor) -> LowRank | None:
+    """The covariances of low rank, with trace 1, flattened to (B, R, ...); None if that would not be faster."""
+    low_rank = gaussians.low_rank
+    if low_rank is None or low_rank.factor.shape[-1] > gaussians.channels * LARGEST_RANK:
+        return None
+    unit = LowRank(
+        known=low_rank.known,
+        factor=low_rank.factor.to(scale) / scale[..., None, None],
+        floor=low_rank.floor.to(scale) / scale.square(),
+    )
+    return map_tensors(unit, lambda values: values.reshape(-1, *values.shape[scale.dim() - 1 :]))
+
+
 @runs_eagerly
-def _polar_roots(left: Tensor, right: Tensor, valid_left: Tensor, valid_right: Tensor, *, symmetric: bool) -> Tensor:
+def _polar_roots(
+    left: Tensor,
+    right: Tensor,
+    valid_left: Tensor,
+    valid_right: Tensor,
+    low_ranks: tuple[LowRank | None, LowRank | None],
+    *,
+    symmetric: bool,
+) -> Tensor:
     """Nuclear norms (..., Ra, Rb) of left^T right for unit factors; 1 where one meets itself or is not valid."""
     shape = (*left.shape[:-2], right.shape[-3])
     left, right = (f.reshape(-1, *f.shape[-3:]) for f in (left, right))
     items, rows, columns = left.shape[0], left.shape[1], right.shape[1]
-    item, row, column = _pairs(valid_left.reshape(items, rows), valid_right.reshape(items, columns), symmetric)
-    first, second = item * rows + row, item * columns + column
+    valid_left, valid_right = valid_left.reshape(items, rows), valid_right.reshape(items, columns)
+    found = []
+    if readable(left):
+        wanted = valid_left[:, :, None] & valid_right[:, None, :]
+        first, second = low_ranks
+        if first is not None and second is not None:
+            found.append(low_rank_roots(first, second, symmetric=symmetric))
+            wanted &= ~(first.known[:, :, None] & second.known[:, None, :])
+        item, row, column = (wanted.triu(1) if symmetric else wanted).nonzero(as_tuple=True)
+    else:  # counting the valid pairs on a GPU would make the host wait for it
+        item, row, column = _all_pairs(items, rows, columns, left.device, symmetric=symmetric)
+    found.append(_full_rank_roots(left, right, item, row, column, symmetric=symmetric))
+    roots = left.new_ones(items, rows, columns)
+    for (item, row, column), values in found:
+        roots = roots.index_put((item, row, column), values)
+        if symmetric:
+            roots = roots.index_put((item, column, row), values)
+    return roots.reshape(shape)
+
+
+def _full_rank_roots(
+    left: Tensor, right: Tensor, item: Tensor, row: Tensor, column: Tensor, *, symmetric: bool
+) -> tuple[Pairs, Tensor]:
+    """The given pairs in another order, and their nuclear norms (P,)."""
     with torch.no_grad():
         bounds, reaches = _spectral_range(left, right)
         norms, reach = bounds[item, row, column], []
         if reaches is not None:  # group pairs of similar difficulty, so that only the hardest take the most steps
-            found = reaches[item, row, column]
-            order = (2 * found.log2()).floor().argsort(stable=True)
-            item, row, column, norms, reach = (
-                item[order],
-                row[order],
-                column[order],
-                norms[order],
-                found[order].tolist(),
-            )
-    first, second = item * rows + row, item * columns + column
+            known = reaches[item, row, column]
+            order = (2 * known.log2()).floor().argsort(stable=True)
+            item, row, column, norms = (values[order] for values in (item, row, column, norms))
+            reach = known[order].tolist()
+    first, second = item * left.shape[1] + row, item * right.shape[1] + column
     factors = left.flatten(0, 1)
     if not symmetric:
-        factors, second = torch.cat([factors, right.flatten(0, 1)]), second + items * rows
-    values = NuclearNorms.apply(factors, first, second, norms, reach)
-    roots = left.new_ones(items, rows, columns).index_put((item, row, column), values)
-    if symmetric:
-        roots = roots.index_put((item, column, row), values)
-    return roots.reshape(shape)
+        factors, second = torch.cat([factors, right.flatten(0, 1)]), second + len(factors)
+    return (item, row, column), NuclearNorms.apply(factors, first, second, norms, reach)
 
 
-def _pairs(valid_left: Tensor, valid_right: Tensor, symmetric: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Item, row and column (P,) of the pairs to compute: those of valid factors on a CPU, all pairs elsewhere.
-
-    Counting the valid pairs on a GPU would make the host wait for it.
-    """
-    (items, rows), columns, device = valid_left.shape, valid_right.shape[1], valid_left.device
-    if readable(valid_left):
-        wanted = valid_left[:, :, None] & valid_right[:, None, :]
-        item, row, column = (wanted.triu(1) if symmetric else wanted).nonzero(as_tuple=True)
-        return item, row, column
+def _all_pairs(items: int, rows: int, columns: int, device: torch.device, *, symmetric: bool) -> Pairs:
     if symmetric:
         row, column = torch.triu_indices(rows, rows, 1, device=device)
     else:
