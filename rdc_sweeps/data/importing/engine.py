@@ -114,7 +114,7 @@ def _missing(source: Source, root: Path) -> list[tuple[Split, int]]:
 def _begun(root: Path, description: dict[str, Any]) -> Iterator[Path]:
     """Mark the root as unfinished, and hold its lock; yields the folder for files that are being written.
 
-    The mark is removed only if the import succeeds.
+    The mark is removed only if the import succeeds, and with it what killed processes have left half-written.
     """
     staging = root / UNFINISHED
     staging.mkdir(parents=True, exist_ok=True)
@@ -122,8 +122,6 @@ def _begun(root: Path, description: dict[str, Any]) -> Iterator[Path]:
     if lock is None:
         raise UsageError(f"{root}: another process is importing into this folder; wait for it")
     try:
-        for path in staging.glob(".*"):
-            path.unlink()  # half-written by a process that was killed
         write_record(staging, description)
         yield staging
         shutil.rmtree(staging)

@@ -1,7 +1,9 @@
 """Maps of normals that others have computed, in both folders that are distributed."""
 
+import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -89,6 +91,19 @@ def test_maps_of_other_images_are_refused(files: Path, scenes: list[Labelled], t
         ).save(path)
     with pytest.raises(DataError, match=r"these normals do not agree with the depth of the images \(mean cosine 0\."):
         opened(files, folder)
+
+
+def test_axes_that_cannot_be_told_apart_are_refused(files: Path, tmp_path: Path) -> None:
+    """Walls that face the camera do not tell x from y."""
+    shutil.copytree(files, tmp_path / "flat")
+    with h5py.File(tmp_path / "flat/labeled.mat", "r+") as file:
+        file["depths"][:] = 2
+    wall = np.broadcast_to(np.array([0.0, 0.0, -1.0]), (*NATIVE, 3))
+    for path in ("train/00002", "train/00003", "test/00001"):
+        (tmp_path / "maps" / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(encoded(wall, (0, 1, 2), (1, 1, 1))).save(tmp_path / "maps" / f"{path}.png")
+    with pytest.raises(DataError, match=r"\(mean cosine 1\.00, 1\.00 with the next order of axes\)"):
+        opened(tmp_path / "flat", tmp_path / "maps")
 
 
 def test_all_missing_maps_are_counted(files: Path, scenes: list[Labelled], tmp_path: Path) -> None:
