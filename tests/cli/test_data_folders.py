@@ -146,3 +146,32 @@ def test_labels_that_fit_no_setting_are_told(inside: Inside, tmp_path: Path) -> 
     assert done.code == 0, done.err
     assert "note: no label setting can describe these labels, so runs use `labels.setting: full`: 5 of 6" in done.err
     assert "label_settings_root" not in done.err
+
+
+def test_huggingface_imports_columns(inside: Inside, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    datasets.disable_progress_bars()
+    rng = np.random.default_rng(0)
+    columns = {
+        "photo": list(rng.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)),
+        "ids": list(rng.integers(0, 2, (4, 32, 32), dtype=np.uint8)),
+        "depth": list(rng.integers(1000, 3000, (4, 32, 32), dtype=np.uint16)),
+    }
+    datasets.Dataset.from_dict(columns).save_to_disk(str(tmp_path / "saved"))
+    fields = {
+        "name": "desks",
+        "root": "saved",
+        "image": {"column": "photo"},
+        "semantic": {"column": "ids", "classes": {"a": 0, "b": 1}},
+        "depth": {"column": "depth", "scale": 0.001},
+        "split": {"name": "fraction", "test": 0.25},
+    }
+    write_description(tmp_path, fields)
+    done = inside("data", "import", "huggingface", "desks.yaml", "out", "--workers", "1")
+    assert done.code == 0, done.err
+    assert "desks: 3 training and 1 test images" in done.err
+    assert "  pip install out/package" in done.err
+    (place,) = [line.split(",")[2] for line in (tmp_path / "out/index.csv").read_text().splitlines() if "val" in line]
+    np.testing.assert_array_equal(np.load(tmp_path / "out/val/label/0.npy"), columns["ids"][int(place)])
+    refused = inside("data", "import", "folder", "desks.yaml", "other")
+    assert (refused.code, "rdc-sweep data import huggingface" in refused.err) == (3, True)

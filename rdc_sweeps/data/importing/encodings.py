@@ -1,5 +1,6 @@
 """Stored pixels as the arrays that a data set has, as a description says how they are stored."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,10 +74,9 @@ def _semantic(ids: AnyArray, modality: SemanticModality, title: str) -> AnyArray
     values = {one: index for index, group in enumerate(modality.ids.values()) for one in group}
     values |= dict.fromkeys(modality.void_ids, VOID)
     found, where = np.unique(ids, return_inverse=True)
-    unknown = [one for one in found.tolist() if one not in values]
-    if unknown:
+    if others := [one for one in found.tolist() if one not in values]:
         written = "#{:06x}" if modality.coloured else "{:g}"
-        shown = ", ".join(map(written.format, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
+        shown = ", ".join(map(written.format, others[:10])) + (", ..." if len(others) > 10 else "")
         raise DataError(
             f"{title}: ids without a class: {shown}; give each to a class in semantic.classes, or to semantic.void"
         )
@@ -93,7 +93,7 @@ def _colour_numbers(stored: AnyArray, title: str) -> AnyArray:
 
 
 def _depth(stored: AnyArray, modality: DepthModality, title: str) -> AnyArray:
-    invalid = ~np.isfinite(stored) | np.isin(stored, modality.invalid)
+    invalid = ~np.isfinite(stored) | np.isin(stored, _as_stored(modality.invalid, stored))
     depth = np.where(invalid, 0, stored.astype(np.float64) * modality.scale).astype(np.float32)
     if (negative := int((depth < 0).sum())) or not np.isfinite(depth).all():
         raise DataError(
@@ -114,7 +114,7 @@ def _normal(stored: AnyArray, modality: NormalModality, size: Size, title: str) 
     square = np.square(normal).sum(axis=-1)
     none = ~np.isfinite(square) | (square < SHORTEST**2)
     for value in modality.invalid:
-        none |= (taken == np.array(value)).all(axis=-1)
+        none |= (taken == _as_stored(value, stored)).all(axis=-1)
     normal[none] = 0
     away = int((normal[..., 2] > 0).sum())
     if 2 * away > int((~none).sum()):
@@ -122,6 +122,11 @@ def _normal(stored: AnyArray, modality: NormalModality, size: Size, title: str) 
             f"{title}: most normals point away from the camera (z > 0); add z to normal.flip, and see whether y is down"
         )
     return arrays.normal_of(Stored(Path(title), normal), size)
+
+
+def _as_stored(values: Sequence[float], stored: AnyArray) -> AnyArray:
+    """Values of a description in the precision of stored ones: 1e20 is another number in float32."""
+    return np.array(values, dtype=stored.dtype if stored.dtype.kind == "f" else np.float64)
 
 
 def _decoded(stored: AnyArray, modality: NormalModality, title: str) -> AnyArray:

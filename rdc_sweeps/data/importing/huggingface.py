@@ -10,7 +10,7 @@ import numpy as np
 from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.fingerprint import files_digest
 from rdc_sweeps.data.importing.files import Key
-from rdc_sweeps.data.importing.own import OwnSource, read_import_spec
+from rdc_sweeps.data.importing.own import OwnSource, read_import_spec, root_of
 from rdc_sweeps.data.importing.pixels import decode
 from rdc_sweeps.data.importing.source import Split
 from rdc_sweeps.data.importing.splits import divided
@@ -75,7 +75,7 @@ def open_huggingface_source(path: Path) -> HuggingFaceSource:
     spec = read_import_spec(path)
     if spec.image.column is None:
         raise SpecError([f"{path}: has files and no columns; import it with `rdc-sweep data import folder`"])
-    data = path.parent / spec.root
+    data = root_of(path, spec)
     splits = _splits(data)
     problems = [
         f"{data}: {split or 'the data set'} has no column {modality.column!r} for {kind}; it has "

@@ -131,6 +131,11 @@ def read_import_spec(path: Path) -> ImportSpec:
     return build(ImportSpec, read_document(path))
 
 
+def root_of(path: Path, spec: ImportSpec) -> Path:
+    """The folder of the data that a description at `path` describes."""
+    return path.parent / Path(spec.root).expanduser()
+
+
 def open_folder_source(path: Path) -> FolderSource:
     """Read a description, and find and match the files that it describes.
 
@@ -142,7 +147,7 @@ def open_folder_source(path: Path) -> FolderSource:
         DataError: Files are missing; all of them are listed.
     """
     spec = read_import_spec(path)
-    root = path.parent / spec.root
+    root = root_of(path, spec)
     patterns = {kind: modality.files for kind, modality in spec.modalities.items() if modality.files is not None}
     if not patterns:
         raise SpecError([f"{path}: has columns and no files; import it with `rdc-sweep data import huggingface`"])

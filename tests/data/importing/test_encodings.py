@@ -78,6 +78,20 @@ def test_depth_is_scaled_and_invalid_values_are_zero(stored: np.ndarray[Any, Any
     assert found.dtype == np.float32
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_invalid_values_are_compared_in_the_precision_of_the_file(dtype: str) -> None:
+    stored = np.array([[0.1, 2], [3, 0.3]], dtype=dtype)
+    np.testing.assert_array_equal(converted(stored, depth(invalid=(0.1, 0.3)), None, "a.npy"), [[0, 2], [3, 0]])
+    normals = np.broadcast_to(np.array([0, 0.6, -0.8], dtype=dtype), (2, 2, 3)).copy()
+    normals[0, 0] = (0.3, 0.3, 0.9)
+    assert (converted(normals, normal(invalid=((0.3, 0.3, 0.9),)), None, "a.npy")[0, 0] == 0).all()
+
+
+def test_a_negative_invalid_value_is_no_large_one() -> None:
+    stored = np.array([[65535, 2]], dtype=np.uint16)
+    np.testing.assert_allclose(converted(stored, depth(invalid=(-1,), scale=1e-3), None, "a.png"), [[65.535, 0.002]])
+
+
 def test_nan_and_infinity_are_no_depth() -> None:
     stored = np.array([[np.nan, np.inf], [-np.inf, 2]], dtype=np.float64)
     np.testing.assert_array_equal(converted(stored, depth(), None, "a.npy"), [[0, 0], [0, 2]])

@@ -153,7 +153,7 @@ def test_another_file_is_something_else(files: Path, tmp_path: Path) -> None:
     assert opened(files).description != before
 
 
-def test_the_root_of_the_files_may_be_elsewhere(files: Path, tmp_path: Path) -> None:
+def test_the_root_of_the_files_may_be_elsewhere(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "settings").mkdir()
     path = write_description(tmp_path / "settings", description(root="../files"))
     assert open_folder_source(path).counts == {"train": 6, "val": 2}
@@ -161,6 +161,8 @@ def test_the_root_of_the_files_may_be_elsewhere(files: Path, tmp_path: Path) -> 
     source = open_folder_source(path)
     assert source.description == opened(files).description
     assert source.unused == 0
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_folder_source(write_description(tmp_path / "settings", description(root="~/files"))).root == files
 
 
 def test_labels_as_jpeg_are_refused(files: Path, tmp_path: Path) -> None:
