@@ -21,7 +21,7 @@ from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.checking.findings import DataCheck
-    from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.dispatch.region_maps import ReportBuild
     from rdc_sweeps.reporting.comparison import Comparison
     from rdc_sweeps.reporting.evidence import ClaimsReport
     from rdc_sweeps.reporting.figures.choice import ImageChoice

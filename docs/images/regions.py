@@ -22,9 +22,10 @@ def main() -> None:
         rooms, _ = open_rooms(spec, None, Path(cache))
         scene = rooms.scene(4, rooms.tasks)
     assert scene.semantic is not None
+    merged = SuperpixelRegions(algorithm="merged", segments=60, compactness=10, sigma=0.5)
     maps = {
-        "superpixels, segments 60": SuperpixelGenerator(SuperpixelRegions(segments=60))(scene.image),
-        "superpixels, segments 200": SuperpixelGenerator(SuperpixelRegions(segments=200))(scene.image),
+        "slic, segments 60": SuperpixelGenerator(SuperpixelRegions(segments=60))(scene.image),
+        "merged, segments 60": SuperpixelGenerator(merged)(scene.image),
         "semantic label": semantic_regions(torch.from_numpy(scene.semantic)).numpy(),
         # Patches are laid on the map that regions are read on, half the image's size.
         "patches, size 8": patch_regions(144, 192, 8).numpy().repeat(2, axis=0).repeat(2, axis=1),

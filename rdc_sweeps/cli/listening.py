@@ -13,7 +13,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
 if TYPE_CHECKING:
-    from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.dispatch.region_maps import ReportBuild
     from rdc_sweeps.dispatch.slurm.submitter import Submitted
 
 

@@ -60,7 +60,7 @@ ENTRIES = (
     Entry("study-worker", "tune"),
     Entry("doctor", "doctor", "Check this machine: GPUs, Slurm, disks, data, W&B, weights."),
     Entry("data", "data", "Import, check and pack data sets."),
-    Entry("regions", "regions", "Compute region maps."),
+    Entry("regions", "regions", "Compute and describe region maps."),
 )
 
 

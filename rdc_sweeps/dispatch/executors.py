@@ -17,7 +17,7 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 
 if TYPE_CHECKING:
-    from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.dispatch.region_maps import ReportBuild
     from rdc_sweeps.dispatch.slurm.submitter import Submitted
 
 WORKERS_AT_ONCE = 8
@@ -264,7 +264,7 @@ class SlurmExecutor(Executor):
             running = sum(job.state == "RUNNING" for job in there)
             self.listener.workers_found(running, len(there) - running)
             return []
-        build = self._needs_building(workers.runs)
+        build = bool(workers.runs) and self._needs_building(workers.runs)
         count = min(workers.useful, workers.wanted or min(WORKERS_AT_ONCE, self._at_once))
         preparation, submission = submit_command(
             workers.command,

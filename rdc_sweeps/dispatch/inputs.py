@@ -2,29 +2,26 @@
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from functools import partial
 from pathlib import Path
-
-import torch
 
 from rdc_sweeps.data.samples import check_samples
 from rdc_sweeps.data.scene import Floats
 from rdc_sweeps.data.stamps import image_stamps
 from rdc_sweeps.dispatch.ranks import check_batch
+from rdc_sweeps.dispatch.region_maps import ReportBuild, build_maps, maps_of, open_maps
 from rdc_sweeps.dispatch.slurm.submissions import SubmissionDirectory
 from rdc_sweeps.errors import DataError, InfrastructureError, RdcError, infrastructure_cause
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.processes.devices import processes_per_run
-from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.regions.build import BuildReport
 from rdc_sweeps.regions.sources import region_generator
 from rdc_sweeps.regions.store import RegionStore, image_key
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
-from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec
+from rdc_sweeps.specs.dataset import LabelSpec
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.specs.sources import RegionSource
-from rdc_sweeps.training.setup import open_data, open_generator, stored_regions
+from rdc_sweeps.training.setup import open_data, stored_regions
 from rdc_sweeps.training.splits import other_count
 
 Check = Callable[[], object]
@@ -34,9 +31,6 @@ Checks = Mapping[Hashable, Check]
 """Checks by what they are of: runs that share an input share its check."""
 
 log = logging.getLogger(__name__)
-
-ReportBuild = Callable[[str, int, int], None]
-"""Receives a title, the number of images done, and the number of all images."""
 
 
 class PreparationError(RdcError):
@@ -139,14 +133,7 @@ def _message(problem: str, titles: list[str], runs: int) -> str:
 
 def build_missing_regions(specs: Iterable[RunSpec], settings: Settings, report: ReportBuild) -> dict[str, BuildReport]:
     """Compute the region maps of all training images that the store lacks; returns reports by title."""
-    device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
-    reports = {}
-    for (source, dataset), spec in _sources(specs).items():
-        generator, store = open_generator(source, settings, device)
-        title = f"{source.source} regions of {dataset.name}"
-        images = open_data(spec, settings).splits.train
-        reports[title] = build_regions(images, generator, store, progress=partial(report, title))
-    return reports
+    return build_maps(maps_of(specs), settings, report)
 
 
 def build_for_submission(runs: Path, settings: Settings, report: ReportBuild) -> dict[str, BuildReport]:
@@ -169,15 +156,14 @@ def regions_are_missing(specs: Iterable[RunSpec], settings: Settings, report: Re
 
     If it is not known from the last time, images are read until one is found.
     """
-    for (source, dataset), spec in _sources(specs).items():
-        _, store = open_generator(source, settings, "cpu")
-        images = open_data(spec, settings).splits.train
+    for maps in maps_of(specs):
+        images, _, store = open_maps(maps, settings, "cpu")
         if store.known(image_stamps(images, range(len(images)))) is not None:
             continue
         for row in range(len(images)):
             if not _is_stored(store, images.image(row)):
                 return True
-            report(f"looking for {source.source} regions of {dataset.name}", row + 1, len(images))
+            report(f"looking for {maps.title}", row + 1, len(images))
     return False
 
 
@@ -186,8 +172,3 @@ def _is_stored(store: RegionStore, image: Floats) -> bool:
         return store.get(*image_key(image)) is not None
     except DataError:
         return False
-
-
-def _sources(specs: Iterable[RunSpec]) -> dict[tuple[RegionSource, DatasetSpec], RunSpec]:
-    """Each stored region source and data set, with one of the specs that need it."""
-    return {(source, spec.dataset): spec for spec in specs for source in [stored_regions(spec)] if source is not None}

@@ -11,7 +11,7 @@ from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Run
 
 if TYPE_CHECKING:
-    from rdc_sweeps.dispatch.inputs import ReportBuild
+    from rdc_sweeps.dispatch.region_maps import ReportBuild
 
 PRELOADED = ("rdc_sweeps.dispatch.inputs", "rdc_sweeps.dispatch.worker")
 """Modules of the fork server, which later also starts the workers: a process has one such server."""

@@ -13,6 +13,21 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Shard:
+    """A part of the images: every `of`-th one, beginning with image `index`. All shards together are all images."""
+
+    index: int = 0
+    of: int = 1
+
+    def images(self, total: int) -> range:
+        """The indices of its images among `total`."""
+        return range(self.index, total, self.of)
+
+
+EVERYTHING = Shard()
+
+
+@dataclass(frozen=True)
 class BuildReport:
     """Numbers of images that `build_regions` handled."""
 
@@ -22,25 +37,31 @@ class BuildReport:
 
 
 def build_regions(
-    images: Images, generator: RegionGenerator, store: RegionStore, progress: Progress | None = None
+    images: Images,
+    generator: RegionGenerator,
+    store: RegionStore,
+    progress: Progress | None = None,
+    shard: Shard = EVERYTHING,
 ) -> BuildReport:
     """Compute and store the id map of every image that has none; safe to kill at any point and call again.
 
     Damaged maps are recomputed, with a warning. Processes that build the same maps start at different images and skip
-    what another has stored, so that they share the work. If neither images nor maps have changed since they were last
-    read, none is read.
+    what another has stored, so that they share the work; those with different shards never compute the same image. If
+    neither images nor maps have changed since all were last read, none is read.
 
     Args:
         images: Images of a data set.
         generator: Computes the maps.
         store: Store of this generator's maps.
         progress: Called after each image with the number of finished images and their total.
+        shard: Which images.
 
     Raises:
         DataError: The store cannot be written to, or the generator returns no map of its image.
     """
-    total = len(images)
-    stamped = image_stamps(images, range(total))
+    chosen = shard.images(len(images))
+    total = len(chosen)
+    stamped = image_stamps(images, chosen) if shard == EVERYTHING else None
     if (known := store.known(stamped)) is not None:
         if progress:
             progress(total, total)
@@ -49,7 +70,7 @@ def build_regions(
     built = without = 0
     keys: dict[int, ImageKey] = {}
     for done in range(total):
-        index = (start + done) % total
+        index = chosen[(start + done) % total]
         image = images.image(index)
         keys[index] = key = image_key(image)
         try:

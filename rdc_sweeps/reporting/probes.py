@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from rdc_sweeps.dispatch.inputs import ReportBuild, build_missing_regions
+from rdc_sweeps.dispatch.inputs import build_missing_regions
+from rdc_sweeps.dispatch.region_maps import ReportBuild
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.probing.record import Probe
 from rdc_sweeps.runs.directory import RunDirectory

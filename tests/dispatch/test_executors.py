@@ -115,7 +115,7 @@ def test_slurm_workers_are_submitted_once(tmp_path: Path, scheduler: Scheduler) 
     executor = SlurmExecutor(settings(tmp_path, "slurm"), heard)
     assert executor.start_workers(workers(work)) == []
     assert executor.start_workers(workers(work)) == []
-    assert heard.calls == [("preparing",), ("submitted", 2, "1000", None), ("found", 0, 2)]
+    assert heard.calls == [("submitted", 2, "1000", None), ("found", 0, 2)]
     assert len(scheduler.calls("sbatch")) == 1
 
 

@@ -29,6 +29,7 @@ REFUSED_ONLY = {
     r"--watch| -w$": "ends when all runs have",
     "--epoch 3": "needs weights that a training has kept; tests/cli/test_probe.py has some",
     "postgresql:": "needs a server; tests/tuning has one",
+    "--generator sam": "needs a checkpoint; tests/regions makes small ones",
     "rdc-sweep board": "ends with Ctrl-C; tests/cli/test_pages.py ends it",
     " data import ": "needs files of the owners; tests/docs/test_nyuv2.py and test_cityscapes.py import small ones",
     " data check ": "needs a data set; tests/cli/test_data_check.py and the tests of imports check some",

@@ -103,7 +103,8 @@ def test_commands_that_are_shown_are_accepted() -> None:
 def test_a_wrong_command_is_recognised() -> None:
     assert refusal(Command("", "rdc-sweep report table3 --fromat json")) is not None
     assert refusal(Command("", "rdc-sweep repot table3")) is not None
-    assert refusal(Command("", "rdc-sweep regions build")) is not None
+    assert refusal(Command("", "rdc-sweep regions build --shard")) is not None
+    assert refusal(Command("", "rdc-sweep probe")) is not None
     assert refusal(Command("", "rdc-sweep regions build table3")) is None
 
 

@@ -1,4 +1,4 @@
-"""A build in a process of its own: `python building.py STORE IMAGES SECONDS` prints what was built and reused.
+"""A build in a process of its own: `building.py STORE IMAGES SECONDS SHARD SHARDS` prints what was built and reused.
 
 Each map takes SECONDS, so that a test can kill the build or run beside it.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.regions.build import build_regions
+from rdc_sweeps.regions.build import Shard, build_regions
 from rdc_sweeps.regions.generator import eight_bit, generator_key
 from rdc_sweeps.regions.store import RegionStore
 
@@ -52,6 +52,7 @@ def main() -> None:
         Brightness(seconds),
         RegionStore(root, KEY),
         lambda done, total: print(done, total, flush=True),
+        Shard(int(sys.argv[4]), int(sys.argv[5])),
     )
     print(json.dumps({"built": report.built, "reused": report.reused}), flush=True)
 

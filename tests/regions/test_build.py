@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.regions.build import BuildReport, build_regions
+from rdc_sweeps.regions.build import BuildReport, Shard, build_regions
 from rdc_sweeps.regions.generator import generator_key, image_digest
 from rdc_sweeps.regions.store import RegionStore
 
@@ -46,8 +48,8 @@ def build(root: Path, images: Pictures, generator: Brightness) -> BuildReport:
     return build_regions(images, generator, RegionStore(root, generator.key))
 
 
-def start(root: Path, images: int, *, seconds: float = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, str(SCRIPT), str(root), str(images), str(seconds)]
+def start(root: Path, images: int, *, seconds: float = 0, shard: tuple[int, int] = (0, 1)) -> subprocess.Popen[str]:
+    command = [sys.executable, str(SCRIPT), str(root), str(images), str(seconds), *map(str, shard)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -167,6 +169,50 @@ def test_two_builders_share_the_work(tmp_path: Path) -> None:
     assert all(report["built"] + report["reused"] == 60 for report in reports)
     assert sum(report["built"] for report in reports) >= 60
     assert_complete(tmp_path, 60)
+
+
+@given(st.integers(0, 50), st.integers(1, 12))
+def test_shards_are_a_partition_of_the_images(total: int, of: int) -> None:
+    parts = [list(Shard(index, of).images(total)) for index in range(of)]
+    assert sorted(image for part in parts for image in part) == list(range(total))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_shard_computes_and_reads_only_its_images(tmp_path: Path) -> None:
+    class Watched(Pictures):
+        def image(self, index: int) -> NDArray[np.float32]:
+            visited.append(index)
+            return super().image(index)
+
+    visited: list[int] = []
+    images, generator, calls = Watched(list(range(7))), Brightness(), []
+    store = RegionStore(tmp_path, generator.key)
+
+    def progress(done: int, total: int) -> None:
+        calls.append((done, total))
+
+    assert build_regions(images, generator, store, progress, Shard(1, 3)) == BuildReport(built=2)
+    assert sorted(visited) == [1, 4]
+    assert calls == [(1, 2), (2, 2)]
+    assert build_regions(images, generator, store, shard=Shard(8, 9)) == BuildReport()
+    assert build(tmp_path, images, generator) == BuildReport(built=5, reused=2)
+
+
+def test_shards_beside_a_killed_one_do_their_own_work_and_its_next_start_the_rest(tmp_path: Path) -> None:
+    killed = start(tmp_path, 40, seconds=0.02, shard=(0, 2))
+    assert killed.stdout is not None
+    for _ in range(4):
+        killed.stdout.readline()
+    images, generator = Pictures(list(range(40))), Brightness()
+    store = RegionStore(tmp_path, generator.key)
+    other = build_regions(images, generator, store, shard=Shard(1, 2))
+    killed.kill()
+    killed.communicate()
+    assert other == BuildReport(built=20)
+    again = build_regions(images, generator, store, shard=Shard(0, 2))
+    assert again.built + again.reused == 20
+    assert again.reused >= 4
+    assert_complete(tmp_path, 40)
 
 
 def test_a_map_of_another_shape_is_computed_again(tmp_path: Path) -> None:
