@@ -1,10 +1,9 @@
-"""`python -m benchmarks.data.checking ROOT`: the speed of `rdc-sweep data check`, and the margins of its thresholds.
+"""The speed of `rdc-sweep data check`, and the margins of its thresholds.
 
 Of each check, the worst value in a good root stands beside the values that planted faults would have in it. Mirrored,
 exchanged and shuffled maps need not be written for that: what is compared has the values of all pairs of maps.
 """
 
-import argparse
 import io
 import time
 from dataclasses import dataclass
@@ -42,21 +41,17 @@ class Margin:
     planted: str
 
 
-def main() -> None:
-    """Measure a root, and print its speed and margins."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data.checking", description=__doc__)
-    parser.add_argument("root", type=Path, help="a good root")
-    parser.add_argument("--dataset", help="what it is; default: by its folders")
-    chosen = parser.parse_args()
-    expectation = expectation_of(chosen.root, chosen.dataset)
-    print(f"{1 / seconds_per_scene(expectation, chosen.root / 'train'):.0f} scenes a second of one core")
-    train, test = (measure_split(chosen.root, name, expectation, 1, None) for name in SPLITS)
+def print_margins(root: Path, dataset: str | None) -> None:
+    """Measure a good root, and print the speed of its check and its margins."""
+    expectation = expectation_of(root, dataset)
+    print(f"{1 / seconds_per_scene(expectation, root / 'train'):.0f} scenes a second of one core")
+    train, test = (measure_split(root, name, expectation, 1, None) for name in SPLITS)
     for split in (train, test):
         print(f"\n{split.name}, {len(split.scenes)} scenes")
         for one in margins(split):
             print(f"  {one.check:34} threshold {one.threshold:5.2f}  good {one.good:6.2f}  planted {one.planted}")
     alike = copies.most_alike(train.scenes, test.scenes)[0].correlation
-    altered = np.array(altered_correlations(chosen.root / "val", test))
+    altered = np.array(altered_correlations(root / "val", test))
     print(f"\nimages of both splits: threshold {copies.ALIKE}, good {alike:.2f}, planted {altered.min():.3f} and more")
 
 
@@ -163,7 +158,3 @@ def _altered(image: Floats) -> Floats:
     content = io.BytesIO()
     smaller.resize((width, height), Image.Resampling.BICUBIC).save(content, "JPEG", quality=60)
     return (np.asarray(Image.open(content)) / np.float32(255)).astype(np.float32)
-
-
-if __name__ == "__main__":
-    main()

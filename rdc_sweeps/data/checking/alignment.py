@@ -14,8 +14,8 @@ from rdc_sweeps.data.scene import Floats
 
 Pair = tuple[str, str]
 
-FEWEST = 12
-"""Scenes; fewer are not compared."""
+FEWEST, MOST = 12, 3000
+"""Scenes; fewer are not compared, and of more so many, spread evenly, since each is compared with each."""
 
 UNMIRRORED, MIRRORED = 0.5, -1.0
 """Mean gains in fit over mirrored maps: from one on two kinds of maps fit as they are, up to the other mirrored."""

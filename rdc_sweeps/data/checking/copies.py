@@ -13,6 +13,10 @@ ALIKE, EDGES_ALIKE = 0.93, 0.6
 """Correlations of two thumbnails, less the mean thumbnail, and of images' edges: from both on they show the same."""
 
 
+CHUNK = 1024
+"""Images that are compared with all others at once, so that memory does not grow with the square of their number."""
+
+
 @dataclass(frozen=True)
 class Copy:
     """Two scenes with images that are alike.
@@ -41,15 +45,16 @@ def most_alike(first: Sequence[SceneMeasures], second: Sequence[SceneMeasures]) 
         return []
     # Without the mean image all streets are alike: a road below, and sky above.
     mean = np.concatenate((one[1],) if same else (one[1], other[1])).mean(axis=0)
-    correlations = _normalised(one[1] - mean) @ _normalised(other[1] - mean).T
-    if same:
-        correlations[np.tril_indices(len(correlations))] = -1
-    found = np.argwhere(correlations >= min(ALIKE, float(correlations.max()))).tolist()
-    alike = [
-        Copy(one[0][i], other[0][j], value, value >= ALIKE and _edges_alike(one[2][i], other[2][j]))
-        for i, j in found
-        for value in [float(correlations[i, j])]
-    ]
+    rows, columns = _normalised(one[1] - mean), _normalised(other[1] - mean)
+    alike = []
+    for first_row in range(0, len(rows), CHUNK):
+        correlations = rows[first_row : first_row + CHUNK] @ columns.T
+        if same:
+            correlations[np.tril_indices(len(correlations), first_row, len(columns))] = -1
+        for i, j in np.argwhere(correlations >= min(ALIKE, float(correlations.max()))).tolist():
+            value, place = float(correlations[i, j]), first_row + i
+            same_image = value >= ALIKE and _edges_alike(one[2][place], other[2][j])
+            alike.append(Copy(one[0][place], other[0][j], value, same_image))
     alike.sort(key=lambda copy: -copy.correlation)
     return [copy for copy in alike if copy.same] or alike[:1]
 

@@ -6,7 +6,7 @@ from rdc_sweeps.data.checking import alignment
 from rdc_sweeps.data.checking.alignment import Pair
 from rdc_sweeps.data.checking.contents import KINDS, Splits
 from rdc_sweeps.data.checking.copies import ALIKE, EDGES_ALIKE, Copy, most_alike, repeated_maps
-from rdc_sweeps.data.checking.findings import MOST_PLACES, Check, Finding, combine, some
+from rdc_sweeps.data.checking.findings import MOST_PLACES, Check, Finding, Level, combine, some
 from rdc_sweeps.data.checking.split import SplitMeasures
 
 TOO_FEW = f"fewer than {alignment.FEWEST} whole scenes"
@@ -130,8 +130,8 @@ def _copies(split: SplitMeasures) -> Finding:
     texts += [_same_image(split, copy) for copy in images]
     places = tuple(split.place(kind, second) for kind, _, second in maps)
     places += tuple(split.place("image", copy.second) for copy in images)
-    level = "error" if maps else "warning"
-    return Finding(level, some(texts), "restore the files that were replaced", places[:MOST_PLACES])  # type: ignore[arg-type]
+    level: Level = "error" if maps else "warning"
+    return Finding(level, some(texts), "restore the files that were replaced", places[:MOST_PLACES])
 
 
 def _same_image(split: SplitMeasures, copy: Copy) -> str:

@@ -20,6 +20,9 @@ NEAR = 0.05
 """How far from 1 the length of a normal may be to be counted as 1."""
 
 
+DENSE = 0.5
+"""Share of valid pixels from which on a depth map has edges."""
+
 NEAREST = 1e-3
 """Metres; nothing is nearer to a camera."""
 
@@ -211,7 +214,9 @@ def _depth(stored: Stored, expectation: Expectation, measures: SceneMeasures) ->
     else:
         measures.depth = DepthMeasures(0, 0, 0, 0)
     depth = nearest(depth, expectation.grid)
-    measures.keep("depth", depth, edges.depth_edges(depth))
+    # The edges of sparse depth, as of a laser, are those of its gaps.
+    found = edges.depth_edges(depth) if measures.depth.valid >= DENSE else np.zeros_like(depth)
+    measures.keep("depth", depth, found)
     return depth
 
 

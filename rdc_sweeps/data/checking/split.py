@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.checking.alignment import FEWEST, Comparison
+from rdc_sweeps.data.checking.alignment import FEWEST, MOST, Comparison
 from rdc_sweeps.data.checking.expectations import Expectation
 from rdc_sweeps.data.checking.scenes import SceneMeasures
+from rdc_sweeps.data.fingerprint import spread
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class SplitMeasures:
         whole = [scene for scene in self.scenes if all(kind in scene.signatures for kind in kinds)]
         if len(whole) < FEWEST or len(kinds) < 2:
             return None
+        whole = [whole[place] for place in spread(len(whole), MOST)]
         signatures = {kind: np.stack([scene.signatures[kind] for scene in whole]).astype(np.float32) for kind in kinds}
         return Comparison.of([scene.index for scene in whole], signatures)
 

@@ -1,5 +1,7 @@
 import numpy as np
+import pytest
 
+from rdc_sweeps.data.checking import copies
 from rdc_sweeps.data.checking.copies import most_alike, repeated_maps
 from rdc_sweeps.data.checking.edges import signature, unit
 from rdc_sweeps.data.checking.scenes import SceneMeasures
@@ -35,6 +37,20 @@ def test_an_image_is_no_copy_of_itself() -> None:
     assert (copy.first, copy.second, copy.same) == (2, 7, True)
     one = train[:1]
     assert most_alike(one, one) == []
+
+
+def test_many_images_are_compared_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, test = scenes(23, 0), scenes(9, 1)
+    for place, source in ((3, 1), (21, 7)):
+        train[place].thumbnail, train[place].signatures = test[source].thumbnail, test[source].signatures
+    train[11].thumbnail, train[11].signatures = train[20].thumbnail, train[20].signatures
+    whole = [most_alike(train, test), most_alike(train, train)]
+    assert [sorted((copy.first, copy.second) for copy in one) for one in whole] == [[(3, 1), (21, 7)], [(11, 20)]]
+    monkeypatch.setattr(copies, "CHUNK", 5)
+    chunks = [most_alike(train, test), most_alike(train, train)]
+    assert [{(copy.first, copy.second) for copy in one} for one in chunks] == [
+        {(copy.first, copy.second) for copy in one} for one in whole
+    ]
 
 
 def test_the_same_colours_with_other_edges_are_another_image() -> None:

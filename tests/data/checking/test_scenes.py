@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from rdc_sweeps.data.checking.expectations import CITYSCAPES, CITYSCAPES_19, KINECT, NYUV2, ROOMS
 from rdc_sweeps.data.checking.scenes import measure_scene, plane_normals, rays
+from tests.data.checking import faults
 
 components = st.floats(-0.8, 0.8)
 
@@ -45,6 +46,15 @@ def test_measures_of_a_scene_are_those_of_its_arrays(rooms: Path) -> None:
     assert measures.normal.facing > 0.99
     assert measures.unreadable == measures.invalid == {}
     assert set(measures.signatures) == {"image", "semantic", "depth", "normal"}
+
+
+def test_sparse_depth_has_no_edges(rooms: Path, tmp_path: Path) -> None:
+    root = faults.copy_root(rooms, tmp_path / "root")
+    path = root / "train/depth/3.npy"
+    depth = np.load(path)
+    faults.replace(path, depth * (np.arange(depth.shape[1]) % 3 == 0))
+    assert "depth" in measure_scene(ROOMS, root / "train", 2).signatures
+    assert "depth" not in measure_scene(ROOMS, root / "train", 3).signatures
 
 
 def test_published_shares_are_of_all_classes() -> None:
