@@ -77,6 +77,16 @@ def negated(axis: int) -> Fault:
     return changed("normal", lambda values: values * np.where(np.arange(3) == axis, -1, 1).astype(np.float32))
 
 
+def both(first: Fault, second: Fault) -> Fault:
+    """Plant two faults."""
+
+    def plant(root: Path) -> None:
+        first(root)
+        second(root)
+
+    return plant
+
+
 def exchanged(folder: str, one: int, other: int, split: str = "train") -> Fault:
     """Let two files change places."""
 

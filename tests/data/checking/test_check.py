@@ -49,6 +49,10 @@ FAULTS: dict[str, tuple[Fault, Told]] = {
         faults.changed("normal", lambda normal: normal[..., [1, 2, 0]]),
         {"frame of normals": "as (z, x, y) they agree best"},
     ),
+    "normals away from the camera, and no depth": (
+        faults.both(faults.negated(2), faults.changed("depth", np.zeros_like)),
+        {"frame of normals": "n . (x, y, 1) is to be negative"},
+    ),
     "encoded normals": (
         faults.changed("normal", lambda normal: (normal + 1) / 2),
         {"normals": "stored as v = (n + 1) / 2"},
