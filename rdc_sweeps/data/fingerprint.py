@@ -59,6 +59,16 @@ def files_digest(files: Mapping[str, Path], blocks: int = 1) -> str:
         return _digest(part for parts in pool.map(partial(_samples, blocks=blocks), chunks) for part in parts)
 
 
+def group_digests(groups: Sequence[Mapping[str, Path]]) -> list[str]:
+    """A digest of each group of files, as `files_digest` computes it of one group.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda files: _digest(_samples(list(files.items()), blocks=1)), groups))
+
+
 def values_digest(values: object) -> str:
     """A digest of plain values, such as a tuple of names and numbers."""
     return _digest([repr(values).encode()])

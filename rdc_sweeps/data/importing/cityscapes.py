@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.arrays import AnyArray, nearest
-from rdc_sweeps.data.fingerprint import files_digest
+from rdc_sweeps.data.fingerprint import group_digests
 from rdc_sweeps.data.importing.files import Key, check_complete, find_files
 from rdc_sweeps.data.importing.pixels import by_area, read_pixels
-from rdc_sweeps.data.importing.source import Split
+from rdc_sweeps.data.importing.source import SCENES, Split
 from rdc_sweeps.data.mtan import CITYSCAPES_LAYOUTS, MtanLayout
 from rdc_sweeps.data.scene import VOID
 from rdc_sweeps.errors import DataError
@@ -90,18 +90,18 @@ class CityscapesSource:
     @cached_property
     def description(self) -> Mapping[str, Any]:
         """See `Source.description`."""
-        files = {
-            f"{split}/{path.name}": path
+        scenes = {
+            split: group_digests(
+                [{path.name: path for path in (self._path(kind, key) for kind in _SUFFIXES)} for key in keys]
+            )
             for split, keys in self.keys.items()
-            for key in keys
-            for path in (self._path(kind, key) for kind in _SUFFIXES)
         }
         return {
             "name": "cityscapes",
             "version": VERSION,
             "classes": self.classes,
             "size": list(self.size),
-            "files": files_digest(files),
+            SCENES: scenes,
         }
 
     @property

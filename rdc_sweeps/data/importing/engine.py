@@ -14,7 +14,7 @@ import numpy as np
 from rdc_sweeps.data import arrays
 from rdc_sweeps.data.arrays import AnyArray, Stored
 from rdc_sweeps.data.importing.record import RECORD, UNFINISHED, begun_import, write_record
-from rdc_sweeps.data.importing.source import Source, Split
+from rdc_sweeps.data.importing.source import SCENES, Source, Split
 from rdc_sweeps.data.mtan import MtanLayout
 from rdc_sweeps.errors import DataError, UsageError
 from rdc_sweeps.files import json_bytes, try_lock, unlock, write_atomically
@@ -46,7 +46,8 @@ def import_source(
 
     Each array is checked as if it were read for training, and each file appears whole. Until all scenes are written the
     root has a folder `UNFINISHED`, with which it cannot be opened; `import.json` is written last. Scenes that have all
-    their files are not read again, also after the import is finished, so that a repetition restores lost files.
+    their files are not read again, also after the import is finished, so that a repetition restores lost files. If the
+    source has digests of its scenes, those whose files have changed since are read again.
 
     Args:
         source: What to import.
@@ -62,13 +63,17 @@ def import_source(
     workers = worker_count(workers)
     # As it will be read again, where tuples are lists.
     description = json.loads(json_bytes({**source.description, "counts": dict(source.counts)}))
-    _check_root(root, description)
-    missing = _missing(source, root)
+    changed = _changed(root, description)
+    missing = sorted({*_missing(source, root), *changed})
     total = sum(source.counts.values())
     kept = total - len(missing)
     if not missing and (root / RECORD).exists() and not (root / UNFINISHED).exists():
         return ImportReport(0, kept)
-    with _begun(root, description) as staging:
+    with _begun(root) as staging:
+        for split, index in changed:
+            for folder in source.layout.folders:
+                (root / split / folder / f"{index}.npy").unlink(missing_ok=True)
+        write_record(staging, description)
         write = partial(_write_scene, source, root, staging)
         _report(progress, kept, total)
         for done, _ in enumerate(map_in_workers(write, missing, min(workers, max(1, len(missing)))), kept + 1):
@@ -82,19 +87,27 @@ def _report(progress: Progress | None, done: int, total: int) -> None:
         progress("imported", done, total)
 
 
-def _check_root(root: Path, description: dict[str, Any]) -> None:
-    """Refuse a root with other content than an import of the same source."""
+def _changed(root: Path, description: dict[str, Any]) -> list[tuple[Split, int]]:
+    """Scenes in a root whose files have changed since; refuses a root with other content than of the same source."""
     begun = begun_import(root)
     if begun is None:
         if any(root.joinpath(split).exists() for split in ("train", "val")):
             raise UsageError(f"{root}: has a data set that was not imported; choose a new folder")
-    elif begun != description:
-        names = sorted(name for name in {*begun, *description} if begun.get(name) != description.get(name))
+        return []
+    names = sorted(name for name in {*begun, *description} - {SCENES} if begun.get(name) != description.get(name))
+    if names:
         different = "; ".join(f"{name} was {begun.get(name)}, and is {description.get(name)}" for name in names)
         raise UsageError(
             f"{root}: something else was imported here ({different}); choose a new folder, repeat the first command, "
             "or remove this folder"
         )
+    splits: Mapping[Split, list[str]] = description.get(SCENES, {})
+    return [
+        (split, index)
+        for split, digests in splits.items()
+        for index, (before, now) in enumerate(zip(begun.get(SCENES, {}).get(split, digests), digests, strict=True))
+        if before != now
+    ]
 
 
 def _missing(source: Source, root: Path) -> list[tuple[Split, int]]:
@@ -111,7 +124,7 @@ def _missing(source: Source, root: Path) -> list[tuple[Split, int]]:
 
 
 @contextmanager
-def _begun(root: Path, description: dict[str, Any]) -> Iterator[Path]:
+def _begun(root: Path) -> Iterator[Path]:
     """Mark the root as unfinished, and hold its lock; yields the folder for files that are being written.
 
     The mark is removed only if the import succeeds, and with it what killed processes have left half-written.
@@ -122,7 +135,6 @@ def _begun(root: Path, description: dict[str, Any]) -> Iterator[Path]:
     if lock is None:
         raise UsageError(f"{root}: another process is importing into this folder; wait for it")
     try:
-        write_record(staging, description)
         yield staging
         shutil.rmtree(staging)
     finally:

@@ -1,5 +1,6 @@
 """A user's own images and labels in a Hugging Face data set on disk, as `save_to_disk` of `datasets` writes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,10 +24,10 @@ from rdc_sweeps.specs.importing import FolderSplit, ImportSpec
 class HuggingFaceSource(OwnSource):
     """Images and labels in the columns of a data set; an image is named by its split and row."""
 
-    def digest(self) -> str:
-        """See `OwnSource.digest`."""
+    def digests(self) -> Mapping[str, Any]:
+        """See `OwnSource.digests`; rows have none of their own, so a change of any file is one of all."""
         files = sorted(path for path in self.root.rglob("*") if path.is_file())
-        return files_digest({path.relative_to(self.root).as_posix(): path for path in files})
+        return {"files": files_digest({path.relative_to(self.root).as_posix(): path for path in files})}
 
     def labelled(self, split: Split, index: int) -> frozenset[Task]:
         """See `OwnSource.labelled`."""

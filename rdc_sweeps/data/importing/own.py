@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.data.arrays import AnyArray
-from rdc_sweeps.data.fingerprint import files_digest
+from rdc_sweeps.data.fingerprint import group_digests
 from rdc_sweeps.data.importing.encodings import converted, unknown
 from rdc_sweeps.data.importing.files import Key, check_complete, find_files
 from rdc_sweeps.data.importing.pixels import read_pixels
-from rdc_sweeps.data.importing.source import Split
+from rdc_sweeps.data.importing.source import SCENES, Split
 from rdc_sweeps.data.importing.splits import divided
 from rdc_sweeps.data.mtan import STORED_FOLDERS, MtanLayout
 from rdc_sweeps.errors import DataError, SpecError
@@ -46,7 +46,7 @@ class OwnSource(ABC):
         """See `Source.description`."""
         fields = self.spec.model_dump(mode="json", exclude={"root"})
         # The order of classes counts, which JSON objects do not have.
-        return {**fields, "classes": list(self.spec.classes), "version": VERSION, "files": self.digest()}
+        return {**fields, "classes": list(self.spec.classes), "version": VERSION, **self.digests()}
 
     @property
     def layout(self) -> MtanLayout:
@@ -77,8 +77,8 @@ class OwnSource(ABC):
         return arrays
 
     @abstractmethod
-    def digest(self) -> str:
-        """A digest of everything that is read."""
+    def digests(self) -> Mapping[str, Any]:
+        """Digests of what is read, for the description."""
 
     @abstractmethod
     def labelled(self, split: Split, index: int) -> frozenset[Task]:
@@ -99,16 +99,18 @@ class FolderSource(OwnSource):
 
     files: Mapping[Split, tuple[Mapping[str, str], ...]]
 
-    def digest(self) -> str:
-        """See `OwnSource.digest`."""
-        return files_digest(
-            {
-                f"{split}/{index}/{kind}/{key}": self.root / file
-                for split, keys in self.keys.items()
-                for index, (key, files) in enumerate(zip(keys, self.files[split], strict=True))
-                for kind, file in files.items()
-            }
-        )
+    def digests(self) -> Mapping[str, Any]:
+        """See `OwnSource.digests`."""
+        scenes = {
+            split: group_digests(
+                [
+                    {f"{kind}/{key}": self.root / file for kind, file in files.items()}
+                    for key, files in zip(keys, self.files[split], strict=True)
+                ]
+            )
+            for split, keys in self.keys.items()
+        }
+        return {SCENES: scenes}
 
     def labelled(self, split: Split, index: int) -> frozenset[Task]:
         """See `OwnSource.labelled`."""

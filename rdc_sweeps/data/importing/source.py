@@ -6,6 +6,9 @@ from typing import Any, Literal, Protocol
 from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.mtan import MtanLayout
 
+SCENES = "scenes"
+"""Key of a description; see `Source.description`."""
+
 Split = Literal["train", "val"]
 """The training and the test split, by the names of their folders."""
 
@@ -20,7 +23,8 @@ class Source(Protocol):
     def description(self) -> Mapping[str, Any]:
         """What determines the written files, as plain JSON: name, settings, digests of the source's files, and a number
         that increases whenever the importer writes other values. Where to it is imported, and from where, is not in it.
-        An import is continued only if this is equal."""
+        An import is continued only if this is equal, except for SCENES, which a source may have: of each split, a list
+        with a digest of what is read for each scene. Of these, only scenes that have changed are imported again."""
         ...
 
     @property

@@ -135,6 +135,15 @@ def test_both_splits_are_needed(official: Path) -> None:
         source(official)
 
 
+def test_an_image_whose_file_has_changed_is_imported_again(official: Path, tmp_path: Path) -> None:
+    import_source(source(official), tmp_path / "out", workers=1)
+    path = place(official, "gtFine", "val", VAL[0])
+    Image.fromarray(np.full((64, 128), 7, np.uint8)).save(path)
+    report = import_source(source(official), tmp_path / "out", workers=1)
+    assert (report.kept, report.written) == (3, 1)
+    assert (np.load(tmp_path / "out/val/label_7/0.npy") == 0).all()
+
+
 def swapped(official: Path) -> None:
     (official / "gtFine").rename(official / "other")
     (official / "disparity").rename(official / "gtFine")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,34 @@ def test_the_record_says_what_was_imported(root: Path) -> None:
     record = json.loads((root / "import.json").read_text())
     assert record["source"] == {"name": "small", "size": [32, 64], "counts": {"train": 3, "val": 2}}
     assert not (root / UNFINISHED).exists()
+
+
+def with_scenes(train: Sequence[str], val: Sequence[str] = ("d", "e"), **replaced: AnyArray) -> SmallSource:
+    """A source with digests of its scenes."""
+    return SmallSource(settings={"scenes": {"train": list(train), "val": list(val)}}, replaced=replaced)
+
+
+def test_scenes_that_have_changed_are_read_again(root: Path) -> None:
+    import_source(with_scenes("abc"), root, workers=1)
+    other = np.full((*SIZE, 3), 200, dtype=np.uint8)
+    other[0] = 7
+    before = contents(root / "train")
+    changed = with_scenes("aXc", image=other)
+    assert import_source(changed, root, workers=1) == ImportReport(written=1, kept=4)
+    after = contents(root / "train")
+    assert {path for path in before if before[path] != after[path]} == {"image/1.npy"}
+    assert import_source(changed, root, workers=1) == ImportReport(written=0, kept=5)
+
+
+def test_a_changed_scene_that_cannot_be_read_does_not_stay_as_it_was(root: Path) -> None:
+    import_source(with_scenes("abc"), root, workers=1)
+    with pytest.raises(DataError):
+        import_source(with_scenes("aXc", image=np.zeros((*SIZE, 3), np.uint8)), root, workers=1)
+    assert not (root / "train/image/1.npy").exists()
+    with pytest.raises(DataError, match="import unfinished"):
+        opened(root)
+    assert import_source(with_scenes("aYc"), root, workers=1) == ImportReport(written=1, kept=4)
+    assert len(opened(root)[0]) == 3
 
 
 def test_a_layout_with_fewer_tasks_has_fewer_folders(root: Path) -> None:

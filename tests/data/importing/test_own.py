@@ -146,11 +146,20 @@ def test_the_order_of_classes_is_part_of_what_is_imported(files: Path, tmp_path:
         import_source(opened(files, semantic=turned), tmp_path / "out", workers=1)
 
 
-def test_another_file_is_something_else(files: Path, tmp_path: Path) -> None:
-    before = opened(files).description
-    assert opened(files).description == before
+def test_an_image_whose_file_was_repaired_is_imported_again(files: Path, tmp_path: Path) -> None:
+    damaged = files / "depth/office1/01_depth.png"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:100])
+    with pytest.raises(DataError, match=r"office1/01_depth\.png: damaged"):
+        import_source(opened(files), tmp_path / "out", workers=1)
+    damaged.write_bytes(content)
+    report = import_source(opened(files), tmp_path / "out", workers=1)
+    assert (report.kept, report.written) == (3, 5)
     shutil.copy(files / "depth/office0/00_depth.png", files / "depth/office0/01_depth.png")
-    assert opened(files).description != before
+    report = import_source(opened(files), tmp_path / "out", workers=1)
+    assert (report.kept, report.written) == (7, 1)
+    maps = [np.load(tmp_path / f"out/train/depth/{index}.npy") for index in range(2)]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_the_root_of_the_files_may_be_elsewhere(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
