@@ -21,6 +21,8 @@ from rdc_sweeps.specs.document import assignments
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.checking.findings import DataCheck
+    from rdc_sweeps.data.importing.engine import ImportReport
+    from rdc_sweeps.data.importing.source import Source
     from rdc_sweeps.dispatch.region_maps import ReportBuild
     from rdc_sweeps.reporting.comparison import Comparison
     from rdc_sweeps.reporting.evidence import ClaimsReport
@@ -220,6 +222,31 @@ def claims(
         for run in catalogue.runs(name, chosen.profile, seeds=seeds, settings=assignments(changes), compat=compat)
     ]
     return build_claims(runs, chosen.root, selection=selection)
+
+
+def import_data(
+    source: "Source", root: Path, *, workers: int | None = None, progress: "ReportBuild" = lambda *_: None
+) -> "ImportReport":
+    """Write a data set in the layout that runs read; safe to kill at any point and call again.
+
+    Args:
+        source: What to import: from `open_nyuv2_source` or another function of `rdc_sweeps.data.importing`, or an
+            object of your own with what `rdc_sweeps.data.importing.source.Source` lists.
+        root: A new folder, or one in which an import of the same source was begun.
+        workers: Number of processes; None: one for each core.
+        progress: Told of images that are imported.
+
+    Returns:
+        How many images were written, and how many were already there.
+
+    Raises:
+        UsageError: The folder has something else in it, or another process imports into it.
+        DataError: An image cannot be read, or training would refuse it. Finished ones are kept.
+        InfrastructureError: A worker process was killed.
+    """
+    from rdc_sweeps.data.importing.engine import import_source
+
+    return import_source(source, root, workers=workers, progress=progress)
 
 
 def check_data(

@@ -12,6 +12,7 @@ import pytest
 import rdc_sweeps
 from rdc_sweeps.errors import UsageError
 from tests.cli.conftest import Cli, cache, cli, environment, experiments
+from tests.data.importing.sources import SmallSource
 
 __all__ = ["cache", "cli", "environment", "experiments"]
 
@@ -117,6 +118,14 @@ def test_importing_the_package_imports_nothing_else() -> None:
     script = "import sys, rdc_sweeps; print(sorted(name for name in sys.modules if name.startswith('rdc_sweeps')))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['rdc_sweeps']"
+
+
+def test_a_source_of_ones_own_is_imported(tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    written = rdc_sweeps.import_data(SmallSource(), tmp_path / "out", workers=1, progress=lambda *one: told.append(one))
+    assert (written.written, written.kept) == (5, 0)
+    assert told[-1] == ("imported", 5, 5)
+    assert (tmp_path / "out/import.json").is_file()
 
 
 def test_the_names_of_the_package_are_listed_and_documented() -> None:

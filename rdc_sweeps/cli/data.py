@@ -265,10 +265,8 @@ def run_import(source: "Source", output: Path, workers: int | None, setting: str
         workers: Number of processes; None: one for each core.
         setting: The environment variable that locates this data set for runs; None if it has none.
     """
-    from rdc_sweeps.data.importing.engine import import_source
-
     with build_progress() as progress:
-        report = import_source(source, output, workers=workers, progress=progress)
+        report = api.import_data(source, output, workers=workers, progress=progress)
     say(f"{output}: {report.written} images imported, {report.kept} already there")
     say(f"to check them: rdc-sweep data check {output}")
     if setting:
