@@ -1,14 +1,16 @@
-"""`python -m benchmarks.findings [--root DIR]`: collect finished runs, and write docs/findings.md and its figures."""
+"""`python -m benchmarks.findings [--root DIR]`: from finished runs docs/findings.md, its figures, README's part."""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 from benchmarks.findings.collection import collect
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import draw_figures
-from benchmarks.findings.page import results_text
+from benchmarks.findings.page import results_text, summary_text
 from benchmarks.findings.records import Results, read_results, write_results
 from benchmarks.pages import with_part
 from rdc_sweeps.errors import RdcError
@@ -63,12 +65,21 @@ def _missing_lines(missing: Sequence[Outcome]) -> list[str]:
 
 
 def _write(results: Results, docs: Path) -> None:
-    page, figures = docs / "findings.md", docs / "findings"
-    text = with_part(page.read_text(encoding="utf-8"), "results", results_text(results, figures), str(page))
+    figures = docs / "findings"
     for path in draw_figures(settings(results), figures):
         print(f"wrote {path}")
-    write_atomically(page, lambda file: file.write(text.encode()))
-    print(f"wrote {page}")
+    summary = summary_text(results, f"{docs.name}/{figures.name}")
+    for page, part, content in (
+        (docs / "findings.md", "results", results_text(results, figures)),
+        (docs.parent / "README.md", "findings", summary),
+    ):
+        text = with_part(page.read_text(encoding="utf-8"), part, content, str(page))
+        write_atomically(page, partial(_put, text.encode()))
+        print(f"wrote {page}")
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,39 @@ def results_text(results: Results, figures: Path) -> str:
     return "\n".join(lines)
 
 
+def summary_text(results: Results, figures: str) -> str:
+    """A paragraph on each label setting in which a row was compared over several seeds, and the figure of the first.
+
+    Args:
+        results: All results.
+        figures: Their folder, as the page that shows them names it.
+    """
+    lines, shown = [""], list[str]()
+    for setting in settings(results):
+        gains = [
+            (one, one.differences["delta_m"])
+            for one in setting.comparisons
+            if one.differences and one.differences["delta_m"].interval is not None
+        ]
+        if not gains:
+            continue
+        said = [
+            f"{one.row.method} {_signed('delta_m', gain.mean)} % ({_interval('delta_m', gain)}; {len(one.seeds)} seeds)"
+            f": {gain.verdict}{_unseen(gain)}"
+            for one, gain in gains
+        ]
+        title = TITLES[setting.label_setting]
+        lines += [f"- {title} (`{setting.table.table}`, profile `{setting.table.profile}`). {'. '.join(said)}.", ""]
+        shown = shown or [f"![{_caption(setting)}]({figures}/{figure_name(setting)})", ""]
+    return "\n".join([*lines, *shown])
+
+
+def _unseen(gain: Difference) -> str:
+    if gain.verdict != "cannot tell" or gain.smallest is None:
+        return ""
+    return f" (a true {_size('delta_m', gain.smallest)} % would have shown)"
+
+
 def _setting(setting: Setting, figures: Path) -> list[str]:
     lines = [f"#### {TITLES[setting.label_setting]}", ""]
     lines += _table(

@@ -9,7 +9,7 @@ from PIL import Image
 from benchmarks.findings.__main__ import DOCS, main
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import SOURCE, digest
-from benchmarks.findings.page import results_text
+from benchmarks.findings.page import results_text, summary_text
 from benchmarks.findings.records import Results, read_results, write_results
 from benchmarks.pages import with_part
 from benchmarks.regime.page import regime_text
@@ -71,6 +71,20 @@ def test_a_claim_without_rows_or_seeds_shows_as_x() -> None:
     assert cells(text, "RDC is better than supervision")[0][2:] == ["0", *["X"] * 5]
 
 
+def test_the_summary_has_rows_of_several_seeds() -> None:
+    several = [run("mtl", seed, 20.0 + seed) for seed in range(3)]
+    text = summary_text(
+        results(*several, *(run("rdc", s, [22.0, 23.2, 24.1][s]) for s in range(3)), run("control", 0)), "docs"
+    )
+    assert "RDC +3.34 % (" in text
+    assert "; 3 seeds): better." in text
+    assert "Control" not in text
+    assert text.count("![") == 1
+    assert summary_text(results(*several, run("rdc", 1, 25.0)), "docs").strip() == ""
+    unclear = summary_text(results(*several, *(run("rdc", s, [22.0, 19.0, 24.1][s]) for s in range(3))), "docs")
+    assert "cannot tell (a true" in unclear
+
+
 def test_runs_that_do_not_count_are_mentioned() -> None:
     text = results_text(results(run("mtl", 0), run("rdc", 0, spec="older")), FIGURES)
     assert "1 runs of rows that have another spec by now are kept, but not counted: rdc (cpu)." in text
@@ -90,6 +104,7 @@ def test_the_command_writes_page_and_figures_from_json_and_removes_stale_figures
     (docs / "findings").mkdir(parents=True)
     (docs / "findings" / "stale.png").touch()
     (docs / "findings.md").write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    (tmp_path / "README.md").write_text("<!-- findings -->old<!-- end of findings -->")
     main(["--from", str(tmp_path / "own.json")], docs)
     text = (docs / "findings.md").read_text()
     assert text.startswith(f"above\n{BEGIN}\n")
@@ -97,6 +112,9 @@ def test_the_command_writes_page_and_figures_from_json_and_removes_stale_figures
     assert "old" not in text
     (figure,) = (docs / "findings").iterdir()
     assert f"(findings/{figure.name})" in text
+    readme = (tmp_path / "README.md").read_text()
+    assert "old" not in readme
+    assert f"(docs/findings/{figure.name})" in readme
     assert Image.open(figure).text[SOURCE] == digest(settings(stored)[0])  # type: ignore[attr-defined]
 
 
@@ -118,10 +136,12 @@ def test_the_page_and_its_figures_are_what_the_results_give(tmp_path: Path) -> N
     shown = {path.name: Image.open(path).text[SOURCE] for path in (DOCS / "findings").glob("*.png")}  # type: ignore[attr-defined]
     assert shown == drawn
     if stored.exists():
-        shutil.copytree(DOCS / "findings", tmp_path / "findings")
-        shutil.copy(DOCS / "findings.md", tmp_path)
-        main(["--from", str(stored)], tmp_path)
-        assert (tmp_path / "findings.md").read_text(encoding="utf-8") == page
+        shutil.copytree(DOCS / "findings", tmp_path / "docs" / "findings")
+        shutil.copy(DOCS / "findings.md", tmp_path / "docs")
+        shutil.copy(DOCS.parent / "README.md", tmp_path)
+        main(["--from", str(stored)], tmp_path / "docs")
+        assert (tmp_path / "docs" / "findings.md").read_text(encoding="utf-8") == page
+        assert (tmp_path / "README.md").read_bytes() == (DOCS.parent / "README.md").read_bytes()
 
 
 def test_the_table_of_the_regime_is_what_was_measured() -> None:

@@ -24,7 +24,10 @@ ROWS = (
 STEPS = 64
 """Of each run."""
 
-TABLE = ("table3", *ROWS, "--profile", "demo", "--experiments", str(Path(__file__).parents[2] / "experiments"))
+TABLE = (
+    "table3", *ROWS, "--profile", "demo", "--set", "dataset.size=[64, 64]",
+    "--experiments", str(Path(__file__).parents[2] / "experiments"),
+)  # fmt: skip
 
 
 class Disturber:
