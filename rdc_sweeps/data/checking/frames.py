@@ -49,7 +49,7 @@ def _frame(split: SplitMeasures) -> Finding:
                 "error", f"{text}; as {is_best} they agree best with depth", f"write {is_best} of each normal"
             )
     if facing < FACING and not crossed:
-        return Finding("error", f"{text}: n . (x, y, 1) is to be negative", "negate z, or all components")
+        return Finding("error", f"{text}: the others point away from the camera", "negate z, or all components")
     return Finding("ok", text)
 
 

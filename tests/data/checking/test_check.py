@@ -51,7 +51,7 @@ FAULTS: dict[str, tuple[Fault, Told]] = {
     ),
     "normals away from the camera, and no depth": (
         faults.both(faults.negated(2), faults.changed("depth", np.zeros_like)),
-        {"frame of normals": "n . (x, y, 1) is to be negative"},
+        {"frame of normals": "% facing: the others point away from the camera"},
     ),
     "encoded normals": (
         faults.changed("normal", lambda normal: (normal + 1) / 2),
