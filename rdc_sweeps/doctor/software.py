@@ -10,7 +10,7 @@ from rdc_sweeps.doctor.findings import Finding
 from rdc_sweeps.runs.environment import code_commit, package_version
 from rdc_sweeps.specs.extensions import Group
 
-NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "numba", "pydantic", "scikit-image")
+NEEDED = ("torch", "torchvision", "timm", "wandb", "numpy", "numba", "pydantic", "scikit-image", "scipy", "h5py")
 OPTIONAL = {
     "optuna": "tune",
     "submitit": "slurm",
