@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.data.checking.findings import DataCheck
     from rdc_sweeps.data.importing.engine import ImportReport
     from rdc_sweeps.data.importing.source import Source
+    from rdc_sweeps.data.packing import PackReport
     from rdc_sweeps.dispatch.region_maps import ReportBuild
     from rdc_sweeps.reporting.comparison import Comparison
     from rdc_sweeps.reporting.evidence import ClaimsReport
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rdc_sweeps.reporting.figures.folder import FigureChoice
     from rdc_sweeps.reporting.probes import ProbedRun
     from rdc_sweeps.reporting.report import Report
+    from rdc_sweeps.specs.base import Size
     from rdc_sweeps.tuning.study_request import StudyRequest
     from rdc_sweeps.tuning.study_run import StudyListener, StudyResult
     from rdc_sweeps.web.site import SiteReader
@@ -268,6 +270,38 @@ def check_data(
     from rdc_sweeps.data.checking.check import check_root
 
     return check_root(root, dataset, workers=workers, progress=progress)
+
+
+def pack_data(
+    root: Path,
+    dataset: str | None = None,
+    *,
+    size: "Size | None" = None,
+    classes: int | None = None,
+    progress: "ReportBuild" = lambda *_: None,
+    **settings: Any,
+) -> "list[PackReport]":
+    """Pack the training and the test split of a data set into the cache folder, from which runs read it faster.
+
+    Args:
+        root: The folder that holds train/ and val/.
+        dataset: Its name; None: as settings, the record of its import or its folders tell.
+        size: Height and width at which runs read it; None for the data set's.
+        classes: Semantic classes, of data sets that have a choice; None: as its folders tell.
+        progress: Told of scenes that are packed.
+        **settings: See `load_table`.
+
+    Returns:
+        For each split where its pack is, whether it was written, and of which types it is.
+
+    Raises:
+        UsageError: It is not known which data set this is, or it is none that can be packed.
+        DataError: A file is missing or damaged, or the pack cannot be written.
+    """
+    from rdc_sweeps.training.packs import dataset_in, pack_root
+
+    loaded = load_settings(**settings)
+    return pack_root(dataset_in(root, loaded, dataset, classes, size), root, loaded.cache_root, progress)
 
 
 def probe(

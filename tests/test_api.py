@@ -128,6 +128,12 @@ def test_a_source_of_ones_own_is_imported(tmp_path: Path) -> None:
     assert (tmp_path / "out/import.json").is_file()
 
 
+def test_data_are_packed(tmp_path: Path) -> None:
+    rdc_sweeps.import_data(SmallSource(), tmp_path / "out", workers=1)
+    reports = rdc_sweeps.pack_data(tmp_path / "out", "nyuv2", size=(32, 64), cache_root=tmp_path / "cache")
+    assert [report.folder.is_relative_to(tmp_path / "cache") for report in reports] == [True, True]
+
+
 def test_the_names_of_the_package_are_listed_and_documented() -> None:
     guide = GUIDE.read_text(encoding="utf-8")
     for name in set(rdc_sweeps.__all__) - {"Table", "__version__"}:

@@ -8,7 +8,6 @@ import typer
 from rdc_sweeps import api
 from rdc_sweeps.cli.console import build_progress, data, print_json, say
 from rdc_sweeps.cli.options import JsonOption
-from rdc_sweeps.settings import load_settings
 
 if TYPE_CHECKING:
     from rdc_sweeps.data.importing.own import OwnSource
@@ -212,12 +211,10 @@ def pack(
     ] = None,
 ) -> None:
     """Pack a data set for fast reading, into the cache folder."""
-    from rdc_sweeps.training.packs import dataset_in, pack_root
-
-    settings = load_settings()
-    spec = dataset_in(root, settings, dataset, classes, None if size is None else parse_size(size))
     with build_progress() as progress:
-        reports = pack_root(spec, root, settings.cache_root, progress)
+        reports = api.pack_data(
+            root, dataset, size=None if size is None else parse_size(size), classes=classes, progress=progress
+        )
     for report in reports:
         types = ", ".join(f"{kind} {dtype}" for kind, dtype in report.types.items())
         state = "packed" if report.written else "already packed"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from rdc_sweeps.data.importing.record import begun_import
 from rdc_sweeps.data.mtan import CITYSCAPES_LAYOUTS, NYUV2_LAYOUTS, MtanFolder
 from rdc_sweeps.data.packed import PackedSplit
 from rdc_sweeps.data.packing import PackReport, pack
@@ -28,7 +29,7 @@ def dataset_in(
     Args:
         root: The folder that holds `train/` and `val/`.
         settings: Which may say what is there.
-        name: The data set; None: as the settings say, or else by the folders of labels.
+        name: The data set; None: as the settings say, the record of an import, or else the folders of labels.
         classes: `label_classes` of data sets that have a choice; None: by the folders of labels, if those tell.
         size: Height and width at which runs read it; None for the data set's.
 
@@ -43,6 +44,9 @@ def dataset_in(
     ]
     roots = {"nyuv2": settings.nyuv2_root, "cityscapes": settings.cityscapes_root, **settings.dataset_roots}
     known = [of for of, there in roots.items() if there is not None and there.resolve() == root.resolve()]
+    # Only the import of a user's own data describes each kind of file.
+    if (description := begun_import(root)) is not None and "image" in description:
+        known.append(str(description.get("name")))
     name = name or next(iter([*known, *(of for of, _ in found)]), None)
     if name is None:
         raise UsageError(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from rdc_sweeps.data.importing.record import write_record
 from rdc_sweeps.data.packed import PackedSplit
 from rdc_sweeps.errors import DataError, UsageError
 from rdc_sweeps.settings import Settings
@@ -55,6 +56,12 @@ def test_settings_tell_more_than_folders(root: Path) -> None:
     settings = SETTINGS.model_copy(update={"cityscapes_root": root})
     assert dataset_in(root, settings) == CityscapesSpec()
     assert dataset_in(root, settings, "nyuv2") == NyuV2Spec()
+
+
+def test_the_record_of_an_import_names_own_data(root: Path) -> None:
+    write_record(root, {"name": "desks", "image": {}})
+    with pytest.raises(UsageError, match="desks: Input tag 'desks'"):
+        dataset_in(root, SETTINGS)
 
 
 def test_a_root_that_nothing_tells_of_must_be_named(root: Path) -> None:
