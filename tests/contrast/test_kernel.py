@@ -58,8 +58,10 @@ def test_values_and_gradients_are_those_of_batched_products(
     kernel_choice.configure("on", None)
     found, its_gradient = values_and_gradients(d, device)
     assert launched == ([6] if keep_bytes else [6, 6])
-    torch.testing.assert_close(found, values, rtol=1e-6, atol=0)
-    assert (its_gradient - gradient).norm() <= 2e-5 * gradient.norm()
+    # Compiled for a GPU, both ways have roundings of their own.
+    tolerance = 1e-6 if device == "cpu" else kernel_choice.TOLERANCE
+    torch.testing.assert_close(found, values, rtol=tolerance, atol=0)
+    assert (its_gradient - gradient).norm() <= 20 * tolerance * gradient.norm()
 
 
 @pytest.mark.parametrize("device", ["cpu", CUDA])

@@ -1,0 +1,1 @@
+"""What commands cost as a folder of runs grows: CPU time and memory, with fitted exponents."""
