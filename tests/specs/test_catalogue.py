@@ -136,7 +136,7 @@ def test_unknown_variant_in_a_union_within_unions(edit: Edit, problems: Problems
     [found] = problems(profile="paper")
     assert found == (
         "table3.yaml:43: method.extraction.regions.source: there is no 'samm'; did you mean 'sam'? "
-        "Available: sam, superpixel, semantic"
+        "Available: sam, sam2, transformers, superpixel, semantic"
     )
 
 
