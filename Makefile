@@ -53,6 +53,7 @@ bench: $(READY) ## fidelity, the contrast against alternatives, what tuning save
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
 	$(BIN)/python -m benchmarks.dispatch
 	$(BIN)/python -m benchmarks.data
+	$(BIN)/python -m benchmarks.data.reading
 	$(BIN)/python -m benchmarks.growth --json docs/scaling/growth.json --page docs/scaling.md
 	$(BIN)/python -m benchmarks.storm
 
