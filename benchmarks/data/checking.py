@@ -6,7 +6,8 @@ exchanged and shuffled maps need not be written for that: what is compared has t
 
 import io
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 
 from rdc_sweeps.data.arrays import Stored, image_of, open_array
 from rdc_sweeps.data.checking import alignment, classes, copies, frames
-from rdc_sweeps.data.checking.check import SPLITS, expectation_of, measure_split
+from rdc_sweeps.data.checking.check import SPLITS, checks_of, expectation_of, measure_split
 from rdc_sweeps.data.checking.expectations import Expectation
 from rdc_sweeps.data.checking.scenes import SceneMeasures, measure_image, measure_scene
 from rdc_sweeps.data.checking.split import SplitMeasures
@@ -22,6 +23,10 @@ from rdc_sweeps.data.scene import Floats
 
 TIMED, ALTERED = 50, 100
 """Scenes whose measurement is timed, and images that are altered to find them again."""
+
+
+PARTS, MOST_PARTS = (20, 50, 100), 20
+"""Numbers of images of the parts of a good root that are checked, and how many such parts of each split."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,27 @@ def print_margins(root: Path, dataset: str | None) -> None:
     alike = copies.most_alike(train.scenes, test.scenes)[0].correlation
     altered = np.array(altered_correlations(root / "val", test))
     print(f"\nimages of both splits: threshold {copies.ALIKE}, good {alike:.2f}, planted {altered.min():.3f} and more")
+    for count in PARTS:
+        alarms = false_alarms(train, test, count)
+        print(f"{2 * len(alarms)} parts of {count} images: alarms {sorted(chain.from_iterable(alarms)) or 'none'}")
+
+
+def false_alarms(train: SplitMeasures, test: SplitMeasures, count: int) -> list[list[str]]:
+    """Checks that fail in parts of a good root: neighbouring images and random ones, by turns, of both splits."""
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(min(MOST_PARTS, min(len(train.scenes), len(test.scenes)) // count)):
+        parts = []
+        for split in (train, test):
+            total = len(split.scenes)
+            chosen = rng.choice(total, count, replace=False) if number % 2 else number * count + np.arange(count)
+            parts.append(
+                replace(split, problems=(), scenes=tuple(split.scenes[one] for one in sorted(chosen.tolist())))
+            )
+        # Numbers of images are those of parts.
+        failed = [one for one in checks_of(*parts) if one.level in ("warning", "error") and one.name != "counts"]
+        found.append([one.name for one in failed])
+    return found
 
 
 def seconds_per_scene(expectation: Expectation, folder: Path) -> float:
