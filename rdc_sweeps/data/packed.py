@@ -124,9 +124,9 @@ def open_pack(folder: Path, source: Source) -> "tuple[PackedSplit | None, str | 
         for kind, file in record.files.items():
             if (found := (folder / f"{kind}.npy").stat().st_size) != file.bytes:
                 return None, f"{folder / kind}.npy has {found} bytes, expected {file.bytes}"
+        return PackedSplit(folder, source, record), None
     except (OSError, ValueError) as error:
         return None, f"{folder} is damaged ({error})"
-    return PackedSplit(folder, source, record), None
 
 
 class PackedSplit:
@@ -134,7 +134,8 @@ class PackedSplit:
 
     def __init__(self, folder: Path, source: Source, record: PackRecord) -> None:
         self.folder, self.source, self.record = folder, source, record
-        self._arrays: dict[str, AnyArray] = {}
+        # Mapped now: a pack that is removed, since its files have changed, stays readable for the runs that have begun.
+        self._arrays = {kind: self._mapped(kind) for kind in record.files}
 
     def __getstate__(self) -> dict[str, Any]:
         # A memory-mapped array would be copied to another process as a whole.
@@ -178,8 +179,12 @@ class PackedSplit:
 
     def _rows(self, kind: str) -> AnyArray:
         if kind not in self._arrays:
-            self._arrays[kind] = np.asarray(np.lib.format.open_memmap(self.folder / f"{kind}.npy", mode="c"))
+            self._arrays[kind] = self._mapped(kind)
         return self._arrays[kind]
+
+    def _mapped(self, kind: str) -> AnyArray:
+        # Of copy-on-write pages, so that scenes are writable like those that are read from files.
+        return np.asarray(np.lib.format.open_memmap(self.folder / f"{kind}.npy", mode="c"))
 
 
 def encoded(array: AnyArray, dtype: str) -> AnyArray:

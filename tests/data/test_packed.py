@@ -364,6 +364,15 @@ def test_a_pack_travels_to_other_processes_without_its_arrays(root: Path, cache:
     assert_equal(pickle.loads(content), files_of(root))
 
 
+def test_a_pack_that_is_removed_stays_readable_for_those_who_opened_it(root: Path, cache: Path) -> None:
+    pack(files_of(root), cache)
+    packed, files = opened(root, cache), [arrays_of(files_of(root), index) for index in range(6)]
+    every(root, "depth", lambda depth: depth + 1)
+    assert pack(files_of(root), cache).folder != packed.folder
+    assert not packed.folder.exists()
+    assert [arrays_of(packed, index) for index in range(6)] == files
+
+
 def test_what_is_changed_in_a_scene_stays_in_it(root: Path, cache: Path) -> None:
     pack(files_of(root), cache)
     scene = opened(root, cache).scene(0, ["depth", "normal"])
