@@ -169,7 +169,11 @@ class _Growing:
         wider.rename(self._path)
 
     def _create(self, path: Path, shape: tuple[int, ...]) -> AnyArray:
-        return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(self._dtype), shape=(self._count, *shape))
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(self._dtype), shape=(self._count, *shape))
+        # On a disk without the space, writing to mapped memory would kill the process; this is an error.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
 
 
 def _equal(one: AnyArray, other: AnyArray) -> bool:

@@ -23,6 +23,7 @@ from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.training import TrainingSpec
 from tests.aging import age
+from tests.disks import mounted
 
 WriteMtan = Callable[..., Path]
 SIZE = (32, 64)
@@ -323,6 +324,21 @@ def test_a_pack_that_cannot_be_written_is_an_error(root: Path, cache: Path) -> N
     (cache / "packs").write_bytes(b"")
     with pytest.raises(DataError, match="free space or allow writing there, or set RDC_SWEEP_CACHE_ROOT"):
         pack(files_of(root), cache)
+
+
+def refuse_a_small_disk(root: Path, cache: Path) -> None:
+    with pytest.raises(DataError, match=r"No space left on device.*free space"):
+        pack(files_of(root), cache)
+
+
+def test_a_disk_that_is_too_small_is_an_error(root: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "100k") as disk:
+        # In another process, which writing to mapped memory without disk space would kill.
+        process = multiprocessing.get_context("fork").Process(target=refuse_a_small_disk, args=(root, disk.path))
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+        assert not list(disk.path.rglob("*.npy"))
 
 
 def test_a_packing_that_was_killed_begins_again(root: Path, cache: Path) -> None:
