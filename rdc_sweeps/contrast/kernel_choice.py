@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.errors import DamagedError
-from rdc_sweeps.files import read_file, write_json
 
 Mode = Literal["auto", "on", "off"]
 Way = Callable[[Tensor, Tensor, Tensor, Tensor], Iterator[tuple[slice, Tensor, Tensor]]]
@@ -76,6 +75,8 @@ def chosen(name: str, d: int, folder: Path | None, measure: Callable[[], Mapping
     if not isinstance(measured, dict) or measured.get("versions") != versions:
         measured = {**measure(), "versions": versions}
         if path is not None:
+            from rdc_sweeps.files import write_json  # not what the contrast needs elsewhere
+
             try:
                 write_json(path, {**stored, "device": name, str(d): measured}, durable=False)
             except OSError as error:
@@ -90,6 +91,8 @@ def chosen(name: str, d: int, folder: Path | None, measure: Callable[[], Mapping
 def _stored(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
+    from rdc_sweeps.files import read_file
+
     try:
         found = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError, DamagedError):

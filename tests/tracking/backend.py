@@ -140,6 +140,7 @@ class Backend:
         self.alerts: list[Json] = []
         self.operations: Counter[str] = Counter()
         self.lock = threading.RLock()
+        self.created_views = 0
         self.closing = threading.Event()
         self._port = port
 
@@ -205,8 +206,9 @@ class Backend:
             return {"project": {"allViews": {"edges": edges, "pageInfo": more}}}
         if operation == "RdcUpsertView":
             inserted = variables["id"] is None
-            identity = f"view{self.operations['RdcUpsertView']}" if inserted else variables["id"]
-            created = f"2026-01-01T00:00:00.{self.operations['RdcUpsertView']:06d}" if inserted else ""
+            self.created_views += inserted
+            identity = f"view{self.created_views}" if inserted else variables["id"]
+            created = f"2026-01-01T00:00:00.{self.created_views:06d}" if inserted else ""
             values = {key: variables[key] for key in ("project", "type", "name", "title", "description", "spec")}
             before = self.views.get(identity)
             self.views[identity] = StoredView(identity, createdAt=before.createdAt if before else created, **values)
