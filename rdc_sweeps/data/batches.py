@@ -1,5 +1,7 @@
 """Batches: scenes as tensors, in which withheld labels are void."""
 
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -107,32 +109,72 @@ def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], index: int) -> Scen
     return dataset.scene(index, [task for task, granted in zip(dataset.tasks, mask[index], strict=True) if granted])
 
 
-class Frames:
-    """The memory of one view of each image of a batch; labels are void until they are written."""
+class Memory:
+    """Arrays of batches, used again once nobody holds them.
 
-    def __init__(self, count: int, size: Size, tasks: Sequence[Task], *, regions: bool) -> None:
+    The system takes longer to hand out new memory, page by page, than it takes to write images to it.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[AnyArray] = []
+        self._lock = threading.Lock()
+
+    def array(self, shape: tuple[int, ...], dtype: type[np.generic]) -> AnyArray:
+        """An array that nobody else has, with anything in it."""
+        arrays = self._arrays
+        with self._lock:
+            # By position: a name for an array would be one more reference.
+            for at in range(len(arrays)):
+                if arrays[at].shape == shape and arrays[at].dtype == dtype and _references(arrays, at) == _UNUSED:
+                    break
+            else:
+                at = len(arrays)
+                arrays.append(np.empty(shape, dtype))
+            return arrays[at]
+
+    def __reduce__(self) -> tuple[type["Memory"], tuple[()]]:
+        # Another process has its own.
+        return Memory, ()
+
+
+def _references(arrays: Sequence[AnyArray], at: int) -> int:
+    return sys.getrefcount(arrays[at])
+
+
+_UNUSED = _references([np.empty(0)], 0)
+"""Of an array that is in one list only. A view of it, or a tensor on its memory, is one more."""
+
+
+class Frames:
+    """The memory of one view of each image of a batch."""
+
+    def __init__(self, count: int, size: Size, tasks: Sequence[Task], memory: Memory, *, regions: bool) -> None:
         """Reserve it.
 
         Args:
             count: Number of images.
             size: Height and width.
             tasks: The data set's tasks.
+            memory: Where arrays come from.
             regions: Whether the images have regions.
         """
-        self._tasks = tasks
-        self._image = np.empty((count, 3, *size), np.float32)
+        self._tasks, self._memory = tasks, memory
+        self._image = memory.array((count, 3, *size), np.float32)
         self._labels: dict[Task, AnyArray] = {}
         if "semantic" in tasks:
-            self._labels["semantic"] = np.full((count, *size), VOID, np.int64)
+            self._labels["semantic"] = memory.array((count, *size), np.int64)
         if "depth" in tasks:
-            self._labels["depth"] = np.zeros((count, 1, *size), np.float32)
+            self._labels["depth"] = memory.array((count, 1, *size), np.float32)
         if "normal" in tasks:
-            self._labels["normal"] = np.zeros((count, 3, *size), np.float32)
-        self._regions = np.empty((count, *size), np.int32) if regions else None
+            self._labels["normal"] = memory.array((count, 3, *size), np.float32)
+        self._regions = memory.array((count, *size), np.int32) if regions else None
 
     def sample(self, number: int, of: Scene) -> Sample:
-        """Image `number`, to be written: an array for each that `of` has."""
+        """Image `number`, to be written: an array for each that `of` has. The labels that it has not become void."""
         semantic, depth, normal = (self._labels.get(task) for task in ("semantic", "depth", "normal"))
+        for labels, label, void in ((semantic, of.semantic, VOID), (depth, of.depth, 0), (normal, of.normal, 0)):
+            if labels is not None and label is None:
+                labels[number] = void
         return (
             Scene(
                 self._image[number].transpose(1, 2, 0),
@@ -159,7 +201,8 @@ class Frames:
     def view(self, granted: Tensor) -> View:
         """The view, once all images are written; `granted` is that of `Batch`."""
         # NumPy compares in a fraction of PyTorch's time.
-        valid = np.ones((len(granted), *self._image.shape[2:]), np.bool_)
+        valid = self._memory.array((len(granted), *self._image.shape[2:]), np.bool_)
+        valid[:] = True
         for number, column in granted.nonzero().tolist():
             task = self._tasks[column]
             valid[number] &= valid_pixels(task, self._labels[task][number : number + 1])[0]
@@ -182,7 +225,12 @@ def collated(
 
 
 def whole_images(
-    dataset: Dataset, mask: NDArray[np.bool_], indices: NDArray[np.int64], regions: RegionsOf | None, noise: Noise
+    dataset: Dataset,
+    mask: NDArray[np.bool_],
+    indices: NDArray[np.int64],
+    regions: RegionsOf | None,
+    noise: Noise,
+    memory: Memory | None = None,
 ) -> Batch:
     """A batch of one view, without augmentation.
 
@@ -192,8 +240,9 @@ def whole_images(
         indices: (B,) which images.
         regions: Returns the region ids of an image, given its index; None: there are none.
         noise: Of the B images.
+        memory: That of earlier batches, to be used again.
     """
-    frames = Frames(len(indices), dataset.size, dataset.tasks, regions=regions is not None)
+    frames = Frames(len(indices), dataset.size, dataset.tasks, memory or Memory(), regions=regions is not None)
     for number, index in enumerate(indices.tolist()):
         frames.copy(number, (granted_scene(dataset, mask, index), None if regions is None else regions(index)))
     return collated(mask, indices, [frames], noise)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.augmentation import augment
-from rdc_sweeps.data.batches import Batch, Frames, RegionsOf, collated, granted_scene, whole_images
+from rdc_sweeps.data.batches import Batch, Frames, Memory, RegionsOf, collated, granted_scene, whole_images
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
@@ -61,6 +61,7 @@ class TrainingBatches:
         self._sizes = spec.batch_sizes(len(dataset))
         check_shares(self._sizes, world)
         self._workers, self._rank, self._world = workers, rank, world
+        self._memory = Memory()
 
     def epoch(self, epoch: int, start_step: int = 0, end_step: int | None = None) -> Generator[Batch, None, None]:
         """The batches of one epoch, from `start_step` to before `end_step`; closing the iterator early is safe."""
@@ -78,7 +79,13 @@ class TrainingBatches:
         first, end = (len(together) * rank // self._world for rank in (self._rank, self._rank + 1))
         indices = together[first:end]
         views = [
-            Frames(len(indices), self._dataset.size, self._dataset.tasks, regions=self._regions is not None)
+            Frames(
+                len(indices),
+                self._dataset.size,
+                self._dataset.tasks,
+                self._memory,
+                regions=self._regions is not None,
+            )
             for _ in range(self._augmentation.views)
         ]
         for number, index in enumerate(indices.tolist()):
@@ -129,6 +136,7 @@ class EvaluationBatches:
         self._mask = np.ones((len(dataset), len(dataset.tasks)), dtype=np.bool_) if mask is None else mask
         _same_length(dataset, self._mask)
         self._batch_size, self._workers, self._rank, self._world = batch_size, workers, rank, world
+        self._memory = Memory()
 
     def __len__(self) -> int:
         """Number of batches over all processes."""
@@ -139,7 +147,8 @@ class EvaluationBatches:
 
     def _batch(self, step: int) -> Batch:
         indices = self._images[step * self._batch_size :][: self._batch_size]
-        return whole_images(self._dataset, self._mask, indices, None, step_noise(0, 0, 0, indices.tolist()))
+        noise = step_noise(0, 0, 0, indices.tolist())
+        return whole_images(self._dataset, self._mask, indices, None, noise, self._memory)
 
 
 def check_shares(sizes: Sequence[int], world: int) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rdc_sweeps.data.batches import Batch, jointly_valid
+from rdc_sweeps.data.batches import Batch, Memory, jointly_valid
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, open_mtan
 from rdc_sweeps.data.scene import Scene
@@ -293,6 +293,44 @@ def test_stopping_early_leaves_nothing_running(workers: int) -> None:
         thread.join(10)  # A process's queue may still be closing.
     assert set(threading.enumerate()) <= before
     assert not multiprocessing.active_children()
+
+
+def test_memory_is_used_again_once_nobody_holds_it() -> None:
+    memory = Memory()
+    held = torch.from_numpy(memory.array((2, 3), np.float32))[1:]
+    first = held.data_ptr() - 12
+    others = [memory.array(shape, dtype) for shape, dtype in [((2, 3), np.float32), ((3, 2), np.float32)]]
+    assert first not in [other.ctypes.data for other in others]
+    del held
+    assert memory.array((2, 3), np.int32).ctypes.data != first
+    assert memory.array((2, 3), np.float32).ctypes.data == first
+    assert pickle.loads(pickle.dumps(memory)).array((2, 3), np.float32).ctypes.data != first
+
+
+def test_batches_that_are_kept_stay_as_they_are() -> None:
+    loader = training(count=64, batch_size=4)
+    kept, copies = [], []
+    for batch, again in zip(loader.epoch(0), loader.epoch(0), strict=True):  # two threads share the memory
+        kept.append(batch)
+        copies.append(pickle.loads(pickle.dumps(batch)))
+        assert torch.equal(batch.views[0].image, again.views[0].image)
+    for batch, copy in zip(kept, copies, strict=True):
+        for view, other in zip(batch.views, copy.views, strict=True):
+            assert torch.equal(view.image, other.image)
+            assert torch.equal(view.valid, other.valid)
+            assert all(torch.equal(view.labels[task], other.labels[task]) for task in view.labels)
+
+
+def test_labels_of_an_earlier_batch_do_not_stay() -> None:
+    count = 32
+    mask = np.random.default_rng(0).random((count, 3)) < 0.5
+    loader = TrainingBatches(Numbered(count), mask, None, TrainingSpec(batch_size=4), seed=3)
+    for epoch in range(2):
+        for batch in loader.epoch(epoch):
+            for view in batch.views:
+                assert torch.equal((view.labels["depth"] > 0).flatten(1).all(1), batch.granted[:, 1])
+                assert (view.labels["semantic"] == -1).all()
+                assert (view.labels["normal"] == 0).all()
 
 
 def test_a_pixel_is_valid_where_no_label_that_the_image_has_is_void() -> None:
