@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.data.published_loop import PublishedLoop
 from rdc_sweeps.data.loading import TrainingBatches
-from rdc_sweeps.data.scene import Dataset, Subset
+from rdc_sweeps.data.scene import Subset
 from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.files import write_json
 from rdc_sweeps.regions.generator import eight_bit
@@ -177,7 +177,8 @@ def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
     for name, cache in (("files", place.plain), ("pack", place.packed)):
         split = Subset(open_data(spec, settings_of(place, cache)).splits.train, some)
         for labels, mask in (("all labels", data.train_mask | True), ("one label", data.train_mask)):
-            work[f"{name}, {labels}"] = partial(_load, split, mask[some], spec)
+            training = spec.training.model_copy(update={"batch_size": BATCH})
+            work[f"{name}, {labels}"] = partial(_load, TrainingBatches(split, mask[some], None, training, seed=0))
     times: dict[str, list[float]] = {name: [] for name in work}
     for step in range(rounds + 2):
         for name, load in work.items():
@@ -189,9 +190,8 @@ def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
     return {name: median(values) for name, values in times.items()}
 
 
-def _load(split: Dataset, mask: Any, spec: RunSpec, step: int) -> None:
-    training = spec.training.model_copy(update={"batch_size": BATCH})
-    for _ in TrainingBatches(split, mask, None, training, seed=step).epoch(0, 0, 1):
+def _load(batches: TrainingBatches, step: int) -> None:
+    for _ in batches.epoch(step, 0, 1):
         pass
 
 

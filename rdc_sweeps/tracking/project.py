@@ -77,7 +77,8 @@ def open_project(name: str, entity: str | None) -> Iterator[Project]:
         killer = threading.Timer(CLOSING_SECONDS, lambda: [service.kill() for service in services])
         killer.daemon = True
         killer.start()
-        with suppress(Exception):
+        # It ends the program if the service was killed.
+        with suppress(Exception, SystemExit):
             wandb.teardown()
         killer.cancel()
 
