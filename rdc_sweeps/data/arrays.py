@@ -105,7 +105,8 @@ def normal_of(stored: Stored, size: Size) -> Floats:
     """Stored surface normals (H, W, 3) as (H, W, 3) float32 of unit length; (0, 0, 0) is invalid."""
     path, values = triples(stored)
     normal = np.array(nearest(values, size), dtype=np.float32)
-    square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
+    with np.errstate(over="ignore", invalid="ignore"):  # the check below names such values
+        square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
     right = square <= 4
     if problem := normal_problem(normal, square):
         raise DataError(f"{path}: {problem}")
