@@ -167,9 +167,11 @@ def import_cityscapes(
 
 @importers.command("folder")
 def import_folder(
-    description: Annotated[
+    source: Annotated[
         Path,
-        typer.Argument(metavar="SOURCE.yaml", help="Describes the files; see docs/own-data.md.", show_default=False),
+        typer.Argument(
+            help="Describes the files, or a folder with it as import.yaml; see docs/own-data.md.", show_default=False
+        ),
     ],
     output: OutputArgument,
     workers: WorkersOption = None,
@@ -177,14 +179,16 @@ def import_folder(
     """Import your own images and labels, as a file describes them."""
     from rdc_sweeps.data.importing.own import open_folder_source
 
-    _import_own(open_folder_source(description), output, workers)
+    _import_own(open_folder_source(source), output, workers)
 
 
 @importers.command("huggingface")
 def import_huggingface(
-    description: Annotated[
+    source: Annotated[
         Path,
-        typer.Argument(metavar="SOURCE.yaml", help="Describes the columns; see docs/own-data.md.", show_default=False),
+        typer.Argument(
+            help="Describes the columns, or a folder with it as import.yaml; see docs/own-data.md.", show_default=False
+        ),
     ],
     output: OutputArgument,
     workers: WorkersOption = None,
@@ -192,7 +196,7 @@ def import_huggingface(
     """Import your own images and labels from a Hugging Face data set on disk."""
     from rdc_sweeps.data.importing.huggingface import open_huggingface_source
 
-    _import_own(open_huggingface_source(description), output, workers)
+    _import_own(open_huggingface_source(source), output, workers)
 
 
 @group.command()

@@ -2,22 +2,26 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rdc_sweeps.regions.checkpoints import checkpoint_checksum
 from rdc_sweeps.regions.generator import eight_bit, generator_key
 from rdc_sweeps.regions.maps import IdMap
 from rdc_sweeps.regions.masks import Mask, cleaned, overlay
-from rdc_sweeps.specs.sources import MaskRegions
+from rdc_sweeps.specs.sources import GridMaskRegions, MaskRegions
 
 BESIDE = {"checkpoint", "points_per_batch"}
 """Settings on which maps do not depend: a file's name, and how many prompts are answered at once."""
 
 AnySpec = TypeVar("AnySpec", bound=MaskRegions)
+
+AnyGridSpec = TypeVar("AnyGridSpec", bound=GridMaskRegions)
 
 FindMasks = Callable[[NDArray[np.uint8]], Iterable[Mask]]
 """Returns the masks of an image (H, W, 3), which may overlap."""
@@ -36,6 +40,40 @@ class MaskGenerator(ABC, Generic[AnySpec]):
         self.spec = spec
         self._weights = weights
         self._load = load
+
+    @classmethod
+    def from_checkpoint(cls, spec: AnySpec, weights_root: Path | None, device: str) -> Self:
+        """Create the generator from a checkpoint.
+
+        Raises:
+            WeightsError: See `check`.
+        """
+        path = cls.check(spec, weights_root)
+        return cls(spec, partial(checkpoint_checksum, *cls.files(path)), partial(cls.load, spec, path, device))
+
+    @staticmethod
+    @abstractmethod
+    def check(spec: AnySpec, weights_root: Path | None) -> Path:
+        """Check that the checkpoint is of the network, without reading the weights, and return its path.
+
+        Raises:
+            WeightsError: No weights folder is set, or the checkpoint is missing, damaged, or of another network.
+        """
+
+    @staticmethod
+    def files(checkpoint: Path) -> Iterable[Path]:
+        """The files that masks depend on."""
+        return (checkpoint,)
+
+    @staticmethod
+    @abstractmethod
+    def load(spec: AnySpec, checkpoint: Path, device: str) -> Any:
+        """The network, in evaluation mode.
+
+        Raises:
+            UsageError: Its package is not installed.
+            WeightsError: The checkpoint is unreadable or does not fit it.
+        """
 
     @abstractmethod
     def finder(self, model: Any) -> FindMasks:
@@ -67,16 +105,30 @@ class MaskGenerator(ABC, Generic[AnySpec]):
         return overlay(found, height, width)
 
 
-def grid_options(spec: MaskRegions) -> dict[str, Any]:
-    """The settings in the names of segment-anything's mask generator, which SAM 2's has too."""
-    known = type(spec).model_fields.keys() - {"source", "model", "checkpoint", "min_mask_region_area"}
-    options = {name: getattr(spec, name) for name in sorted(known)}
-    if options.get("point_grids") is not None:
-        options["points_per_side"] = None
-        options["point_grids"] = [np.array(grid) for grid in options["point_grids"]]
-    return options
+class GridMaskGenerator(MaskGenerator[AnyGridSpec]):
+    """A mask generator with the interface of segment-anything's."""
 
+    @property
+    def box_nms(self) -> float:
+        """The larger one of the thresholds, as in segment-anything."""
+        return max(self.spec.box_nms_thresh, self.spec.crop_nms_thresh)
 
-def masks_of(found: Iterable[dict[str, Any]]) -> Iterable[Mask]:
-    """The masks in the answer of segment-anything's or SAM 2's generator in its mode `uncompressed_rle`."""
-    return (Mask(np.asarray(one["segmentation"]["counts"]), one["predicted_iou"]) for one in found)
+    @staticmethod
+    @abstractmethod
+    def generator(model: Any, **options: Any) -> Any:
+        """The package's generator."""
+
+    def finder(self, model: Any) -> FindMasks:
+        """See `MaskGenerator.finder`."""
+        generator = self.generator(model, **self._options(), output_mode="uncompressed_rle")
+        return lambda pixels: (
+            Mask(np.asarray(one["segmentation"]["counts"]), one["predicted_iou"]) for one in generator.generate(pixels)
+        )
+
+    def _options(self) -> dict[str, Any]:
+        known = type(self.spec).model_fields.keys() - {"source", "model", "checkpoint", "min_mask_region_area"}
+        options = {name: getattr(self.spec, name) for name in sorted(known)}
+        if options.get("point_grids") is not None:
+            options["points_per_side"] = None
+            options["point_grids"] = [np.array(grid) for grid in options["point_grids"]]
+        return options

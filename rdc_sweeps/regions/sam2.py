@@ -1,22 +1,20 @@
 """SAM 2's masks and its published checkpoints."""
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
 from rdc_sweeps.errors import UsageError, WeightsError
 from rdc_sweeps.regions.checkpoints import (
-    checkpoint_checksum,
     checkpoint_path,
     depth,
     load_state,
     read_checkpoint,
     state_dict,
 )
-from rdc_sweeps.regions.mask_generator import FindMasks, MaskGenerator, grid_options, masks_of
+from rdc_sweeps.regions.mask_generator import GridMaskGenerator
 from rdc_sweeps.specs.sources import Sam2Regions
 
 ENCODERS = {"hiera_t": (96, 12), "hiera_s": (96, 16), "hiera_b+": (112, 24), "hiera_l": (144, 48)}
@@ -27,32 +25,6 @@ SIZES = {"hiera_t": "tiny", "hiera_s": "small", "hiera_b+": "base_plus", "hiera_
 
 ADDED_IN_2_1 = "no_obj_embed_spatial"
 """A tensor that the checkpoints of SAM 2.1 have, and those of SAM 2 do not."""
-
-
-class Sam2Generator(MaskGenerator[Sam2Regions]):
-    """SAM 2's automatic mask generator (Ravi et al. 2024), for single images."""
-
-    @classmethod
-    def from_checkpoint(cls, spec: Sam2Regions, weights_root: Path | None, device: str) -> Self:
-        """Create the generator from a checkpoint file.
-
-        Raises:
-            WeightsError: The checkpoint is missing, damaged, or has another architecture.
-        """
-        path = check_sam2_checkpoint(spec, weights_root)
-        return cls(spec, partial(checkpoint_checksum, path), partial(load_sam2, spec, path, device))
-
-    @property
-    def box_nms(self) -> float:
-        """The larger one of the thresholds, as in segment-anything."""
-        return max(self.spec.box_nms_thresh, self.spec.crop_nms_thresh)
-
-    def finder(self, model: Any) -> FindMasks:
-        """SAM 2's generator; `model` is of the package `sam2`."""
-        from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
-
-        generator = SAM2AutomaticMaskGenerator(model, **grid_options(self.spec), output_mode="uncompressed_rle")
-        return lambda pixels: masks_of(generator.generate(pixels))
 
 
 def check_sam2_checkpoint(spec: Sam2Regions, weights_root: Path | None) -> Path:
@@ -76,7 +48,7 @@ def check_sam2_checkpoint(spec: Sam2Regions, weights_root: Path | None) -> Path:
     return path
 
 
-def load_sam2(spec: Sam2Regions, path: Path, device: str) -> Any:
+def load_sam2(spec: Sam2Regions, checkpoint: Path, device: str) -> Any:
     """The `sam2` model of a checkpoint, in evaluation mode.
 
     Raises:
@@ -88,8 +60,26 @@ def load_sam2(spec: Sam2Regions, path: Path, device: str) -> Any:
     except ImportError as error:
         raise UsageError("SAM 2 regions need sam2: pip install -e '.[sam2]' in the checkout") from error
     model = build_sam2(f"configs/{spec.model.partition('_')[0]}/{spec.model}.yaml", device="cpu")
-    load_state(model, _state(path), f"{path}: does not fit {spec.model}; name its checkpoint {published(spec.model)}")
+    load_state(
+        model,
+        _state(checkpoint),
+        f"{checkpoint}: does not fit {spec.model}; name its checkpoint {published(spec.model)}",
+    )
     return model.to(device).eval()
+
+
+class Sam2Generator(GridMaskGenerator[Sam2Regions]):
+    """SAM 2's automatic mask generator (Ravi et al. 2024), for single images."""
+
+    check = staticmethod(check_sam2_checkpoint)
+    load = staticmethod(load_sam2)
+
+    @staticmethod
+    def generator(model: Any, **options: Any) -> Any:
+        """The package's."""
+        from sam2.automatic_mask_generator import SAM2AutomaticMaskGenerator
+
+        return SAM2AutomaticMaskGenerator(model, **options)
 
 
 def published(model: str) -> str:

@@ -45,7 +45,7 @@ def check_sam_checkpoint(spec: SamRegions, weights_root: Path | None) -> Path:
     return path
 
 
-def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
+def load_sam(spec: SamRegions, checkpoint: Path, device: str) -> Any:
     """The `segment_anything` model of a checkpoint, in evaluation mode.
 
     Raises:
@@ -57,7 +57,7 @@ def load_sam(spec: SamRegions, path: Path, device: str) -> Any:
     except ImportError as error:
         raise UsageError("SAM regions need segment-anything: pip install -e '.[sam]' in the checkout") from error
     model = sam_model_registry[spec.model]()
-    load_state(model, _state(path), f"{path}: does not fit SAM's {spec.model}; {_remedy(spec)}")
+    load_state(model, _state(checkpoint), f"{checkpoint}: does not fit SAM's {spec.model}; {_remedy(spec)}")
     return model.to(device).eval()
 
 

@@ -1,10 +1,9 @@
 """Masks of SAM, SAM 2 and their relatives in Hugging Face `transformers`."""
 
 import json
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,50 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from rdc_sweeps.errors import UsageError, WeightsError
-from rdc_sweeps.regions.checkpoints import checkpoint_checksum, checkpoint_path
+from rdc_sweeps.regions.checkpoints import checkpoint_path
 from rdc_sweeps.regions.mask_generator import FindMasks, MaskGenerator
 from rdc_sweeps.regions.masks import Mask
 from rdc_sweeps.specs.sources import TransformersRegions
-
-
-class TransformersGenerator(MaskGenerator[TransformersRegions]):
-    """The pipeline `mask-generation` of a saved model."""
-
-    @classmethod
-    def from_checkpoint(cls, spec: TransformersRegions, weights_root: Path | None, device: str) -> Self:
-        """Create the generator from the folder of a saved model.
-
-        Raises:
-            WeightsError: The folder is missing or incomplete.
-        """
-        folder = check_saved_model(spec, weights_root)
-        return cls(spec, partial(_checksum, folder), partial(load_pipeline, folder, device))
-
-    @property
-    def box_nms(self) -> float:
-        """The only threshold of the pipeline."""
-        return self.spec.crop_nms_thresh
-
-    def finder(self, model: Any) -> FindMasks:
-        """The pipeline with its settings; `model` is from `load_pipeline`."""
-        options = {
-            "points_per_batch": self.spec.points_per_batch,
-            "points_per_crop": self.spec.points_per_side,
-            "pred_iou_thresh": self.spec.pred_iou_thresh,
-            "stability_score_thresh": self.spec.stability_score_thresh,
-            "stability_score_offset": self.spec.stability_score_offset,
-            "mask_threshold": self.spec.mask_threshold,
-            "crops_n_layers": self.spec.crop_n_layers,
-            "crops_nms_thresh": self.spec.crop_nms_thresh,
-            "crop_overlap_ratio": self.spec.crop_overlap_ratio,
-            "crop_n_points_downscale_factor": self.spec.crop_n_points_downscale_factor,
-        }
-
-        def find(pixels: NDArray[np.uint8]) -> list[Mask]:
-            found: list[Mask] = model(Image.fromarray(pixels), **options)
-            return found
-
-        return find
 
 
 def check_saved_model(spec: TransformersRegions, weights_root: Path | None) -> Path:
@@ -81,7 +40,7 @@ def check_saved_model(spec: TransformersRegions, weights_root: Path | None) -> P
     return folder
 
 
-def load_pipeline(folder: Path, device: str) -> Any:
+def load_pipeline(spec: TransformersRegions, checkpoint: Path, device: str) -> Any:
     """The pipeline of a saved model; it returns a list of `Mask`.
 
     Raises:
@@ -111,13 +70,48 @@ def load_pipeline(folder: Path, device: str) -> Any:
 
     disable_progress_bar()
     try:
-        model = AutoModelForMaskGeneration.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        processor = AutoImageProcessor.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForMaskGeneration.from_pretrained(checkpoint, local_files_only=True, use_safetensors=True)
+        processor = AutoImageProcessor.from_pretrained(checkpoint, local_files_only=True)
     except Exception as error:  # The package raises what it likes.
-        raise WeightsError(f"{folder}: transformers cannot load this model; save or copy it again\n{error}") from error
+        raise WeightsError(
+            f"{checkpoint}: transformers cannot load this model; save or copy it again\n{error}"
+        ) from error
     return RunLengths(model=model.eval(), image_processor=processor, device=device)
 
 
-def _checksum(folder: Path) -> str:
-    """Of everything that the masks depend on."""
-    return checkpoint_checksum(*folder.glob("*.safetensors"), *folder.glob("*config.json"))
+class TransformersGenerator(MaskGenerator[TransformersRegions]):
+    """The pipeline `mask-generation` of a saved model."""
+
+    check = staticmethod(check_saved_model)
+    load = staticmethod(load_pipeline)
+
+    @staticmethod
+    def files(checkpoint: Path) -> Iterable[Path]:
+        """Weights and settings."""
+        return (*checkpoint.glob("*.safetensors"), *checkpoint.glob("*config.json"))
+
+    @property
+    def box_nms(self) -> float:
+        """The only threshold of the pipeline."""
+        return self.spec.crop_nms_thresh
+
+    def finder(self, model: Any) -> FindMasks:
+        """The pipeline with its settings; `model` is from `load_pipeline`."""
+        options = {
+            "points_per_batch": self.spec.points_per_batch,
+            "points_per_crop": self.spec.points_per_side,
+            "pred_iou_thresh": self.spec.pred_iou_thresh,
+            "stability_score_thresh": self.spec.stability_score_thresh,
+            "stability_score_offset": self.spec.stability_score_offset,
+            "mask_threshold": self.spec.mask_threshold,
+            "crops_n_layers": self.spec.crop_n_layers,
+            "crops_nms_thresh": self.spec.crop_nms_thresh,
+            "crop_overlap_ratio": self.spec.crop_overlap_ratio,
+            "crop_n_points_downscale_factor": self.spec.crop_n_points_downscale_factor,
+        }
+
+        def find(pixels: NDArray[np.uint8]) -> list[Mask]:
+            found: list[Mask] = model(Image.fromarray(pixels), **options)
+            return found
+
+        return find

@@ -11,7 +11,7 @@ import numpy as np
 from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.fingerprint import files_digest
 from rdc_sweeps.data.importing.files import Key
-from rdc_sweeps.data.importing.own import OwnSource, read_import_spec, root_of
+from rdc_sweeps.data.importing.own import OwnSource, find_description
 from rdc_sweeps.data.importing.pixels import decode
 from rdc_sweeps.data.importing.source import Split
 from rdc_sweeps.data.importing.splits import divided
@@ -66,17 +66,16 @@ def open_huggingface_source(path: Path) -> HuggingFaceSource:
     """Read a description, and match it with the columns of a data set.
 
     Args:
-        path: A YAML file whose images and labels are columns, and whose root is the data set; see `ImportSpec`.
+        path: See `find_description`; images and labels are columns, and the root is the data set.
 
     Raises:
         SpecError: The description is invalid.
         DataError: The data set cannot be read, or lacks a column.
         UsageError: `datasets` is not installed.
     """
-    spec = read_import_spec(path)
+    file, spec, data = find_description(path)
     if spec.image.column is None:
-        raise SpecError([f"{path}: has files and no columns; import it with `rdc-sweep data import folder`"])
-    data = root_of(path, spec)
+        raise SpecError([f"{file}: has files and no columns; import it with `rdc-sweep data import folder`"])
     splits = _splits(data)
     problems = [
         f"{data}: {split or 'the data set'} has no column {modality.column!r} for {kind}; it has "

@@ -24,6 +24,9 @@ from rdc_sweeps.specs.validation import build
 VERSION = 1
 """Increases whenever other values are written."""
 
+DESCRIPTION = "import.yaml"
+"""Name of the description in the folder of the data that it describes."""
+
 
 @dataclass(frozen=True)
 class OwnSource(ABC):
@@ -133,26 +136,34 @@ def read_import_spec(path: Path) -> ImportSpec:
     return build(ImportSpec, read_document(path))
 
 
-def root_of(path: Path, spec: ImportSpec) -> Path:
-    """The folder of the data that a description at `path` describes."""
-    return path.parent / Path(spec.root).expanduser()
+def find_description(path: Path) -> tuple[Path, ImportSpec, Path]:
+    """The file that describes a user's data, what is in it, and the folder of the data.
+
+    Args:
+        path: The file, or a folder that has it as `import.yaml`.
+
+    Raises:
+        SpecError: Lists every problem with its line.
+    """
+    file = path / DESCRIPTION if path.is_dir() else path
+    spec = read_import_spec(file)
+    return file, spec, file.parent / Path(spec.root).expanduser()
 
 
 def open_folder_source(path: Path) -> FolderSource:
     """Read a description, and find and match the files that it describes.
 
     Args:
-        path: A YAML file; see `ImportSpec`.
+        path: See `find_description`.
 
     Raises:
         SpecError: The description is invalid.
         DataError: Files are missing; all of them are listed.
     """
-    spec = read_import_spec(path)
-    root = root_of(path, spec)
+    file, spec, root = find_description(path)
     patterns = {kind: modality.files for kind, modality in spec.modalities.items() if modality.files is not None}
     if not patterns:
-        raise SpecError([f"{path}: has columns and no files; import it with `rdc-sweep data import huggingface`"])
+        raise SpecError([f"{file}: has columns and no files; import it with `rdc-sweep data import huggingface`"])
     found = {kind: find_files(root, pattern, within=root) for kind, pattern in patterns.items()}
     check_complete(found, {kind: str(root / pattern) for kind, pattern in patterns.items()}, spec.optional)
     everything = list(found["image"])

@@ -94,6 +94,11 @@ def test_a_data_set_without_splits_is_divided(tmp_path: Path) -> None:
     assert sorted(str(key) for keys in source.keys.values() for key in keys) == ["0", "1", "2", "3", "4"]
 
 
+def test_a_data_set_may_have_its_description_in_it(saved: Path) -> None:
+    write_description(saved, fields(root=".")).rename(saved / "saved/import.yaml")
+    assert open_huggingface_source(saved / "saved").counts == opened(saved).counts
+
+
 def test_other_values_are_another_source(saved: Path) -> None:
     before = opened(saved).description
     assert opened(saved).description == before

@@ -174,6 +174,14 @@ def test_the_root_of_the_files_may_be_elsewhere(files: Path, tmp_path: Path, mon
     assert open_folder_source(write_description(tmp_path / "settings", description(root="~/files"))).root == files
 
 
+def test_a_description_is_found_in_the_folder_of_the_data(files: Path) -> None:
+    expected = opened(files).description
+    with pytest.raises(SpecError, match=r"import\.yaml"):
+        open_folder_source(files)
+    write_description(files, description()).rename(files / "import.yaml")
+    assert open_folder_source(files).description == expected
+
+
 def test_labels_as_jpeg_are_refused(files: Path, tmp_path: Path) -> None:
     for path in files.glob("labels/*/*.png"):
         Image.open(path).convert("L").save(path.with_suffix(".jpg"))
