@@ -14,6 +14,10 @@ import pytest
 import torch
 
 from rdc_sweeps.data.loading import TrainingBatches
+from rdc_sweeps.data.mtan import NYUV2_LAYOUT, open_mtan
+from rdc_sweeps.data.packed import PackedSplit
+from rdc_sweeps.data.packing import pack
+from rdc_sweeps.data.roots import open_nyuv2
 from rdc_sweeps.dispatch.inputs import build_missing_regions
 from rdc_sweeps.dispatch.ranks import train_on
 from rdc_sweeps.dispatch.worker import work
@@ -22,10 +26,12 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.requests import request_run
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
+from rdc_sweeps.specs.dataset import NyuV2Spec
 from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.setup import open_data
+from tests.aging import age
 from tests.training.small import small_run
 from tests.training.test_loop import Notes, assert_same, write_as_nyuv2
 
@@ -129,6 +135,23 @@ def test_a_run_resumes_with_any_number_of_processes(settings: Settings, tmp_path
             assert_same(state["optimizer"], whole["optimizer"])
         else:
             assert rest.steps[-1][1]["loss"] == pytest.approx(noted.steps[-1][1]["loss"], rel=0.02)
+
+
+@pytest.mark.slow
+def test_processes_train_on_a_pack_as_on_its_files(settings: Settings, tmp_path: Path) -> None:
+    write_as_nyuv2(small_run(), settings, tmp_path / "data")
+    age(tmp_path / "data")
+    images = {"name": "nyuv2", "size": [64, 96], "validation_images": 4, "test_images": 4}
+    spec = small_run({**GENTLE, "dataset": images, "labels": {"setting": "full"}})
+    root = tmp_path / "data"
+    found = settings.model_copy(update={"nyuv2_root": root, "cache_root": tmp_path / "cache", "workers": 1})
+    _, noted, state = run(2, spec, found, tmp_path / "files")
+    for split in ("train", "val"):
+        assert pack(open_mtan(root / split, NYUV2_LAYOUT, (64, 96), "SETTING"), tmp_path / "cache").written
+    assert isinstance(open_nyuv2(NyuV2Spec(size=(64, 96)), root, tmp_path / "cache")[0], PackedSplit)
+    _, notes, packed_state = run(2, spec, found, tmp_path / "pack")
+    assert notes.steps == noted.steps
+    assert_same(packed_state["learner"], state["learner"])
 
 
 class Striking(Notes):
