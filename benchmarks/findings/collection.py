@@ -16,7 +16,7 @@ PREFIX = "findings"
 
 
 def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path) -> tuple[Results, list[Outcome]]:
-    """The results of all tables whose names start with `findings`, and the runs that have none.
+    """The results of the tables that have any, of those whose names start with `findings`, and their missing runs.
 
     Args:
         catalogue: Of the tables.
@@ -32,13 +32,12 @@ def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path
     for name in catalogue.tables:
         if name.startswith(PREFIX):
             runs = catalogue.runs(name, profile, seeds=seeds)
-            tables.append(_table(runs, seeds, root))
-            for run in runs:
-                result = outcome(run, root, run.profile.selection, MAIN_METRICS)
-                if result.cause is None:
-                    found.append(_record(run, result, root))
-                else:
-                    missing.append(result)
+            results = [(run, outcome(run, root, run.profile.selection, MAIN_METRICS)) for run in runs]
+            finished = [_record(run, result, root) for run, result in results if result.cause is None]
+            if finished:
+                tables.append(_table(runs, seeds, root))
+                found += finished
+                missing += [result for _, result in results if result.cause is not None]
     return Results(tables=tuple(tables), runs=tuple(found)), missing
 
 

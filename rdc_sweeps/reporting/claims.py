@@ -110,8 +110,12 @@ def _is_rdc(one: Candidate) -> bool:
 
 
 def _contrasts_gaussians(one: Candidate) -> bool:
-    """Whether it contrasts Gaussians of regions, from wherever they come, by the Wasserstein distance."""
-    return _has_contrast(one, GaussianContrast) and one.part("method.contrast.distance") == "wasserstein"
+    """Whether it contrasts Gaussians of an image's regions, from wherever they come, by the Wasserstein distance."""
+    return (
+        _has_contrast(one, GaussianContrast)
+        and one.part("method.contrast.distance") == "wasserstein"
+        and one.part("method.contrast.negatives") != "images"
+    )
 
 
 def _has_contrast(one: Candidate, contrast: type[object]) -> bool:
@@ -142,7 +146,8 @@ def _rdc_over(others: Callable[[set[str]], bool], *, full: bool = False) -> Fits
 def _part(path: str, better: str, worse: str, *, part: str | None = None) -> FitsPair:
     """Two contrasts with a gradient that differ in one part of the method, which has these names.
 
-    A part may come with others that it needs, such as a distance with a regularisation: then all of `part` may differ.
+    A part may come with others that it needs, such as a distance with a regularisation: then all of `part` may differ
+    but where negatives come from.
     """
     differing = f"method.{part or path}"
 
@@ -152,6 +157,7 @@ def _part(path: str, better: str, worse: str, *, part: str | None = None) -> Fit
             all(isinstance(method, RegionContrast) and method.gradient for method in methods)
             and first.part(f"method.{path}") == better
             and second.part(f"method.{path}") == worse
+            and len({one.part("method.contrast.negatives") for one in (first, second)}) == 1
             and first.without(differing) == second.without(differing)
         )
 

@@ -45,6 +45,7 @@ def test_finished_runs_are_collected_and_all_others_reported(catalogue: Catalogu
     assert one.validation is not None
     assert one.validation["mIoU"] == 19.0
     rows = {row.id: row for row in found.tables[0].rows}
+    assert [table.table for table in found.tables] == ["findings"], "that has a run"
     assert len(missing) == 2 * len(rows) - 1
     assert (second.id, "not started") in {(lost.run, lost.cause) for lost in missing}
     assert rows["one-mtl"].spec == first.id, "the id with seed 0"
@@ -101,6 +102,15 @@ def test_claims_are_put_to_pairs_of_rows_that_differ_in_nothing_else(catalogue: 
     assert {pair[1:] for pair in pairs if "vectors" in pair[0]} == {
         (f"{name}-gaussian", f"{name}-vector") for name in ("one-region", "one-patch", "rand-region", "rand-patch")
     }
+
+
+@pytest.mark.parametrize("profile", ["paper", "cpu"])
+def test_the_findings_have_rows_for_every_claim(catalogue: Catalogue, profile: str) -> None:
+    found = claim_records(catalogue.runs("findings", profile))
+    assert {one.claim for one in found} == {claim.text for claim in CLAIMS}
+    pairs = {(one.better, one.worse) for one in found}
+    assert ("one-rdc", "one-patch") in pairs
+    assert not {row for pair in pairs for row in pair} & {"one-images", "one-control"}, "not the paper's method"
 
 
 def test_the_claims_of_the_paper_have_rows_in_its_tables(catalogue: Catalogue) -> None:
