@@ -45,20 +45,23 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
 
 
 def _measure(variant: Variant, run: str, options: argparse.Namespace) -> None:
-    keys = {one.key for one in read_regime(options.store).measured}
-    if any(key[0] == variant.changes and key[1].startswith(run) and key[2] == options.refit for key in keys):
-        return
+    refit = options.refit if variant.refit is None else variant.refit
+    wanted = (variant.changes, refit, variant.true_regions)
+    for one in read_regime(options.store).measured:
+        if one.run.startswith(run) and (one.changes, one.refit, one.true_regions) == wanted:
+            return
     (found,) = rdc_sweeps.probe(
         [run],
         images=options.images,
-        refit=options.refit,
+        refit=refit,
+        true_regions=variant.true_regions,
         method_of=ROW,
         changes=variant.changes,
         root=options.root,
         profile=options.profile,
     )
     (probe,) = found.probes
-    measured = Measured.of(variant, found.run, options.refit, probe)
+    measured = Measured.of(variant, found.run, refit, probe)
     write_regime(options.store, read_regime(options.store).with_(measured))
     alignment = probe.alignment()
     print(f"{variant.group}, {variant.name}: alignment {alignment:+.4f}, {measured.accuracy}", flush=True)

@@ -23,9 +23,9 @@ Cosines = dict[tuple[str, int], float]
 def regime_text(regime: Regime) -> str:
     """The table as Markdown, variants in the order in which they were measured."""
     lines = ["", f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
-    variants: dict[tuple[str, tuple[str, ...]], list[Measured]] = {}
+    variants: dict[tuple[object, ...], list[Measured]] = {}
     for one in regime.measured:
-        variants.setdefault((one.group, one.changes), []).append(one)
+        variants.setdefault((one.group, one.changes, one.refit, one.true_regions), []).append(one)
     base = next((found for found in variants.values() if found[0].name == BASE), [])
     lines += [f"| {' | '.join(_cells(found, base))} |" for found in variants.values()]
     return "\n".join([*lines, "", ""])

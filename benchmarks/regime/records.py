@@ -24,6 +24,7 @@ class Measured(_Record):
         changes: See `Variant`.
         run: Id of the run whose network it is.
         refit: Steps for which a_theta was trained on it.
+        true_regions: See `Variant`.
         accuracy: Mean over batches, by substitute.
         chance: Mean over regions.
         prediction: By task and image, the cosine with respect to the prediction.
@@ -37,6 +38,7 @@ class Measured(_Record):
     changes: tuple[str, ...]
     run: str
     refit: int
+    true_regions: bool = False
     accuracy: dict[str, float]
     chance: float
     prediction: dict[Task, dict[int, float]]
@@ -55,6 +57,7 @@ class Measured(_Record):
             changes=variant.changes,
             run=run,
             refit=refit,
+            true_regions=variant.true_regions,
             accuracy={name: round(headline[f"accuracy/{name}"], 5) for name in probe.accuracy},
             chance=round(headline["chance"], 5),
             prediction={
@@ -70,9 +73,9 @@ class Measured(_Record):
         )
 
     @property
-    def key(self) -> tuple[tuple[str, ...], str, int]:
+    def key(self) -> tuple[tuple[str, ...], str, int, bool]:
         """What is measured once."""
-        return self.changes, self.run, self.refit
+        return self.changes, self.run, self.refit, self.true_regions
 
 
 class Regime(_Record):

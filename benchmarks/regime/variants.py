@@ -17,11 +17,15 @@ class Variant:
         group: What is varied.
         name: How it differs from the row.
         changes: Fields of the method, as `--set` takes them.
+        refit: Steps for which a_theta is trained; None for those of the other variants.
+        true_regions: Regions are those of all semantic labels, also of withheld ones, as no training may have them.
     """
 
     group: str
     name: str
     changes: tuple[str, ...] = ()
+    refit: int | None = None
+    true_regions: bool = False
 
 
 def _variants(group: str, **changes: Sequence[str]) -> list[Variant]:
@@ -30,6 +34,8 @@ def _variants(group: str, **changes: Sequence[str]) -> list[Variant]:
 
 ZEROS = ("mapping.padding=zeros", "mapping.norm=single", "pairs=sum", "void=kept", "region_pixel=corner")
 IMAGES = "contrast.negatives=images"
+PARTS = "extraction.regions={source: semantic, parts: components, missing: none}"
+MIXED = "extraction.regions={source: semantic, parts: components, missing: {source: superpixel, segments: 40}}"
 SOFT = ("mapping.semantic_input=probabilities", "mapping.depth_scale=logarithmic")
 
 VARIANTS: tuple[Variant, ...] = (
@@ -104,6 +110,10 @@ VARIANTS: tuple[Variant, ...] = (
             "patches of 8": ["extraction={name: patch, size: 8}"],
             "of 40 pixels or more": ["min_pixels=40"],
             "read at full size": ["region_stride=1"],
+            "parts of semantic labels, else none": [PARTS],
+            "parts of semantic labels, else superpixels": [MIXED],
         },
     ),
+    Variant("regions", "parts of all semantic labels, for analysis alone", true_regions=True),
+    *(Variant("start", f"a_theta alone for {steps} steps", refit=steps) for steps in (50, 600)),
 )

@@ -24,6 +24,7 @@ def probe(
     epoch: int | None = None,
     images: int = 48,
     refit: int | None = None,
+    true_regions: bool = False,
     method_of: str | None = None,
     changes: Mapping[str, Any] | Sequence[str] = (),
     progress: "ReportBuild" = lambda *_: None,
@@ -36,6 +37,7 @@ def probe(
         epoch: Whose weights to probe, see `training.keep_checkpoints`; None: the last checkpoint.
         images: At least so many training images, in whole batches.
         refit: Train the term afresh for so many steps on the run's network; None: that of the checkpoint.
+        true_regions: For analysis alone: regions are the connected parts of all semantic labels, withheld ones too.
         method_of: `TABLE/ROW`: probe that row's method under the settings' profile; needs `refit`.
         changes: Fields of the method that differ, as for `load_table`; needs `refit`.
         progress: Told of region maps that are built.
@@ -63,6 +65,7 @@ def probe(
             epoch=epoch,
             images=images,
             refit=refit,
+            true_regions=true_regions,
             method=method,
             changes=assignments(changes),
             progress=progress,

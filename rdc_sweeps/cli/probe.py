@@ -31,6 +31,13 @@ def probe(
             min=0, help="Train the term afresh for this many steps, on the run's network.", show_default=False
         ),
     ] = None,
+    true_regions: Annotated[
+        bool,
+        typer.Option(
+            "--true-regions",
+            help="For analysis alone: regions are the connected parts of all semantic labels, withheld ones too.",
+        ),
+    ] = False,
     method_of: Annotated[
         str | None,
         typer.Option(metavar="TABLE/ROW", help="Probe the method of another row; needs --refit.", show_default=False),
@@ -60,6 +67,7 @@ def probe(
             epoch=epoch,
             images=images,
             refit=refit,
+            true_regions=true_regions,
             method_of=method_of,
             changes=assignments or (),
             progress=progress,

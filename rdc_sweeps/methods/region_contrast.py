@@ -20,6 +20,7 @@ from rdc_sweeps.regions.maps import NO_REGION, patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import ReleasedContrast
 from rdc_sweeps.specs.method import RegionContrast
+from rdc_sweeps.specs.sources import SemanticRegions
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,15 @@ class RegionContrastTerm(Term):
         sampled = (slice(None), every, every)
         if extraction.name == "patch":
             regions = patch_regions(height // stride, width // stride, extraction.size).expand(batch, -1, -1)
-        elif view.regions is not None:
-            regions = view.regions[sampled]
+        elif isinstance(extraction.regions, SemanticRegions):
+            regions = semantic_regions(view.labels["semantic"][sampled].cpu(), extraction.regions.parts)
+            if view.regions is not None:
+                # A label that is withheld is void everywhere.
+                labelled = (regions != NO_REGION).any(2).any(1)[:, None, None]
+                regions = torch.where(labelled, regions, view.regions[sampled])
         else:
-            regions = semantic_regions(view.labels["semantic"]).cpu()[sampled]
+            assert view.regions is not None
+            regions = view.regions[sampled]
         if self.spec.void == "kept":
             return regions
         return torch.where(view.valid[sampled], regions, NO_REGION)

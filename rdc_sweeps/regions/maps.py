@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from skimage.measure import label
 from torch import Tensor
+
+from rdc_sweeps.specs.sources import SemanticParts
 
 NO_REGION = -1
 """Id of pixels that belong to no region."""
@@ -37,13 +40,25 @@ def patch_regions(height: int, width: int, size: int, device: torch.device | str
     return rows[:, None] * -(-width // size) + columns
 
 
-def semantic_regions(label: Tensor) -> Tensor:
+def connected_parts(ids: NDArray[np.integer[Any]]) -> IdMap:
+    """Number the connected parts of the ids of a map (H, W) from 0; negative ids mean no region.
+
+    Pixels are connected if they share a side and an id.
+    """
+    parts: NDArray[np.integer[Any]] = label(np.maximum(ids, NO_REGION), background=NO_REGION, connectivity=1)
+    return parts.astype(np.int32) - 1
+
+
+def semantic_regions(classes: Tensor, parts: SemanticParts = "classes") -> Tensor:
     """Id map of a view's semantic label (Table 4). It is cropped and scaled with the view, so it is never stored.
 
     Args:
-        label: Tensor (..., H, W) of class numbers; negative is void.
+        classes: Tensor (..., H, W) of class numbers; negative is void. For components (B, H, W), on the CPU.
+        parts: Whether a region is a class, whose number is its id, or a connected part of one.
 
     Returns:
-        Tensor (..., H, W), int32: the class number, `NO_REGION` on void.
+        Tensor (..., H, W), int32, `NO_REGION` on void.
     """
-    return label.clamp(min=NO_REGION).to(torch.int32)
+    if parts == "classes" or not len(classes):
+        return classes.clamp(min=NO_REGION).to(torch.int32)
+    return torch.from_numpy(np.stack([connected_parts(one) for one in classes.numpy()]))

@@ -30,9 +30,11 @@ GENERATORS: dict[type[Spec], Callable[[Any, Path | None, str], RegionGenerator]]
 """Factories: (spec, weights folder, device) -> generator."""
 
 
-def is_stored(spec: RegionSource) -> bool:
-    """Whether the maps of this source come from a `RegionStore`, rather than from each view's labels."""
-    return not isinstance(spec, SemanticRegions)
+def stored_source(spec: RegionSource) -> RegionSource | None:
+    """The source of the maps that come from a `RegionStore`; None if all are made of each view's labels."""
+    if not isinstance(spec, SemanticRegions):
+        return spec
+    return spec.missing if isinstance(spec.missing, SuperpixelRegions) else None
 
 
 def region_generator(spec: RegionSource, *, weights_root: Path | None, device: str) -> RegionGenerator:
@@ -42,6 +44,6 @@ def region_generator(spec: RegionSource, *, weights_root: Path | None, device: s
         UsageError: The maps of this source are not computed from images, or an extension cannot be loaded.
         WeightsError: Its checkpoint is missing, damaged, or has another architecture.
     """
-    if not is_stored(spec):
+    if isinstance(spec, SemanticRegions):
         raise UsageError(f"regions {spec.source!r} are not computed from images, but from each view's labels")
     return implementation("rdc_sweeps.regions", spec, GENERATORS)(spec, weights_root, device)

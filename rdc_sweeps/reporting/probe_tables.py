@@ -32,7 +32,8 @@ def heading(run: ProbedRun, probe: Probe) -> str:
     """Which term of which run was probed, and how."""
     images = sum(map(len, probe.batches))
     fresh = "" if run.refit is None else f", trained afresh for {run.refit} steps"
-    return f"{run.title}, run {run.run} after epoch {run.epoch}: {probe.term}{fresh}, {images} images"
+    true = ", regions from all semantic labels" if run.true_regions else ""
+    return f"{run.title}, run {run.run} after epoch {run.epoch}: {probe.term}{fresh}{true}, {images} images"
 
 
 def tables_of(probe: Probe) -> list[TextTable]:

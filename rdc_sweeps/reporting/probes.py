@@ -28,6 +28,7 @@ class ProbedRun(BaseModel):
         title: Its table, row and seed.
         epoch: The last epoch that the checkpoint has seen, counted from 0.
         refit: Steps for which the term was trained afresh; None if it is that of the checkpoint.
+        true_regions: Whether regions were made of all semantic labels, see `probe_run`.
         method: The method that was probed.
         probes: One for each of its terms.
     """
@@ -39,6 +40,7 @@ class ProbedRun(BaseModel):
     title: str
     epoch: int
     refit: int | None
+    true_regions: bool = False
     method: dict[str, Any]
     probes: list[Probe]
 
@@ -55,6 +57,7 @@ class ProbedRun(BaseModel):
         epoch: int | None = None,
         images: int = 48,
         refit: int | None = None,
+        true_regions: bool = False,
         method: MethodSpec | None = None,
         changes: Sequence[str] = (),
         progress: ReportBuild = lambda *_: None,
@@ -67,6 +70,7 @@ class ProbedRun(BaseModel):
             epoch: Whose weights to probe, among those that `training.keep_checkpoints` kept; None: the last checkpoint.
             images: At least so many training images, or all.
             refit: See `probe_run`; needed if the method is not the run's own.
+            true_regions: See `probe_run`.
             method: Probe this method on the run's network; None: the run's own.
             changes: Fields of the method that differ, as `method.a.b=c`.
             progress: Told of region maps that are built.
@@ -90,8 +94,9 @@ class ProbedRun(BaseModel):
             title=f"{origin.table}/{origin.row} seed {own.seed}" if origin else f"seed {own.seed}",
             epoch=seen_epoch(state),
             refit=refit,
+            true_regions=true_regions,
             method=spec.method.model_dump(mode="json"),
-            probes=probe_run(spec, state["learner"], settings, images=images, refit=refit),
+            probes=probe_run(spec, state["learner"], settings, images=images, refit=refit, true_regions=true_regions),
         )
 
 

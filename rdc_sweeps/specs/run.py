@@ -10,6 +10,7 @@ from rdc_sweeps.specs.backbone import BackboneSpec, Hrnet18Spec, SegNetSpec, Tas
 from rdc_sweeps.specs.base import Seed, Spec
 from rdc_sweeps.specs.dataset import DatasetSpec, LabelSpec, NyuV2Spec
 from rdc_sweeps.specs.method import CrossTask, DejaVu, MethodSpec, RegionContrast, Teacher, terms_of
+from rdc_sweeps.specs.sources import SemanticRegions
 from rdc_sweeps.specs.training import TrainingLength, TrainingSpec
 
 SCHEMA_VERSION = 4
@@ -81,12 +82,14 @@ class RunSpec(Spec):
             extraction = term.extraction
             if (
                 extraction.name == "region"
-                and extraction.regions.source == "semantic"
+                and isinstance(extraction.regions, SemanticRegions)
+                and extraction.regions.missing == "refused"
                 and self.labels.setting != "full"
             ):
                 raise ValueError(
                     f"{path}.extraction.regions: semantic regions need every image's semantic label, "
-                    f"but labels.setting is {self.labels.setting!r}; use sam or superpixel, or the full setting"
+                    f"but labels.setting is {self.labels.setting!r}; use sam or superpixel, or the full setting, or "
+                    "say with `missing` what images without it have"
                 )
             if height % term.region_stride or width % term.region_stride:
                 raise ValueError(f"{path}.region_stride: {term.region_stride} does not divide {height}x{width}")

@@ -144,10 +144,23 @@ class SuperpixelRegions(Spec):
     )
 
 
+SemanticParts = Literal["classes", "components"]
+"""What is a region of a semantic label: all pixels of a class, or each connected part of them."""
+
+
 class SemanticRegions(Spec):
-    """The semantic label's classes as regions (Table 4); full supervision only."""
+    """Regions of each view's semantic label (Table 4), which must not be withheld unless `missing` says what then."""
 
     source: Literal["semantic"] = "semantic"
+    parts: SemanticParts = added_field(
+        "classes",
+        description="classes: all pixels of a class are a region, as in Table 4; components: each connected part is.",
+    )
+    missing: Literal["refused", "none"] | SuperpixelRegions = added_field(
+        "refused",
+        description="Of images whose semantic label is withheld. refused: the label setting must be full; none: they "
+        "have no region, and no contrast; superpixels: their regions are these.",
+    )
 
 
 BuiltinSource = SamRegions | Sam2Regions | TransformersRegions | SuperpixelRegions | SemanticRegions

@@ -16,7 +16,7 @@ from rdc_sweeps.methods.teacher import TeacherAndStudent
 from rdc_sweeps.models.registry import build_network
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.packed import RegionReader
-from rdc_sweeps.regions.sources import is_stored, region_generator
+from rdc_sweeps.regions.sources import region_generator, stored_source
 from rdc_sweeps.regions.store import RegionStore
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Task
@@ -49,7 +49,7 @@ def stored_regions(spec: RunSpec) -> RegionSource | None:
     """The source whose region maps a run reads from the store; None if it reads none."""
     for term in terms_of(spec.method).values():
         if isinstance(term, RegionContrast) and isinstance(term.extraction, RegionExtraction):
-            return term.extraction.regions if is_stored(term.extraction.regions) else None
+            return stored_source(term.extraction.regions)
     return None
 
 

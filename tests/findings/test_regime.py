@@ -40,7 +40,7 @@ def test_every_variant_is_a_valid_method_and_no_two_are_the_same() -> None:
         document = Document(run.spec.model_dump(mode="json"))
         for change in variant.changes:
             document = overlay(document, assignment(change))
-        methods.add(build(RunSpec, document).method.model_dump_json())
+        methods.add((build(RunSpec, document).method.model_dump_json(), variant.refit, variant.true_regions))
     assert len(methods) == len(VARIANTS)
 
 
@@ -69,6 +69,15 @@ def test_networks_of_a_variant_are_pooled_and_a_missing_task_shows_as_x() -> Non
     base, other = regime_text(pooled).strip().splitlines()[2:]
     assert base.split(" | ")[1] == "2"
     assert other.split(" | ")[6:11] == ["X", "+0.1000 ± 0.0000", "X", "X", "X"]
+
+
+def test_other_steps_and_other_regions_are_other_variants() -> None:
+    apart = (measured("x"), measured("x", refit=50), measured("x", true_regions=True))
+    regime = Regime()
+    for one in apart:
+        regime = regime.with_(one)
+    assert regime.measured == apart
+    assert [line.split(" | ")[1] for line in regime_text(regime).strip().splitlines()[2:]] == ["1"] * 3
 
 
 def test_what_is_measured_again_takes_the_place_of_the_earlier(tmp_path: Path) -> None:

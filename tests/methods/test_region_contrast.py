@@ -176,6 +176,39 @@ def test_semantic_regions_are_the_classes_of_the_view() -> None:
     assert torch.equal(regions, one.labels["semantic"].int())
 
 
+def test_semantic_regions_may_be_connected_parts() -> None:
+    regions = {"source": "semantic", "parts": "components"}
+    built = term({"extraction": {"name": "region", "regions": regions}, "region_stride": 1, "region_pixel": "corner"})
+    one = view(1)
+    label = torch.zeros(1, *SIZE, dtype=torch.int64)
+    label[:, :, 20] = 3  # cuts class 0 in two
+    found = built.regions(replace(one, regions=None, labels={**one.labels, "semantic": label}))
+    assert found[0, 0, [0, 19, 20, 21, 47]].tolist() == [0, 0, 1, 2, 2]
+
+
+def test_an_image_without_semantic_label_has_its_stored_regions_or_none() -> None:
+    one = view(2)
+    one.labels["semantic"][0] = -1  # withheld
+    one.labels["semantic"][1] = torch.arange(SIZE[1]) // 24
+    extraction = {"name": "region", "regions": {"source": "semantic", "missing": "none"}}
+    changes = {"extraction": extraction, "region_stride": 1, "pairs": "sum"}
+    found = term(changes).regions(one)
+    assert one.regions is not None
+    assert torch.equal(found[0], one.regions[0])
+    assert torch.equal(found[1], one.labels["semantic"][1].int())
+    without = replace(one, regions=None)
+    assert (term(changes).regions(without)[0] == -1).all()
+    shown = Batch(torch.arange(2), torch.tensor(GRANTED), (without,), step_noise(0, 0, 0, range(2)))
+    network = Predictions(2)
+    losses(network, method(changes), shown)["total"].backward()
+    contrasted = network.maps["normal"].grad
+    assert contrasted is not None
+    assert contrasted[0].abs().sum() == 0, "the image has no regions"
+    depth = network.maps["depth"].grad
+    assert depth is not None
+    assert depth[1].abs().sum() > 0
+
+
 @pytest.mark.parametrize("extraction", [{"name": "region"}, {"name": "patch", "size": 4}], ids=lambda one: one["name"])
 def test_void_pixels_belong_to_no_region_unless_they_are_kept(extraction: dict[str, Any]) -> None:
     one = view(2)
@@ -196,7 +229,7 @@ def test_void_pixels_belong_to_no_region_unless_they_are_kept(extraction: dict[s
 @pytest.mark.parametrize("source", ["stored", "semantic"])
 def test_regions_are_read_at_a_pixel_of_each_block(pixel: str, first: int, source: str) -> None:
     one = view(2)
-    extraction = {"name": "region", "regions": {"source": "semantic"}}
+    extraction = {"name": "region", "regions": {"source": "semantic"} if source == "semantic" else {"source": "sam"}}
     shown = view_of(one, source)
     built = term({"extraction": extraction, "region_stride": 2, "region_pixel": pixel, "void": "kept"})
     whole = one.regions if source == "stored" else one.labels["semantic"]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
-from rdc_sweeps.regions.maps import contiguous, patch_regions, semantic_regions
+from rdc_sweeps.regions.maps import connected_parts, contiguous, patch_regions, semantic_regions
 
 maps = arrays(np.int64, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.integers(-3, 40))
 
@@ -52,3 +52,12 @@ def test_classes_are_regions_and_void_is_none() -> None:
     assert regions.dtype == torch.int32
     assert regions.tolist() == [[[0, 12, -1], [3, 3, -1]]]
     assert label[0, 1, 2] == -100
+
+
+def test_connected_parts_of_classes_share_a_side() -> None:
+    label = torch.tensor([[[0, 0, 5, 0], [5, -1, 0, 0], [5, -7, 5, 5]], [[2] * 4] * 3])
+    regions = semantic_regions(label, "components")
+    assert regions.dtype == torch.int32
+    assert regions.tolist() == [[[0, 0, 1, 2], [3, -1, 2, 2], [3, -1, 4, 4]], [[0] * 4] * 3]
+    assert connected_parts(np.full((2, 3), -1, np.int16)).tolist() == [[-1] * 3] * 2
+    assert semantic_regions(label[:0], "components").shape == (0, 3, 4)

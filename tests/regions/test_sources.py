@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 
 from rdc_sweeps.errors import UsageError, WeightsError
-from rdc_sweeps.regions.sources import GENERATORS, is_stored, region_generator
+from rdc_sweeps.regions.sources import GENERATORS, region_generator, stored_source
 from rdc_sweeps.specs.sources import RegionSource, SamRegions, SemanticRegions, SuperpixelRegions
 
 
 def test_every_source_but_the_semantic_label_is_stored() -> None:
     union, *_ = get_args(RegionSource)
     assert set(get_args(union)) == {*GENERATORS, SemanticRegions}
-    assert is_stored(SamRegions())
-    assert not is_stored(SemanticRegions())
+    assert stored_source(SamRegions()) == SamRegions()
+    assert stored_source(SemanticRegions()) is None
+    superpixels = SuperpixelRegions(segments=9)
+    assert stored_source(SemanticRegions(missing=superpixels)) == superpixels
+    assert stored_source(SemanticRegions(missing="none")) is None
 
 
 def test_a_spec_becomes_its_generator() -> None:

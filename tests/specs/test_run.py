@@ -159,6 +159,19 @@ def test_fields_must_fit_together(fields: dict[str, Any], message: str) -> None:
         RunSpec.model_validate(fields)
 
 
+def test_semantic_regions_of_partial_labels_say_what_images_without_the_label_have() -> None:
+    def run(regions: dict[str, Any]) -> RunSpec:
+        extraction = {"name": "region", "regions": {"source": "semantic", **regions}}
+        method = {"name": "region_contrast", "extraction": extraction}
+        return RunSpec.model_validate({"labels": {"setting": "onelabel"}, "method": method})
+
+    none, superpixels = run({"missing": "none"}), run({"missing": {"source": "superpixel", "segments": 9}})
+    assert run_id(none) != run_id(superpixels)
+    stored = superpixels.model_dump(mode="json")["method"]["extraction"]["regions"]
+    assert stored["missing"]["segments"] == 9
+    assert "parts" not in stored, "left out while it is the default"
+
+
 def test_specs_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         RunSpec().seed = 3  # type: ignore[misc]

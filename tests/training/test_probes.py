@@ -74,6 +74,44 @@ def test_probed_images_have_the_labels_that_the_training_does_not_see(settings: 
     assert torch.equal(other_seed[0].shown.views[0].image, batch.shown.views[0].image)
 
 
+def test_true_regions_are_parts_of_all_semantic_labels_and_give_nothing_else_away(settings: Settings) -> None:
+    spec = small_run()
+    data = open_data(spec, settings)
+    (batch,) = probe_batches(spec, data, settings, images=3, true_regions=True)
+    (view,) = batch.shown.views
+    assert view.regions is not None
+    classes = batch.labels["semantic"]
+    withheld = ~batch.shown.granted[:, 0]
+    assert withheld.any()
+    assert (view.labels["semantic"][withheld] == -1).all(), "the label itself stays withheld"
+    for regions, label in zip(view.regions, classes, strict=True):
+        assert torch.equal(regions < 0, label < 0)
+        for region in regions[regions >= 0].unique():
+            assert len(label[regions == region].unique()) == 1
+
+
+def test_true_regions_are_for_terms_that_have_regions(settings: Settings) -> None:
+    spec = small_run(PATCHES)
+    state = build_learner(spec, settings).state_dict()
+    with pytest.raises(UsageError, match="whose extraction is region"):
+        probe_run(spec, state, settings, images=4, true_regions=True)
+
+
+@pytest.mark.slow
+def test_regions_of_semantic_labels_and_superpixels_elsewhere_are_trained_with(
+    settings: Settings, tmp_path: Path
+) -> None:
+    regions = {"source": "semantic", "parts": "components", "missing": {"source": "superpixel", "segments": 12}}
+    spec = small_run({"method": {"extraction": {"regions": regions}}})
+    build_missing_regions([spec], settings, lambda *_: None)
+    history, state = trained(spec, settings, tmp_path)
+    assert all(record.losses["loss/contrast"] > 0 for record in history)
+    (probed,) = probe_run(spec, state["learner"], settings, images=4)
+    (true,) = probe_run(spec, state["learner"], settings, images=4, true_regions=True)
+    assert {one.image for one in probed.regions} == {one.image for one in true.regions}
+    assert probed.values != true.values
+
+
 @pytest.mark.slow
 def test_a_term_is_trained_afresh_on_any_network(settings: Settings) -> None:
     supervised = small_run({"method": {"name": "supervised"}})
