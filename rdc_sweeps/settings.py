@@ -208,6 +208,12 @@ def _mentions_path(annotation: Any) -> bool:
     return annotation is Path or any(map(_mentions_path, get_args(annotation)))
 
 
+def dataset_root(name: str, settings: Settings) -> Path | None:
+    """The folder of a data set; None if none is set or needed."""
+    root: Path | None = getattr(settings, f"{name}_root", None)
+    return settings.dataset_roots.get(name, root)
+
+
 def settings_files() -> list[Path]:
     """The settings files that exist, highest precedence first."""
     candidates = (project_file(), _xdg("XDG_CONFIG_HOME", ".config") / "config.toml")

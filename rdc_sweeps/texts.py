@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
+NATURAL_WIDTH = 1000
+"""A width that every table fits into, for measuring one."""
+
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Characters that control a terminal or the direction of text; not tabs and line ends."""
 
@@ -16,6 +19,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def visible(text: str) -> str:
     """The text with a sign in place of each character that controls a terminal."""
+    if text.isprintable():
+        return text
     return _UNSAFE.sub(lambda found: chr(0x2400 + ord(found[0])) if found[0] < " " else "�", text)
 
 

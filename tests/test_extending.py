@@ -15,11 +15,10 @@ from rdc_sweeps import extend
 from rdc_sweeps.doctor.software import examine_software
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.runs.events import read_events
-from rdc_sweeps.settings import load_settings
+from rdc_sweeps.settings import dataset_root, load_settings
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.extensions import Extension, Group, implementation, load_extensions
 from rdc_sweeps.specs.run import RunSpec, run_id
-from rdc_sweeps.training.splits import dataset_root
 from tests.cli.conftest import Cli, cache, cli, environment, experiments
 
 __all__ = ["cache", "cli", "environment", "experiments"]
@@ -251,11 +250,11 @@ def test_folders_of_data_sets_are_settings(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     run = RunSpec.model_validate({"dataset": {"name": "rooms"}})
-    assert dataset_root(run.dataset, load_settings()) is None
+    assert dataset_root(run.dataset.name, load_settings()) is None
     (tmp_path / "rdc-sweep.toml").write_text('[dataset_roots]\nrooms = "data/rooms"\n')
-    assert dataset_root(run.dataset, load_settings()) == tmp_path / "data" / "rooms"
+    assert dataset_root(run.dataset.name, load_settings()) == tmp_path / "data" / "rooms"
     monkeypatch.setenv("RDC_SWEEP_DATASET_ROOTS", '{"rooms": "/elsewhere"}')
-    assert dataset_root(run.dataset, load_settings()) == Path("/elsewhere")
+    assert dataset_root(run.dataset.name, load_settings()) == Path("/elsewhere")
 
 
 @pytest.mark.parametrize("value", ["rooms", '{"rooms": 3}', "[]"])

@@ -4,8 +4,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rdc_sweeps.dispatch.executors import executor_for
-from rdc_sweeps.notifications.watching import SweepWatch
 from rdc_sweeps.settings import load_settings
 from rdc_sweeps.specs.document import assignments
 
@@ -80,6 +78,8 @@ def tune_requested(
     listener: "StudyListener | None" = None,
 ) -> "StudyResult":
     """Like `tune`, with a request from `rdc_sweeps.tuning.study_request`."""
+    from rdc_sweeps.dispatch.executors import executor_for
+    from rdc_sweeps.notifications.watching import SweepWatch
     from rdc_sweeps.tuning.study_run import run_study
 
     command = shlex.join(["rdc-sweep", "tune", request.tuned.spec.study, "--study", request.name, "--report"])

@@ -12,8 +12,6 @@ from rdc_sweeps.dispatch.executors import Listener, executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.dispatch.plan import plan as plan_runs
 from rdc_sweeps.metrics.selection import Selection
-from rdc_sweeps.monitoring.groups import table_title
-from rdc_sweeps.notifications.watching import SweepWatch
 from rdc_sweeps.settings import Settings, experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.document import assignments
@@ -107,6 +105,9 @@ def run_table(
         RdcError: Data, weights or checkpoints are missing or damaged.
         UnavailableError: Slurm does not answer or refuses.
     """
+    from rdc_sweeps.monitoring.groups import table_title
+    from rdc_sweeps.notifications.watching import SweepWatch
+
     data = DataComparison(table.settings)
     look = partial(plan_runs, table.runs, table.settings.root, retry_failed=retry_failed, rerun=rerun, data=data)
     executor = executor_for(table.settings, listener)

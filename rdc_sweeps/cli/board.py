@@ -12,9 +12,7 @@ from rich.text import Text
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS
 from rdc_sweeps.monitoring.groups import RunGroup, shortened
 from rdc_sweeps.monitoring.views import RunView
-
-NATURAL_WIDTH = 1000
-"""A width that fits every board, to measure a board's natural width."""
+from rdc_sweeps.texts import NATURAL_WIDTH
 
 STYLES = {
     "running": "cyan",

@@ -13,7 +13,7 @@ from rdc_sweeps.dispatch.estimate import Estimate, estimates
 from rdc_sweeps.dispatch.executors import executor_for
 from rdc_sweeps.dispatch.plan import Planned
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.reporting.terminal import NATURAL_WIDTH
+from rdc_sweeps.texts import NATURAL_WIDTH
 
 
 def print_dry_run(table: api.Table, *, retry_failed: bool, rerun: bool, as_json: bool) -> None:

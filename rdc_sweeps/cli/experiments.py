@@ -1,6 +1,6 @@
-"""tables, validate, schema, config: show and check experiments and settings."""
+"""tables, validate, config: show and check experiments and settings."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -18,14 +18,13 @@ from rdc_sweeps.cli.options import (
 from rdc_sweeps.errors import SpecError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import load_settings
-from rdc_sweeps.specs.schema import SchemaName, json_schema
+from rdc_sweeps.specs.table import TableSpec
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(tables)
     app.command()(validate)
-    app.command()(schema)
     app.command()(config)
 
 
@@ -41,8 +40,10 @@ def tables(
     settings = load_settings(profile=profile, root=root, experiments=experiments)
     catalogue = open_catalogue(settings)
     found = []
+    specs: dict[str, TableSpec] = {}
     for name in [table] if table else catalogue.tables:
         for run in catalogue.runs(name, settings.profile, seeds=parse_seeds(seeds)):
+            specs[name] = run.table
             published = {metric: getattr(run.row.published, metric) for metric in run.table.metrics}
             found.append(
                 {
@@ -59,8 +60,7 @@ def tables(
     if as_json:
         print_json(found)
         return
-    for name in dict.fromkeys(str(entry["table"]) for entry in found):
-        spec = catalogue.table(name)
+    for name, spec in specs.items():
         shown = Table(title=f"{name}: {spec.title} ({spec.dataset})", title_justify="left", box=None, pad_edge=False)
         for column in ("row", "seed", *spec.metrics, "run", "state"):
             shown.add_column(column, justify="right" if column in {"seed", *spec.metrics} else "left", no_wrap=True)
@@ -74,7 +74,7 @@ def tables(
     messages.print(
         f"{len(found)} rows, {len(states)} runs under profile {settings.profile}: {counts}. Numbers are published."
     )
-    of_paper = [str(entry["run"]) for entry in found if catalogue.table(str(entry["table"])).paper]
+    of_paper = [str(entry["run"]) for entry in found if specs[str(entry["table"])].paper]
     if 0 < len(of_paper) < len(found):
         messages.print(f"The paper's tables have {len(of_paper)} of the rows, {len(set(of_paper))} runs.")
 
@@ -91,25 +91,6 @@ def validate(
     if problems:
         raise SpecError(problems)
     messages.print(f"{', '.join(names)}: valid under {', '.join(catalogue.profiles)}")
-
-
-def schema(
-    name: Annotated[
-        Literal[SchemaName, "report", "claims", "data-check"], typer.Argument(help="Kind of file, or a command.")
-    ] = "table",
-) -> None:
-    """Print the JSON Schema of a kind of file, or of JSON output.
-
-    Files are tables, profiles, compat overlays, studies, runs and descriptions of data to import. `report` and
-    `claims` are what `rdc-sweep report` and `claims` print with `--format json`, and `data-check` what `rdc-sweep data
-    check` prints with `--json`.
-    """
-    if name == "report" or name == "claims" or name == "data-check":
-        from rdc_sweeps.reporting.json_schemas import output_schema
-
-        print_json(output_schema(name))
-    else:
-        print_json(json_schema(name))
 
 
 def config(as_json: JsonOption = False) -> None:

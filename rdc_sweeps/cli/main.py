@@ -38,7 +38,7 @@ class Entry:
 ENTRIES = (
     Entry("tables", "experiments", "Show the tables, their rows, published numbers and run states."),
     Entry("validate", "experiments", "Check all specs and report every problem at once."),
-    Entry("schema", "experiments", "Print the JSON Schema of a kind of file, or of JSON output."),
+    Entry("schema", "schema", "Print the JSON Schema of a kind of file, or of JSON output."),
     Entry("config", "experiments", "Show all settings with their values."),
     Entry("run", "runs", "Train the rows of a table that are not done yet."),
     Entry("worker", "runs"),

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rdc_sweeps.api import Table, load_table
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.settings import Settings, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    from rdc_sweeps.api import Table
     from rdc_sweeps.runs.directory import RunDirectory
 
 MOST_SEEDS = 10_000
@@ -74,8 +74,10 @@ def resolve(
     assignments: list[str] | None,
     compat: str | None = None,
     **flags: object,
-) -> Table:
+) -> "Table":
     """Load the table that the command line names."""
+    from rdc_sweeps.api import load_table
+
     return load_table(
         table, rows=rows or (), seeds=parse_seeds(seeds), changes=assignments or (), compat=compat, **flags
     )

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from rdc_sweeps.api import run_table
 from rdc_sweeps.cli.console import build_progress, data, print_json, say, say_all
-from rdc_sweeps.cli.dry_run import print_dry_run
-from rdc_sweeps.cli.listening import ConsoleListener
 from rdc_sweeps.cli.options import (
     CompatOption,
     DeviceOption,
@@ -103,8 +100,13 @@ def run(
         wandb=wandb,
     )
     if dry_run:
+        from rdc_sweeps.cli.dry_run import print_dry_run
+
         print_dry_run(resolved, retry_failed=retry_failed, rerun=rerun, as_json=as_json)
         return
+    from rdc_sweeps.api import run_table
+    from rdc_sweeps.cli.listening import ConsoleListener
+
     say_all(worker_environment().messages)
     listener = ConsoleListener(resolved.settings)
     if run_table(resolved, retry_failed=retry_failed, rerun=rerun, listener=listener):

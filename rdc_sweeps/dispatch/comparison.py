@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rdc_sweeps.data.provenance import DataRecord, difference
 from rdc_sweeps.errors import DamagedError
 from rdc_sweeps.runs.directory import RunDirectory
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Settings, dataset_root
 from rdc_sweeps.specs.catalogue import Run
 from rdc_sweeps.specs.dataset import DatasetSpec
 from rdc_sweeps.specs.run import RunSpec
@@ -83,7 +83,8 @@ def other_counts(runs: Iterable[Run], settings: Settings) -> list[tuple[str, boo
 
 
 def _other_count(spec: DatasetSpec, settings: Settings) -> str | None:
-    if getattr(spec, "published", None) is None:
+    root = dataset_root(spec.name, settings)
+    if getattr(spec, "published", None) is None or root is None or not root.is_dir():
         return None
     from rdc_sweeps.training.splits import other_count
 
@@ -92,10 +93,10 @@ def _other_count(spec: DatasetSpec, settings: Settings) -> str | None:
 
 
 def _open(spec: DatasetSpec, settings: Settings) -> "Splits | None":
-    from rdc_sweeps.training.splits import dataset_root, open_splits
+    from rdc_sweeps.training.splits import open_splits
 
     try:
-        return open_splits(spec, root=dataset_root(spec, settings), cache=settings.cache_root)
+        return open_splits(spec, root=dataset_root(spec.name, settings), cache=settings.cache_root)
     except Exception:  # Another package's data set may fail in any way.
         # Before anything is trained, this is reported as an error.
         return None

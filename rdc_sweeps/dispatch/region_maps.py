@@ -12,11 +12,11 @@ from rdc_sweeps.errors import UsageError
 from rdc_sweeps.regions.build import EVERYTHING, BuildReport, Shard, build_regions
 from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.store import Images, RegionStore
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Settings, dataset_root
 from rdc_sweeps.specs.maps import MapsSpec
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import open_generator, stored_regions
-from rdc_sweeps.training.splits import dataset_root, open_splits
+from rdc_sweeps.training.splits import open_splits
 
 ReportBuild = Callable[[str, int, int], None]
 """Receives a title, the number of images done, and the number of all images."""
@@ -65,7 +65,7 @@ def open_training_split(maps: MapsSpec, settings: Settings) -> Dataset:
         DataError: It is missing.
     """
     assert maps.dataset is not None  # the caller has looked
-    return open_splits(maps.dataset, root=dataset_root(maps.dataset, settings), cache=settings.cache_root).train
+    return open_splits(maps.dataset, root=dataset_root(maps.dataset.name, settings), cache=settings.cache_root).train
 
 
 def build_maps(

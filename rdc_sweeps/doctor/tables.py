@@ -10,11 +10,11 @@ from rdc_sweeps.doctor.findings import Finding, Level
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.models.registry import check_pretrained
 from rdc_sweeps.regions.sources import region_generator
-from rdc_sweeps.settings import Settings, experiments_folder
+from rdc_sweeps.settings import Settings, dataset_root, experiments_folder
 from rdc_sweeps.specs.catalogue import Catalogue, Run
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.training.setup import stored_regions
-from rdc_sweeps.training.splits import dataset_root, open_splits, other_count
+from rdc_sweeps.training.splits import open_splits, other_count
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _needs(runs: Mapping[str, list[Run]], settings: Settings) -> dict[Need, list
 
 def _needs_of(run: Run, settings: Settings) -> Iterator[tuple[tuple[object, ...], Need]]:
     spec = run.spec
-    root = dataset_root(spec.dataset, settings)
+    root = dataset_root(spec.dataset.name, settings)
     height, width = spec.dataset.size
     yield (
         ("data", spec.dataset),

@@ -25,9 +25,7 @@ from rdc_sweeps.reporting.lines import (
 )
 from rdc_sweeps.reporting.report import DEVIATION, Cell, Measure, Report, Row
 from rdc_sweeps.reporting.statistics import Difference
-
-NATURAL_WIDTH = 1000
-"""A width that every table fits into, for measuring one."""
+from rdc_sweeps.texts import NATURAL_WIDTH
 
 
 @dataclass(frozen=True)

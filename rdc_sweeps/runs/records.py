@@ -19,7 +19,7 @@ from rdc_sweeps.seals import LINES, with_header, without_header
 class Record(BaseModel):
     """Base class of the records."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Status(Record):

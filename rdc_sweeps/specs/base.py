@@ -39,7 +39,7 @@ def added_field(default: Any, *, description: str, **constraints: Any) -> Any:
 class Spec(BaseModel):
     """Base class of all specs: frozen; unknown fields, NaN and infinity are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 def _stays_inside(name: str) -> str:

@@ -16,6 +16,8 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 from rdc_sweeps.specs.table import CompatSpec, ProfileSpec, RowSpec, TableSpec
 from rdc_sweeps.specs.validation import Model, build, suggestion
 
+COMBINED: str = Combined.model_fields["name"].default
+
 Kind = Literal["table", "profile", "compat"]
 
 
@@ -148,15 +150,20 @@ class Catalogue:
         problems = problems + of_profile + of_settings
         if table_spec is not None:
             _check_rows(table_spec, rows)
+        defaults = table_document.at("defaults")
         runs: list[Run] = []
+        overlays = [
+            (one.get("when"), layer.at("overlays", number, "set"))
+            for layer in layers
+            for number, one in _mappings(layer, "overlays")
+        ]
         # Rows are checked even if there are problems already, so that all are reported at once.
         for index, row in _mappings(table_document, "rows"):
             if (rows and row.get("id") not in rows) or not isinstance(row.get("spec", {}), dict):
                 continue
-            document = overlay(table_document.at("defaults"), table_document.at("rows", index, "spec"))
-            for layer in layers:
-                for number, one in _mappings(layer, "overlays"):
-                    document = _overlaid(document, one.get("when"), layer.at("overlays", number, "set"))
+            document = overlay(defaults, table_document.at("rows", index, "spec"))
+            for when, top in overlays:
+                document = _overlaid(document, when, top)
             for assigned in assignments:
                 document = overlay(document, assigned)
             # Problems that no single field causes are reported for the row.
@@ -221,9 +228,9 @@ def _overlaid(document: Document, when: Any, top: Document) -> Document:
     What an overlay says about a method also holds for that method as a term of a combined one: the overlay is applied
     once for each term, as if the term were the method.
     """
-    method = document.at("method")
-    if method.data.get("name") != Combined.model_fields["name"].default:
+    if at_path(document.data, "method.name", None) != COMBINED:
         return overlay(document, top) if _matches(document, when) else document
+    method = document.at("method")
     for term in [name for name, fields in method.data.items() if isinstance(fields, dict)]:
         alone = method.at(term)
         as_method = replaced(document, "method", Document({"name": term, **alone.data}, alone.places))

@@ -1,7 +1,6 @@
 """YAML files that remember the line of each value, and overlays of them."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,43 +11,8 @@ import yaml
 
 from rdc_sweeps.errors import DamagedError, SpecError
 from rdc_sweeps.files import read_file
+from rdc_sweeps.specs.dialect import Loader, compose
 from rdc_sweeps.specs.fields import DISCRIMINATORS, Location
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader with the core schema of YAML 1.2: `1e-3` and `010` are numbers, `1:30`, `1_0` and `yes` texts."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """A safe dumper that quotes texts which a loader of YAML 1.1 or 1.2 would read as something else."""
-
-
-# Without those of YAML 1.1.
-_Loader.yaml_implicit_resolvers = {}
-
-_INTEGER = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
-_FLOAT = re.compile(
-    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-)
-
-for _class in (_Loader, _Dumper):
-    for _tag, _pattern, _first in (
-        ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
-        ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")),
-        ("int", _INTEGER, list("-+0123456789")),
-        ("float", _FLOAT, list("-+.0123456789")),
-    ):
-        _class.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
-
-
-def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    text = loader.construct_scalar(node)
-    base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-    return int(text if base == 10 else text[2:], base)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-
 
 MOST_KEYS = 50
 """Keys in a path to a field; no spec is nested as deeply."""
@@ -82,16 +46,6 @@ class Document:
         return Document(node if isinstance(node, dict) else {}, places)
 
 
-def yaml_text(data: Any, *, flow: bool | None = False) -> str:
-    """Plain values as YAML; `read_document` reads back the same values in the same order.
-
-    Args:
-        data: Mappings, lists, strings, numbers, booleans and None.
-        flow: Write collections in brackets; None: only those that contain no other collection.
-    """
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=flow)
-
-
 def read_document(path: Path) -> Document:
     """Safely read a YAML file that holds one mapping. An empty file is an empty mapping.
 
@@ -111,7 +65,7 @@ def read_document(path: Path) -> Document:
 def _parse(path: Path, text: str) -> Document:
     # Parsing dominates the time of checking all tables under all profiles, which read the same few files.
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = compose(text)
         if root is None:
             return Document({}, {(): f"{path}:1"})
         reader = _Reader(lambda node: f"{path}:{node.start_mark.line + 1}")
@@ -143,7 +97,7 @@ class _Reader:
         self.problems: list[str] = []
         self._place = place
         self._seen: set[int] = set()
-        self._constructor = _Loader("")
+        self._constructor = Loader("")
 
     def read(self, node: yaml.Node, location: Location) -> Any:
         """The value of a node."""
@@ -190,21 +144,27 @@ def dotted(location: Location) -> str:
 
 def overlay(base: Document, top: Document) -> Document:
     """Overlay `top` on `base`: mappings merge, unless `top` changes their variant; everything else is replaced."""
-    data = dict(base.data)
+    replaced_at: list[Location] = []
+    data = _merged(base.data, top.data, (), replaced_at)
     places = dict(base.places)
-    for key, value in top.data.items():
-        location: Location = (key,)
-        old = data.get(key)
-        data[key] = value
-        above = top.at(key)
-        if isinstance(value, Mapping) and isinstance(old, dict) and not _changes_variant(old, value):
-            above = overlay(base.at(key), above)
-            data[key] = above.data
-        places = {at: place for at, place in places.items() if at[:1] != location}
-        places.update({(*location, *at): place for at, place in above.places.items()})
-        if (place := top.place(location)) is not None:
-            places[location] = place
-    return Document(data, places)
+    for location in replaced_at:
+        places = {at: place for at, place in places.items() if at[: len(location)] != location}
+    return Document(data, places | {at: place for at, place in top.places.items() if at})
+
+
+def _merged(
+    base: Mapping[str, Any], top: Mapping[str, Any], at: Location, replaced_at: list[Location]
+) -> dict[str, Any]:
+    """The values of an overlay; the locations where `top` replaces a value are added to `replaced_at`."""
+    data = dict(base)
+    for key, value in top.items():
+        old, location = data.get(key), (*at, key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _changes_variant(old, value):
+            data[key] = _merged(old, value, location, replaced_at)
+        else:
+            data[key] = value
+            replaced_at.append(location)
+    return data
 
 
 def replaced(document: Document, key: str, value: Document) -> Document:
@@ -240,7 +200,7 @@ def assignment(text: str) -> Document:
         raise SpecError([f"{place}: there is no field at a path of {len(keys)} keys"])
     reader = _Reader(lambda node: place)
     try:
-        root = yaml.compose(value, Loader=_Loader)
+        root = compose(value)
         data: Any = None if root is None else reader.read(root, keys)
     except RecursionError as error:
         raise SpecError([f"{place[:60]}...: the value is nested too deeply"]) from error

@@ -19,6 +19,9 @@ Group = Literal[
 
 Builder = TypeVar("Builder")
 
+_entry_points = lru_cache(entry_points)
+"""Those of all installed packages, whose files are read once."""
+
 _NEEDED: dict[Group, tuple[str, ...]] = {
     "rdc_sweeps.methods": (),
     "rdc_sweeps.backbones": ("pretrained",),
@@ -104,7 +107,7 @@ def implementation(group: Group, spec: Spec, builtin: Mapping[type[Spec], Builde
 
 @lru_cache
 def _installed(group: Group, taken: frozenset[str] = frozenset()) -> tuple[Extension, ...]:
-    return load_extensions(group, sorted(entry_points(group=group), key=lambda point: point.name), taken)
+    return load_extensions(group, sorted(_entry_points().select(group=group), key=lambda point: point.name), taken)
 
 
 def load_extensions(group: Group, points: Iterable[EntryPoint], taken: frozenset[str]) -> tuple[Extension, ...]:

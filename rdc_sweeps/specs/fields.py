@@ -99,7 +99,7 @@ def at_path(data: Mapping[str, Any], path: str, default: Any = MISSING) -> Any:
     """The value at a dotted path in a tree, or `default`."""
     node: Any = data
     for key in path.split("."):
-        if not isinstance(node, Mapping) or key not in node:
+        if not isinstance(node, dict) or key not in node:
             return default
         node = node[key]
     return node

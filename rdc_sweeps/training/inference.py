@@ -8,7 +8,7 @@ import torch
 
 from rdc_sweeps.data.loading import EvaluationBatches
 from rdc_sweeps.metrics.meters import MultiTaskMeter
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Settings, dataset_root
 from rdc_sweeps.specs.backbone import NoWeights
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.run import RunSpec
@@ -18,7 +18,7 @@ from rdc_sweeps.training.evaluation import EVALUATION_BATCH, evaluate
 from rdc_sweeps.training.predictions import ImagePredictions
 from rdc_sweeps.training.scores import ImageScores
 from rdc_sweeps.training.setup import Learner, build_learner
-from rdc_sweeps.training.splits import dataset_root, open_splits
+from rdc_sweeps.training.splits import open_splits
 
 
 def scores_of_checkpoint(spec: RunSpec, state: Mapping[str, Any], epoch: int, settings: Settings) -> ImageScores:
@@ -33,7 +33,7 @@ def scores_of_checkpoint(spec: RunSpec, state: Mapping[str, Any], epoch: int, se
     Raises:
         DataError: The data set is missing or damaged.
     """
-    splits = open_splits(spec.dataset, root=dataset_root(spec.dataset, settings), cache=settings.cache_root)
+    splits = open_splits(spec.dataset, root=dataset_root(spec.dataset.name, settings), cache=settings.cache_root)
     learner, meter = trained(spec, state, settings), _meter(spec)
     collector = ScoreCollector(len(splits.test), meter)
     batches = EvaluationBatches(splits.test, batch_size=EVALUATION_BATCH, workers=settings.workers)
@@ -50,7 +50,7 @@ def predictions_of_checkpoint(
         UsageError: There is no such image.
         DataError: The data set is missing or damaged.
     """
-    test = open_splits(spec.dataset, root=dataset_root(spec.dataset, settings), cache=settings.cache_root).test
+    test = open_splits(spec.dataset, root=dataset_root(spec.dataset.name, settings), cache=settings.cache_root).test
     collector = PredictionCollector(keep, test)
     learner = trained(spec, state, settings)
     batches = EvaluationBatches(test, batch_size=EVALUATION_BATCH, only=keep.positions(len(test)))

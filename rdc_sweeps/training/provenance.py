@@ -7,9 +7,9 @@ from rdc_sweeps.data.label_settings import setting_digest
 from rdc_sweeps.data.provenance import DataRecord, SplitRecord
 from rdc_sweeps.data.scene import Dataset
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Settings, dataset_root
 from rdc_sweeps.specs.run import RunSpec
-from rdc_sweeps.training.splits import Splits, dataset_root
+from rdc_sweeps.training.splits import Splits
 
 
 def describe_data(
@@ -32,7 +32,7 @@ def describe_data(
     Raises:
         DataError: A file is missing or damaged.
     """
-    root = dataset_root(spec.dataset, settings)
+    root = dataset_root(spec.dataset.name, settings)
     train, test = map(record, splits.whole)
     return DataRecord(
         root=None if root is None else str(root.absolute()),

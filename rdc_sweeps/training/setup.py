@@ -18,12 +18,12 @@ from rdc_sweeps.regions.generator import RegionGenerator
 from rdc_sweeps.regions.packed import RegionReader
 from rdc_sweeps.regions.sources import region_generator, stored_source
 from rdc_sweeps.regions.store import RegionStore
-from rdc_sweeps.settings import Settings
+from rdc_sweeps.settings import Settings, dataset_root
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import RegionContrast, RegionExtraction, SingleTask, Teacher, terms_of
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.sources import RegionSource
-from rdc_sweeps.training.splits import Splits, dataset_root, open_splits
+from rdc_sweeps.training.splits import Splits, open_splits
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def open_data(spec: RunSpec, settings: Settings) -> TrainingData:
 
     The validation split is held out of the training images, so the setting withholds labels there too.
     """
-    splits = open_splits(spec.dataset, root=dataset_root(spec.dataset, settings), cache=settings.cache_root)
+    splits = open_splits(spec.dataset, root=dataset_root(spec.dataset.name, settings), cache=settings.cache_root)
     mask = label_mask(spec.labels, spec.dataset, splits.training_images, root=settings.label_settings_root)
     return TrainingData(splits, mask[splits.train_indices], mask[splits.validation_indices])
 

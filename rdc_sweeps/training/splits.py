@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from rdc_sweeps.data.roots import open_cityscapes, open_nyuv2
 from rdc_sweeps.data.scene import Dataset, Subset
 from rdc_sweeps.errors import DataError
-from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.dataset import CityscapesSpec, DatasetSpec, NyuV2Spec, RoomsSpec, StreetsSpec
 from rdc_sweeps.specs.extensions import implementation
@@ -93,12 +92,6 @@ def open_whole(spec: DatasetSpec, root: Path | None, cache: Path) -> tuple[Datas
     """
     opened: tuple[Dataset, Dataset] = implementation("rdc_sweeps.datasets", spec, OPENERS)(spec, root, cache)
     return opened
-
-
-def dataset_root(spec: DatasetSpec, settings: Settings) -> Path | None:
-    """The folder of a data set from the settings; None if none is set or needed."""
-    root: Path | None = getattr(settings, f"{spec.name}_root", None)
-    return settings.dataset_roots.get(spec.name, root)
 
 
 def other_count(spec: DatasetSpec, splits: Splits) -> str | None:

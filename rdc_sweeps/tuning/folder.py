@@ -19,7 +19,8 @@ from rdc_sweeps.errors import DamagedError, SpecError, UsageError
 from rdc_sweeps.files import is_locked, read_file, try_lock, unlock, wait_for_lock, write_atomically
 from rdc_sweeps.seals import YAML, has_header, with_header, without_header
 from rdc_sweeps.specs.catalogue import unknown
-from rdc_sweeps.specs.document import Document, read_document, yaml_text
+from rdc_sweeps.specs.dialect import yaml_text
+from rdc_sweeps.specs.document import Document, read_document
 from rdc_sweeps.specs.run import SCHEMA_VERSION, RunSpec
 from rdc_sweeps.specs.study import StudySpec
 from rdc_sweeps.specs.table import RowSpec

@@ -10,7 +10,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from rdc_sweeps.runs.states import TrialPhase
-from rdc_sweeps.specs.document import yaml_text
+from rdc_sweeps.specs.dialect import yaml_text
 from rdc_sweeps.specs.study import WilcoxonPruner
 from rdc_sweeps.tuning.search import direction, to_parameters, to_values
 from rdc_sweeps.tuning.study import Study

@@ -17,7 +17,7 @@ from rdc_sweeps.reporting.pages import ASSETS, Frame, asset, page_templates
 from rdc_sweeps.reporting.report import MISSING, Report
 from rdc_sweeps.reporting.text_tables import TextTable
 from rdc_sweeps.specs.catalogue import Catalogue
-from rdc_sweeps.specs.document import yaml_text
+from rdc_sweeps.specs.dialect import yaml_text
 from rdc_sweeps.web.claims import ClaimsPage, claims_page
 from rdc_sweeps.web.curves import row_groups, run_drawing, table_drawing
 from rdc_sweeps.web.pictures import PictureReader

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rdc_sweeps.errors import SpecError
-from rdc_sweeps.specs.document import Document, assignment, dotted, overlay, read_document, yaml_text
+from rdc_sweeps.specs.dialect import yaml_text
+from rdc_sweeps.specs.document import Document, assignment, dotted, overlay, read_document
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.validation import build
 

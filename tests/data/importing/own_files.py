@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rdc_sweeps.specs.document import yaml_text
+from rdc_sweeps.specs.dialect import yaml_text
 from rdc_sweeps.synthetic.rooms.scenes import render
 
 SIZE = (64, 96)
