@@ -99,6 +99,7 @@ VARIANTS: tuple[Variant, ...] = (
             "other images, probabilities, log depth": [IMAGES, *SOFT],
             "other images, vector": ["contrast.name=vector", "contrast.temperature=0.1", IMAGES],
             "other images, zero padding": [IMAGES, "mapping.padding=zeros"],
+            "other images, also 16 earlier ones": [IMAGES, "contrast.earlier_images=16"],
             "pairs apart": ["pairs=mean"],
         },
     ),

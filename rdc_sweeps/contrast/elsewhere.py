@@ -22,7 +22,7 @@ Regions = TypeVar("Regions", Tensor, Gaussians)
 
 @dataclasses.dataclass(frozen=True)
 class OtherImages:
-    """Maps of M items, perhaps of several processes, among which N items find those of other images.
+    """Maps of M items, perhaps of several processes or earlier steps, among which N items find those of other images.
 
     Attributes:
         sides: Features (M, d, h, w) of predictions and of labels, which get no gradient.

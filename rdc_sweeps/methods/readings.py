@@ -19,6 +19,7 @@ If each task has one map, whatever the pair, these are exactly K - 1 positives a
 import torch
 from torch import Tensor
 
+from rdc_sweeps.contrast.earlier import EarlierMaps
 from rdc_sweeps.contrast.elsewhere import OtherImages
 from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.methods.pairs import Pairs
@@ -65,7 +66,9 @@ def further_negatives(pairs: Pairs) -> FurtherNegatives | None:
     return FurtherNegatives(torch.where(known, order, -1), 1 / alike.gather(1, order).clamp_min(1).double())
 
 
-def other_images(pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int) -> OtherImages:
+def other_images(
+    pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int, earlier: EarlierMaps | None = None
+) -> OtherImages:
     """The items of other images with the same pair of tasks, in all processes that share the batch.
 
     Args:
@@ -73,6 +76,7 @@ def other_images(pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int) 
         predicted: Features (N, d, h, w) of their predictions.
         labelled: Features (N, d, h, w) of their labels.
         tasks: K, the number of tasks.
+        earlier: The bank of earlier steps, if there is one, which the items enter.
     """
     gather = world().gather_rows
     kinds = pair_index(pairs.predicted, pairs.labelled, tasks)
@@ -83,7 +87,8 @@ def other_images(pairs: Pairs, predicted: Tensor, labelled: Tensor, tasks: int) 
     most = int(shared.sum(1).max()) if len(pairs) else 0
     order, known = _true_places(shared, max(most, 1))
     sides = (gather(predicted.detach())[0], gather(labelled.detach())[0])
-    return OtherImages(sides, torch.where(known, order, -1))
+    others = OtherImages(sides, torch.where(known, order, -1))
+    return others if earlier is None else earlier(others, kinds, everyones)
 
 
 def _true_places(mask: Tensor, count: int) -> tuple[Tensor, Tensor]:

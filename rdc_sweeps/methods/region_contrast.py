@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from rdc_sweeps.contrast import ContrastOutcome, Diagnostics, region_contrast
+from rdc_sweeps.contrast.earlier import EarlierMaps
 from rdc_sweeps.contrast.index import RegionIndex, as_index
 from rdc_sweeps.contrast.released import ReleasedBank
 from rdc_sweeps.data.batches import Batch, View
@@ -18,7 +19,7 @@ from rdc_sweeps.models.network import Predictions
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.regions.maps import NO_REGION, patch_regions, semantic_regions
 from rdc_sweeps.specs.base import Task
-from rdc_sweeps.specs.contrast import ReleasedContrast
+from rdc_sweeps.specs.contrast import RegionNegatives, ReleasedContrast
 from rdc_sweeps.specs.method import RegionContrast
 from rdc_sweeps.specs.sources import SemanticRegions
 
@@ -57,6 +58,10 @@ class RegionContrastTerm(Term):
         self.bank: ReleasedBank | None = None
         if isinstance(spec.contrast, ReleasedContrast):
             self.bank = ReleasedBank(spec.contrast, self.mapping.out_channels)
+        self.earlier: EarlierMaps | None = None
+        if isinstance(spec.contrast, RegionNegatives) and spec.contrast.earlier_images:
+            pairs = len(tasks) * (len(tasks) - 1)
+            self.earlier = EarlierMaps(pairs, spec.contrast.earlier_images, self.mapping.out_channels)
 
     def film_parameters(self) -> list[nn.Parameter]:
         """FiLM scales and shifts of a_theta."""
@@ -121,7 +126,7 @@ class RegionContrastTerm(Term):
             min_pixels=self.spec.min_pixels,
             draw=pairs.noise(batch.noise).tagged(CONTRAST).uniform,
             further=further_negatives(pairs) if self.spec.pairs == "equation" and not of_images else None,
-            others=other_images(pairs, predicted, labelled, len(self.tasks)) if of_images else None,
+            others=other_images(pairs, predicted, labelled, len(self.tasks), self.earlier) if of_images else None,
         )
         return Comparison(pairs, index, outcome)
 

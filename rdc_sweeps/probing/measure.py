@@ -42,6 +42,9 @@ def probe(network: nn.Module, method: Method, batches: Sequence[ProbeBatch], tas
     with unchanged(network, method):
         network.train()
         method.train()
+        for term in terms_of_method(method).values():
+            if isinstance(term, RegionContrastTerm) and term.earlier is not None:
+                term.earlier.eval()  # What a probe shows must not enter.
         return [
             _probe(network, name, term, [batch.to(device) for batch in batches], tasks)
             for name, term in terms_of_method(method).items()

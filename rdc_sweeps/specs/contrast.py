@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from rdc_sweeps.specs.base import Spec, Temperature, Weight
+from rdc_sweeps.specs.base import Spec, Temperature, Weight, added_field
 from rdc_sweeps.specs.extensions import extension_specs
 
 Shrinkage = Annotated[float, Field(ge=0, le=1)] | Literal["oas"]
@@ -69,11 +69,20 @@ class RegionNegatives(ContrastBase):
     negative_count: int | None = Field(
         None, ge=1, le=10**6, description="Draw this many negatives for each anchor at each step; null for all."
     )
+    earlier_images: int = added_field(
+        0,
+        ge=0,
+        le=10**4,
+        description="With negatives: images, a bank of the maps of earlier steps: negatives are also the same place in "
+        "so many of the latest ones of the same pair of tasks.",
+    )
 
     @model_validator(mode="after")
-    def _images_are_all_taken(self) -> Self:
+    def _fit_the_negatives(self) -> Self:
         if self.negatives == "images" and self.negative_count is not None:
             raise ValueError("negative_count draws regions of the image; it cannot be set with negatives: images")
+        if self.negatives != "images" and self.earlier_images:
+            raise ValueError("earlier_images are more of the other images; they need negatives: images")
         return self
 
 

@@ -342,6 +342,23 @@ def test_regions_of_other_images_are_negatives(contrast: dict[str, Any]) -> None
     assert network.maps["depth"].grad is None or network.maps["depth"].grad[1].abs().sum() == 0
 
 
+def test_images_of_earlier_steps_are_negatives_of_an_image_that_is_alone() -> None:
+    changes = {"contrast": {"name": "vector", "negatives": "images", "earlier_images": 2}}
+    network, built = Predictions(1), term(changes)
+    alone = batch([[False, True, False]])
+    chances = []
+    for _ in range(4):
+        compared = built.compare(predictions(network), alone)
+        assert compared is not None
+        chances.append(compared.outcome.chance.nanmean().item())
+    assert chances[0] != chances[0], "no other image yet"
+    assert chances[1:] == pytest.approx([1 / 2, 1 / 3, 1 / 3])
+    resumed = term(changes)
+    resumed.load_state_dict(built.state_dict())
+    found = [one(outputs(network), alone, 1.0).total for one in (built, resumed)]
+    assert torch.equal(*found)
+
+
 def test_supervised_is_the_sum_of_granted_losses() -> None:
     network = Predictions(2)
     found = build_method(Supervised(), TASKS, CLASSES, TrainingSpec())(network, batch(GRANTED), 0.0)

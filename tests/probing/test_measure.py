@@ -89,6 +89,21 @@ def test_a_term_that_asks_for_the_truth_has_cosine_one_and_falls_on_the_way_to_i
     assert found.alignment() == pytest.approx(1.0, abs=1e-6)
 
 
+def test_what_a_probe_shows_does_not_enter_the_bank_of_earlier_images() -> None:
+    spec = RegionContrast.model_validate(
+        {
+            "mapping": {"channels": [8, 8]},
+            "min_pixels": 2,
+            "extraction": {"name": "patch", "size": 8},
+            "contrast": {"name": "vector", "negatives": "images", "earlier_images": 20},
+        }
+    )
+    network, method = toy_network(), toy_method(spec)
+    method(network, probe_batch().shown, 1.0)
+    (found,) = probe(network, method, [probe_batch(), probe_batch()], TASKS)
+    assert {one.chance for one in found.regions} == {0.5}, "the one other image is that of the training step"
+
+
 def test_a_hostile_term_has_cosine_minus_one_and_rises_on_the_way_to_the_truth() -> None:
     found = probed(lambda *inputs: -3 * withheld_loss(*inputs))
     assert all_cosines(found) == pytest.approx([-1.0] * 8, abs=1e-6)

@@ -70,6 +70,8 @@ def test_redactions_survive_a_round_trip(redaction: dict[str, Any]) -> None:
         ({"name": "pixel", "negatives": "images"}, "'both' or 'other'"),
         ({"name": "vector", "negatives": "images", "negative_count": 2}, "negative_count"),
         ({"name": "gaussian", "negative_count": 0}, "negative_count"),
+        ({"name": "gaussian", "earlier_images": 4}, "need negatives: images"),
+        ({"name": "pixel", "earlier_images": 4}, "earlier_images"),
         ({"name": "gaussian", "root": "qr"}, "'polar', 'svdvals' or 'eigvalsh'"),
         ({"name": "gaussian", "direction": "ab"}, "'a_to_b', 'b_to_a' or 'symmetric'"),
         ({"name": "gaussian", "covariance": {"shrinkage": -0.1}}, "shrinkage"),

@@ -43,6 +43,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "gaussian": {},
     "vector on patches": {**SEGNET, "method": {"contrast": {"name": "vector"}, "extraction": {"name": "patch"}}},
     "sampled pixels": {**SEGNET, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
+    "earlier images": {
+        **SEGNET,
+        "method": {"contrast": {"name": "vector", "negatives": "images", "earlier_images": 3}},
+    },
     "released contrast": {**SEGNET, "method": {"contrast": {"name": "released", "bank": 30}, "gradient": False}},
     "supervised": {"method": {"name": "supervised"}},
     "single task": {**STREETS_RUN, "method": {"name": "single_task"}},

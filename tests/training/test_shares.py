@@ -41,6 +41,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "supervised": {**TINY, "method": {"name": "supervised"}},
     "gaussian": TINY,
     "drawn negatives": {**TINY, **SEGNET, "method": {"contrast": {"name": "gaussian", "negative_count": 3}}},
+    "earlier images": {
+        **TINY,
+        **SEGNET,
+        "method": {"contrast": {"name": "vector", "negatives": "images", "earlier_images": 3}},
+    },
     "sampled pixels": {**TINY, **SEGNET, "method": {"contrast": {"name": "pixel", "pixels_per_region": 4}}},
     "maps normalised singly": {**TINY, **SEGNET, "method": {"mapping": {"norm": "single"}}},
     "maps normalised in one pool": {**TINY, **SEGNET, "method": {"mapping": {"norm": "pooled"}}},
