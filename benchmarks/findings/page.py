@@ -1,6 +1,6 @@
 """The generated part of docs/findings.md: tables and links to the figures."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -26,7 +26,8 @@ def results_text(results: Results, figures: Path) -> str:
         for setting in settings(results):
             if setting.table == table:
                 lines += _setting(setting, figures)
-        lines += _claims(claimed(results, table), table)
+        elsewhere = {one.claim for other in results.tables if other != table for one in other.claims}
+        lines += _claims(claimed(results, table), table, elsewhere)
     if left_out := results.uncounted():
         specs = sorted({f"{run.row} ({run.profile})" for run in left_out})
         lines += [f"{len(left_out)} runs of rows that have another spec by now are kept, but not counted: "]
@@ -128,7 +129,8 @@ def _differences(one: Comparison) -> list[list[str]]:
     ]
 
 
-def _claims(found: Sequence[Comparison], table: TableRecord) -> list[str]:
+def _claims(found: Sequence[Comparison], table: TableRecord, elsewhere: Set[str]) -> list[str]:
+    """The claims to which rows apply, and those to which no row of any table does."""
     lines = ["#### The paper's claims", ""]
     lines += [
         "Each line is a pair of rows that differ in what the claim is about; the first is the one it says is better.",
@@ -138,7 +140,7 @@ def _claims(found: Sequence[Comparison], table: TableRecord) -> list[str]:
     for claim in CLAIMS:
         pairs = [one for one in found if one.claim == claim.text]
         rows += [[f"{claim.text} ({claim.source})", *_pair(one)] for one in pairs]
-        if not pairs:
+        if not pairs and claim.text not in elsewhere:
             rows.append([f"{claim.text} ({claim.source})", f"no rows in `{table.table}`", *[MISSING] * 6])
     head = ["claim", "rows", "seeds", _title("delta_m"), "95 % interval", "p (Holm)", "claim", "would have shown"]
     return [*lines, *_table(head, rows)]

@@ -10,12 +10,12 @@ from benchmarks.findings.__main__ import DOCS, main
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import SOURCE, digest
 from benchmarks.findings.page import results_text, summary_text
-from benchmarks.findings.records import Results, read_results, write_results
+from benchmarks.findings.records import ClaimRecord, Results, read_results, write_results
 from benchmarks.pages import with_part
 from benchmarks.regime.page import regime_text
 from benchmarks.regime.records import read_regime
 from rdc_sweeps.errors import UsageError
-from tests.findings.made_up import results, run
+from tests.findings.made_up import results, run, table
 
 FIGURES = Path("findings")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
@@ -69,6 +69,14 @@ def test_a_claim_without_rows_or_seeds_shows_as_x() -> None:
     text = results_text(results(), FIGURES)
     assert cells(text, "regions are better than patches")[0][1:] == ["no rows in `findings`", *["X"] * 6]
     assert cells(text, "RDC is better than supervision")[0][2:] == ["0", *["X"] * 5]
+
+
+def test_a_claim_that_another_table_tests_is_not_missed_in_this_one() -> None:
+    text, one = "regions are better than patches", results()
+    claim = ClaimRecord(claim=text, better="rdc", worse="control")
+    other = table(table="findings-more", claims=(claim,))
+    shown = results_text(Results(tables=(*one.tables, other)), FIGURES)
+    assert [line[1] for line in cells(shown, text)] == ["`rdc` − `control`"]
 
 
 def test_the_summary_has_rows_of_several_seeds() -> None:
