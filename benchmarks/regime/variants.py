@@ -94,7 +94,7 @@ VARIANTS: tuple[Variant, ...] = (
         "negatives",
         **{
             "of the other task only": ["contrast.negatives=other"],
-            "8 of each anchor": ["contrast.negative_count=8"],
+            **{f"{count} of each anchor": [f"contrast.negative_count={count}"] for count in (2, 8, 32)},
             "other images": [IMAGES],
             "other images, probabilities, log depth": [IMAGES, *SOFT],
             "other images, vector": ["contrast.name=vector", "contrast.temperature=0.1", IMAGES],
