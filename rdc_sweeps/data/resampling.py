@@ -5,15 +5,14 @@ the same, and none is fused, so results are equal bit for bit. Compiled code is 
 without Python's interpreter lock, so that loading in a thread does not hold up the training.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from rdc_sweeps.compiled import compiled
+
 Value = TypeVar("Value", bound=np.generic)
-Function = TypeVar("Function", bound=Callable[..., object])
 Indices = NDArray[np.int64]
 _Unsigned = NDArray[np.uint32]
 """Numba tests signed indices, since negative ones would count from the end."""
@@ -60,16 +59,7 @@ def nearest(values: NDArray[Any], rows: Indices, columns: Indices, seen: NDArray
     _nearest(values, down, across, seen.transpose(2, 0, 1))
 
 
-def _compiled(function: Function) -> Function:
-    options: dict[str, Any] = {"nogil": True}
-    try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        # No folder of a cache can be written to: each process compiles for itself, in about a second.
-        return njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled()
 def _linear(
     image: NDArray[Any],
     rows: Places,
@@ -93,7 +83,7 @@ def _linear(
                 )
 
 
-@_compiled
+@compiled()
 def _nearest(values: NDArray[Any], rows: _Unsigned, columns: _Unsigned, seen: NDArray[Any]) -> None:
     for channel in range(seen.shape[0]):
         for y in range(seen.shape[1]):
