@@ -161,7 +161,7 @@ def fused_polar_factors(
     """`batched_polar_factors` with the schedule of BLIND_REACH, each pair in a program of its own; float32 only."""
     from rdc_sweeps.contrast import kernel  # imports Triton
 
-    steps = polar_schedule(eighths(BLIND_REACH), False)
+    steps = polar_schedule(_eighths(BLIND_REACH), False)
     return kernel.polar_factors(factors, left, right, norms, steps, size=_chunk_size(factors), keep=keep)
 
 
@@ -220,7 +220,7 @@ def iterate(source: Tensor, lowest: float, memory: Sequence[Tensor], out: Tensor
         memory: Four buffers of the same shape; without `out`, the result is in one of the last two.
         out: Where to write the result.
     """
-    steps = polar_schedule(eighths(lowest), source.dtype == torch.float64)
+    steps = polar_schedule(_eighths(lowest), source.dtype == torch.float64)
     square, inner, result, spare = memory
     for number, (a, b, c) in enumerate(steps, start=1):
         if out is not None and number == len(steps):
@@ -240,7 +240,6 @@ def iterate(source: Tensor, lowest: float, memory: Sequence[Tensor], out: Tensor
     return source
 
 
-def eighths(reach: float) -> int:
-    """The exponent of `polar_schedule` for singular values of `reach` and more."""
+def _eighths(reach: float) -> int:
     # The order of arguments matters: with a NaN in `reach`, max() returns the first one, and the loss becomes NaN.
     return math.floor(8 * math.log2(max(LOWEST_REACH, reach)))

@@ -1,15 +1,22 @@
 """Conversion of stored arrays to the arrays of a `Scene`: checks, data types, resolution."""
 
+import io
+import math
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 
+from rdc_sweeps.data import passes
+from rdc_sweeps.data.memory import Memory
 from rdc_sweeps.data.scene import VOID, Floats
-from rdc_sweeps.data.units import EMPTY, DepthUnit, image_problem, normal_problem
+from rdc_sweeps.data.stamps import number_of
+from rdc_sweeps.data.units import UNIT_SHARE, DepthUnit, image_problem, normal_problem
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size
 
@@ -18,12 +25,24 @@ READING = (1, PIL.__version__)
 
 AnyArray = np.ndarray[Any, np.dtype[Any]]
 
+HEADER = 128
+"""Bytes before the values of an array in a `.npy` file, unless it has very many axes."""
+
 
 class Stored(NamedTuple):
-    """A memory-mapped array and its file."""
+    """An array and its file.
+
+    Attributes:
+        path: The file.
+        values: The array, memory-mapped or in memory.
+        free: Whether the array may be overwritten, since nobody else has it.
+        stamp: That of the file before it was read, see `number_of`; 0 if it is not known.
+    """
 
     path: Path
     values: AnyArray
+    free: bool = False
+    stamp: int = 0
 
 
 def open_array(path: Path) -> Stored:
@@ -47,20 +66,58 @@ def open_array(path: Path) -> Stored:
     return Stored(path, values)
 
 
+def read_array(path: Path, memory: Memory) -> Stored:
+    """Read a `.npy` file into memory: in less time than memory-mapping a file and copying its pages takes.
+
+    Raises:
+        DataError: See `open_array`.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            shape, dtype = _layout(os.read(file, HEADER))
+            # Not before: a damaged header may claim any size.
+            if (status := os.fstat(file)).st_size >= HEADER + math.prod(shape) * dtype.itemsize:
+                values = memory.array(shape, dtype)
+                if os.readv(file, [values.data]) == values.nbytes:
+                    return Stored(path, values, free=True, stamp=number_of(status))
+        finally:
+            os.close(file)
+    except Exception:  # See `open_array`.
+        pass
+    # It says what is wrong, and reads what is written in another way.
+    return open_array(path)
+
+
+@lru_cache
+def _layout(header: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array in C order, given the first bytes of a file; ValueError for any other header."""
+    file = io.BytesIO(header)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("another version")
+    shape, transposed, dtype = np.lib.format.read_array_header_1_0(file)
+    if transposed or file.tell() != HEADER or dtype.kind not in "buif" or min(shape, default=0) < 1:
+        raise ValueError("another layout")
+    return shape, dtype
+
+
 def image_of(stored: Stored, size: Size) -> Floats:
     """A stored image as (H, W, 3) float32 in [0, 1], antialiased when downsampled.
 
     Integers are divided by 255 (uint16 by 65535).
     """
-    path, values = triples(stored)
-    image = np.array(values, dtype=np.float32)
+    path, values = triples(stored)[:2]
+    image = _own(stored, np.float32)
     if values.dtype.kind in "ui":
         image /= np.float32(65535 if values.dtype == np.uint16 else 255)
-    low, high = float(image.min()), float(image.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):
-        raise DataError(f"{path}: image values from {low:g} to {high:g}; write uint8, or floats in [0, 1]")
-    np.clip(image, 0, 1, out=image)
-    if problem := image_problem(image, low, high):
+    low, high, between = passes.bounds(image)
+    if not high <= 1:
+        low, high = float(image.min()), float(image.max())
+        if not (low >= -1e-3 and high <= 1 + 1e-3):
+            raise DataError(f"{path}: image values from {low:g} to {high:g}; write uint8, or floats in [0, 1]")
+        image = np.clip(image, 0, 1)
+        between = int(np.count_nonzero((image != 0) & (image != 1)))
+    if problem := image_problem(low, high, between):
         raise DataError(f"{path}: {problem}; write the image again, as uint8, or floats in [0, 1]")
     if image.shape[:2] == size:
         return image
@@ -73,25 +130,27 @@ def image_of(stored: Stored, size: Size) -> Floats:
 
 def semantic_of(stored: Stored, size: Size, classes: int) -> NDArray[np.int16]:
     """Stored labels (H, W) or (H, W, 1) as (H, W) int16; -1 is void."""
-    path, values = plane(stored)
-    values = nearest(values, size)
-    # Compare before converting, since large values would wrap; NaN fails because it is not equal to itself.
-    right = (values >= VOID) & (values < classes) & (values == np.floor(values))
-    if not right.all():
+    stored = _seen(plane(stored), size)
+    path, values = stored[:2]
+    with np.errstate(invalid="ignore"):  # NaN is equal to no label
+        labels: NDArray[np.int16] = _own(stored, np.int16)
+    if not (labels.min() >= VOID and labels.max() < classes and (labels is values or (labels == values).all())):
+        # Compare before converting, since large values wrap.
+        right = (values >= VOID) & (values < classes) & (values == np.floor(values))
         found = ", ".join(f"{value:g}" for value in np.unique(values[~right])[:5].tolist())
         raise DataError(
             f"{path}: {_count(~right)} with an invalid label ({found}); "
             f"labels are 0 to {classes - 1}, and {VOID} for void"
         )
-    return values.astype(np.int16)
+    return labels
 
 
 def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Floats:
     """Stored depth (H, W) or (H, W, 1) as (H, W) float32 in `unit`, if one is known; 0 is invalid."""
-    path, values = plane(stored)
-    depth = nearest(values, size).astype(np.float32)
-    right = np.isfinite(depth) & (depth >= 0)
-    if not right.all():
+    stored = _seen(plane(stored), size)
+    path = stored.path
+    depth: Floats = _own(stored, np.float32)
+    if np.isnan(passes.bounds(depth).high) and not (right := np.isfinite(depth) & (depth >= 0)).all():
         raise DataError(
             f"{path}: {_count(~right)} with a depth of NaN, infinity or less than 0; "
             "write 0 where there is no measurement"
@@ -103,21 +162,27 @@ def depth_of(stored: Stored, size: Size, unit: DepthUnit | None = None) -> Float
 
 def normal_of(stored: Stored, size: Size) -> Floats:
     """Stored surface normals (H, W, 3) as (H, W, 3) float32 of unit length; (0, 0, 0) is invalid."""
-    path, values = triples(stored)
-    normal = np.array(nearest(values, size), dtype=np.float32)
+    seen = _seen(triples(stored), size)
+    normal: Floats = _own(seen, np.float32)
+    found = passes.normalize(normal)
+    if found.wrong or not found.negative or found.unit < UNIT_SHARE * found.some:
+        if normal is seen.values:
+            # Seldom, and mostly an error: the values that were read are overwritten.
+            return normal_of(open_array(stored.path), size)
+        _check_normals(stored.path, np.array(seen.values, np.float32))
+    return normal
+
+
+def _check_normals(path: Path, normal: Floats) -> None:
     with np.errstate(over="ignore", invalid="ignore"):  # the check below names such values
         square = np.square(normal[..., 0]) + np.square(normal[..., 1]) + np.square(normal[..., 2])
-    right = square <= 4
     if problem := normal_problem(normal, square):
         raise DataError(f"{path}: {problem}")
-    if not right.all():
+    if not (right := square <= 4).all():
         raise DataError(
             f"{path}: {_count(~right)} with a normal that is NaN or longer than 2; write unit vectors as floats, "
             "and (0, 0, 0) where there is none"
         )
-    length = np.sqrt(np.where(square > EMPTY, square, np.float32(np.inf)))
-    normal /= length[..., None]
-    return normal
 
 
 def triples(stored: Stored) -> Stored:
@@ -126,7 +191,7 @@ def triples(stored: Stored) -> Stored:
     Raises:
         DataError: It is not.
     """
-    path, values = stored
+    path, values = stored[:2]
     if values.ndim != 3 or values.shape[2] != 3 or not values.size:
         raise DataError(f"{path}: shape {values.shape}, expected (H, W, 3), channels last; write it in that layout")
     return stored
@@ -138,12 +203,26 @@ def plane(stored: Stored) -> Stored:
     Raises:
         DataError: It has another shape.
     """
-    path, values = stored
+    path, values = stored[:2]
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim != 2 or not values.size:
         raise DataError(f"{path}: shape {values.shape}, expected (H, W) or (H, W, 1); write it in that layout")
-    return Stored(path, values)
+    return stored._replace(values=values)
+
+
+def _seen(stored: Stored, size: Size) -> Stored:
+    """The array at a size."""
+    values = nearest(stored.values, size)
+    return stored if values is stored.values else Stored(stored.path, values, free=True)
+
+
+def _own(stored: Stored, dtype: DTypeLike) -> AnyArray:
+    """The values as an array in C order that may be overwritten."""
+    values = stored.values
+    if stored.free and values.dtype == dtype and values.flags.c_contiguous:
+        return values
+    return np.array(values, dtype, order="C")
 
 
 def nearest(values: AnyArray, size: Size) -> AnyArray:

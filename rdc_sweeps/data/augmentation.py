@@ -6,8 +6,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.arrays import AnyArray
-from rdc_sweeps.data.resampling import linear, nearest, places
+from rdc_sweeps.data.compiling import compiled
+from rdc_sweeps.data.resampling import Change, labels_of, linear, nearest, places
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.dataset import ByZoom
@@ -45,6 +45,7 @@ def augment(
     rng: np.random.Generator,
     depth_by_zoom: ByZoom = "divided",
     into: Sequence[Sample] | None = None,
+    valid: Sequence[NDArray[np.bool_]] | None = None,
 ) -> Sequence[Sample]:
     """Augmented views of a scene: view 1 is a crop of the image, view 2 a crop of view 1, both at the scene's size.
 
@@ -63,27 +64,32 @@ def augment(
         rng: Source of all randomness; the number of draws does not depend on the labels.
         depth_by_zoom: How a zoom changes depth.
         into: A scene for each view, whose arrays are overwritten with the view's; None for new ones.
+        valid: For each view, where (H, W) is written whether no label of the pixel is void.
 
     Returns:
         The views.
     """
     views = [_blank(scene, regions) for _ in range(spec.views)] if into is None else into
+    if valid is None:
+        valid = [np.empty(scene.image.shape[:2], np.bool_)] * len(views)
     flip = spec.flip and rng.random() < 0.5
     crop: Crop = (1.0, 0.0, 0.0)
     before: Sample = (scene, regions)
     height, width = scene.image.shape[:2]
-    for number, view in enumerate(views):
+    for number, (view, seen) in enumerate(zip(views, valid, strict=True)):
         again = number > 0 and spec.flip_again and rng.random() < 0.5
         zoom, down, right = spec.scales[int(rng.integers(len(spec.scales)))], rng.random(), rng.random()
         if spec.crop == "released":
             axes = _window(height, zoom, down), _window(width, zoom, right)
-            _write(view, before, axes, zoom, depth_by_zoom, flip=again if number else flip, smooth_normals=True)
+            change = Change(np.float32(zoom), depth_by_zoom == "multiplied", again if number else flip, True)
+            _write(view, seen, before, axes, change)
             before = view
         else:
             flip ^= again
             crop = scale, top, left = _within(crop, zoom, down, right)
             axes = _places(height, scale, top), _places(width, scale, left)
-            _write(view, before, axes, scale, depth_by_zoom, flip=flip, smooth_normals=False)
+            change = Change(np.float32(scale), depth_by_zoom == "multiplied", flip, False)
+            _write(view, seen, before, axes, change)
     return views
 
 
@@ -96,9 +102,17 @@ def _within(outer: Crop, zoom: float, down: float, right: float) -> Crop:
 
 def _places(length: int, zoom: float, start: float) -> _Axis:
     """The pixels of a view that shows `length` / `zoom` pixels, from `start` * `length` on."""
-    corners = np.arange(0.5, length) / zoom + start * length
-    # Coordinates counted from pixel corners: the nearest pixel is the one that contains the point.
-    return _Axis(corners - 0.5, np.minimum(corners.astype(np.int64), length - 1))
+    return _Axis(*_centres(length, zoom, start * length))
+
+
+@compiled
+def _centres(length: int, zoom: float, first: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    centres, nearest = np.empty(length, np.float64), np.empty(length, np.int64)
+    for at in range(length):
+        # Counted from pixel corners: the nearest pixel is the one that contains the point.
+        corner = (at + 0.5) / zoom + first
+        centres[at], nearest[at] = corner - 0.5, min(int(corner), length - 1)
+    return centres, nearest
 
 
 def _window(length: int, zoom: float, position: float) -> _Axis:
@@ -119,42 +133,17 @@ def _blank(scene: Scene, regions: Regions | None) -> Sample:
     return Scene(image, like(scene.semantic), like(scene.depth), like(scene.normal)), like(regions)
 
 
-def _write(
-    view: Sample,
-    of: Sample,
-    axes: tuple[_Axis, _Axis],
-    zoom: float,
-    depth_by_zoom: ByZoom,
-    *,
-    flip: bool,
-    smooth_normals: bool,
-) -> None:
-    (seen, seen_regions), (scene, regions) = view, of
-    rows, columns = axes
-    if flip:
+def _write(view: Sample, valid: NDArray[np.bool_], of: Sample, axes: tuple[_Axis, _Axis], change: Change) -> None:
+    _check_shapes(view, of)
+    scene, seen, (rows, columns) = of[0], view[0], axes
+    if change.mirrored:
         columns = columns.flipped()
     height, width = scene.image.shape[:2]
     between = places(rows.places, height), places(columns.places, width)
-
-    def take(array: AnyArray | None, into: AnyArray | None) -> None:
-        if array is not None and into is not None:
-            nearest(array, rows.nearest, columns.nearest, into)
-
-    _check_shapes(view, of)
     linear(scene.image, *between, seen.image)
-    take(regions, seen_regions)
-    take(scene.semantic, seen.semantic)
-    take(scene.depth, seen.depth)
-    if seen.depth is not None:
-        scale = np.multiply if depth_by_zoom == "multiplied" else np.divide
-        scale(seen.depth, np.float32(zoom), out=seen.depth)
-    if scene.normal is not None and seen.normal is not None:
-        if smooth_normals:
-            linear(scene.normal, *between, seen.normal)
-        else:
-            take(scene.normal, seen.normal)
-        if flip:
-            seen.normal[..., 0] *= -1
+    if change.interpolated and scene.normal is not None and seen.normal is not None:
+        linear(scene.normal, *between, seen.normal)
+    nearest(labels_of(*of), rows.nearest, columns.nearest, change, labels_of(*view), valid)
 
 
 def _check_shapes(*samples: Sample) -> None:

@@ -1,7 +1,5 @@
 """Batches: scenes as tensors, in which withheld labels are void."""
 
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from rdc_sweeps.data.arrays import AnyArray
 from rdc_sweeps.data.augmentation import Sample
+from rdc_sweeps.data.memory import Memory
 from rdc_sweeps.data.noise import Noise
 from rdc_sweeps.data.scene import VOID, Dataset, Scene
 from rdc_sweeps.specs.base import Size, Task
@@ -109,42 +108,6 @@ def granted_scene(dataset: Dataset, mask: NDArray[np.bool_], index: int) -> Scen
     return dataset.scene(index, [task for task, granted in zip(dataset.tasks, mask[index], strict=True) if granted])
 
 
-class Memory:
-    """Arrays of batches, used again once nobody holds them.
-
-    The system takes longer to hand out new memory, page by page, than it takes to write images to it.
-    """
-
-    def __init__(self) -> None:
-        self._arrays: list[AnyArray] = []
-        self._lock = threading.Lock()
-
-    def array(self, shape: tuple[int, ...], dtype: type[np.generic]) -> AnyArray:
-        """An array that nobody else has, with anything in it."""
-        arrays = self._arrays
-        with self._lock:
-            # By position: a name for an array would be one more reference.
-            for at in range(len(arrays)):
-                if arrays[at].shape == shape and arrays[at].dtype == dtype and _references(arrays, at) == _UNUSED:
-                    break
-            else:
-                at = len(arrays)
-                arrays.append(np.empty(shape, dtype))
-            return arrays[at]
-
-    def __reduce__(self) -> tuple[type["Memory"], tuple[()]]:
-        # Another process has its own.
-        return Memory, ()
-
-
-def _references(arrays: Sequence[AnyArray], at: int) -> int:
-    return sys.getrefcount(arrays[at])
-
-
-_UNUSED = _references([np.empty(0)], 0)
-"""Of an array that is in one list only. A view of it, or a tensor on its memory, is one more."""
-
-
 class Frames:
     """The memory of one view of each image of a batch."""
 
@@ -158,7 +121,7 @@ class Frames:
             memory: Where arrays come from.
             regions: Whether the images have regions.
         """
-        self._tasks, self._memory = tasks, memory
+        self._tasks = tasks
         self._image = memory.array((count, 3, *size), np.float32)
         self._labels: dict[Task, AnyArray] = {}
         if "semantic" in tasks:
@@ -168,13 +131,16 @@ class Frames:
         if "normal" in tasks:
             self._labels["normal"] = memory.array((count, 3, *size), np.float32)
         self._regions = memory.array((count, *size), np.int32) if regions else None
+        self._valid = memory.array((count, *size), np.bool_)
+        self._void: set[tuple[int, Task]] = set()
 
     def sample(self, number: int, of: Scene) -> Sample:
         """Image `number`, to be written: an array for each that `of` has. The labels that it has not become void."""
         semantic, depth, normal = (self._labels.get(task) for task in ("semantic", "depth", "normal"))
-        for labels, label, void in ((semantic, of.semantic, VOID), (depth, of.depth, 0), (normal, of.normal, 0)):
-            if labels is not None and label is None:
-                labels[number] = void
+        for task, labels in self._labels.items():
+            if getattr(of, task) is None:
+                labels[number] = VOID if task == "semantic" else 0
+                self._void.add((number, task))
         return (
             Scene(
                 self._image[number].transpose(1, 2, 0),
@@ -184,6 +150,11 @@ class Frames:
             ),
             None if self._regions is None else self._regions[number],
         )
+
+    def valid(self, number: int) -> NDArray[np.bool_]:
+        """Where (H, W) is to be written whether no label that image `number` has is void."""
+        valid: NDArray[np.bool_] = self._valid[number]
+        return valid
 
     def copy(self, number: int, sample: Sample) -> None:
         """Write image `number`."""
@@ -197,20 +168,22 @@ class Frames:
         ):
             if array is not None and into is not None:
                 np.copyto(into, array)
+        valid = self._valid[number]
+        valid[:] = True
+        for task, labels in self._labels.items():
+            if getattr(scene, task) is not None:
+                valid &= valid_pixels(task, labels[number : number + 1])[0]
 
     def view(self, granted: Tensor) -> View:
         """The view, once all images are written; `granted` is that of `Batch`."""
-        # NumPy compares in a fraction of PyTorch's time.
-        valid = self._memory.array((len(granted), *self._image.shape[2:]), np.bool_)
-        valid[:] = True
-        for number, column in granted.nonzero().tolist():
-            task = self._tasks[column]
-            valid[number] &= valid_pixels(task, self._labels[task][number : number + 1])[0]
+        for number, column in granted.nonzero().tolist() if self._void else ():
+            if (number, self._tasks[column]) in self._void:
+                self._valid[number] = False
         return View(
             torch.from_numpy(self._image),
             {task: torch.from_numpy(array) for task, array in self._labels.items()},
             None if self._regions is None else torch.from_numpy(self._regions),
-            torch.from_numpy(valid),
+            torch.from_numpy(self._valid),
         )
 
 
@@ -220,7 +193,7 @@ def collated(
     """A batch of the images with these indices, from its views."""
     granted = torch.from_numpy(mask[indices])
     return Batch(
-        torch.from_numpy(indices.copy()), granted, tuple(view.view(granted) for view in views), noise, fraction
+        torch.from_numpy(indices.copy()), granted, tuple(frames.view(granted) for frames in views), noise, fraction
     )
 
 

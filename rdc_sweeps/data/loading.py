@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rdc_sweeps.data.augmentation import augment
-from rdc_sweeps.data.batches import Batch, Frames, Memory, RegionsOf, collated, granted_scene, whole_images
+from rdc_sweeps.data.batches import Batch, Frames, RegionsOf, collated, granted_scene, whole_images
+from rdc_sweeps.data.memory import Memory
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.data.prefetch import prefetched
 from rdc_sweeps.data.scene import Dataset
@@ -89,18 +90,23 @@ class TrainingBatches:
             for _ in range(self._augmentation.views)
         ]
         for number, index in enumerate(indices.tolist()):
-            scene = granted_scene(self._dataset, self._mask, index)
-            entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, index))
-            augment(
-                scene,
-                None if self._regions is None else self._regions(index),
-                self._augmentation,
-                np.random.Generator(np.random.PCG64(entropy)),
-                self._depth_by_zoom,
-                into=[view.sample(number, scene) for view in views],
-            )
+            self._write(number, index, epoch, views)
         noise = step_noise(self._seed, epoch, step, indices.tolist())
         return collated(self._mask, indices, views, noise, fraction=len(indices) / len(together))
+
+    def _write(self, number: int, index: int, epoch: int, views: Sequence[Frames]) -> None:
+        """Write the views of one image; its scene is gone afterwards, so that the next takes its place in memory."""
+        scene = granted_scene(self._dataset, self._mask, index)
+        entropy = np.random.SeedSequence((_AUGMENTATION, self._seed, epoch, index))
+        augment(
+            scene,
+            None if self._regions is None else self._regions(index),
+            self._augmentation,
+            np.random.Generator(np.random.PCG64(entropy)),
+            self._depth_by_zoom,
+            into=[view.sample(number, scene) for view in views],
+            valid=[view.valid(number) for view in views],
+        )
 
 
 class EvaluationBatches:

@@ -1,13 +1,19 @@
 """NYU-V2 and Cityscapes in MTAN's `.npy` layout: `<split>/<folder>/<index>.npy`, one folder per task."""
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from mmap import mmap
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rdc_sweeps.data import arrays, fingerprint
-from rdc_sweeps.data.arrays import READING, Stored, open_array
+from rdc_sweeps.data.arrays import READING, AnyArray, Stored, open_array, read_array
+from rdc_sweeps.data.memory import Memory
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
 from rdc_sweeps.data.stamps import Stamps, stamps
@@ -20,6 +26,8 @@ from rdc_sweeps.specs.dataset import (
     NYU_40_CLASSES,
     NYU_CLASSES,
 )
+
+Kind = Literal["image"] | Task
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,7 @@ CITYSCAPES_LAYOUTS = {
 
 
 class MtanFolder:
-    """One split in MTAN's layout, read at `size`. Only requested files are opened, by default memory-mapped."""
+    """One split in MTAN's layout, read at `size`. Only requested files are opened."""
 
     def __init__(
         self,
@@ -75,13 +83,15 @@ class MtanFolder:
         layout: MtanLayout,
         size: Size,
         count: int,
-        open_file: Callable[[Path], Stored] = open_array,
+        open_file: Callable[[Path], Stored] | None = None,
     ) -> None:
         self.folder = folder
-        self._open_file = open_file
+        self._open_file = open_file or partial(read_array, memory=Memory())
         self._layout = layout
         self._size = size
         self._count = count
+        # Processes that are forked, such as the workers of an epoch, write to the same memory.
+        self._sound = _shared((0 if open_file else count, len(layout.folders)))
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -107,7 +117,7 @@ class MtanFolder:
         Raises:
             DataError: The file is damaged.
         """
-        return arrays.image_of(self._open(self._layout.image, index), self._size)
+        return self._array("image", index, self._open(self._layout.image, index))
 
     def scene(self, index: int, tasks: Collection[Task]) -> Scene:
         """Scene `index` with the labels of `tasks`; label files of other tasks are not opened.
@@ -119,13 +129,8 @@ class MtanFolder:
         labels = {task: self._open(self._layout.labels[task], index) for task in tasks}
         for label in labels.values():
             _same_resolution(label, image)
-        semantic, depth, normal = labels.get("semantic"), labels.get("depth"), labels.get("normal")
-        return Scene(
-            image=arrays.image_of(image, self._size),
-            semantic=arrays.semantic_of(semantic, self._size, len(self.classes)) if semantic else None,
-            depth=arrays.depth_of(depth, self._size, self._layout.depth_unit) if depth else None,
-            normal=arrays.normal_of(normal, self._size) if normal else None,
-        )
+        arrays_of = {task: self._array(task, index, label) for task, label in labels.items()}
+        return Scene(self._array("image", index, image), **arrays_of)
 
     @property
     def identity(self) -> tuple[object, ...]:
@@ -169,6 +174,28 @@ class MtanFolder:
             means=fingerprint.means(stored),
         )
 
+    def _array(self, kind: Kind, index: int, stored: Stored) -> AnyArray:
+        """An array of a scene.
+
+        A file that was found sound, and whose array needs no change, is not looked through again while its stamp is the
+        same.
+        """
+        position = 0 if kind == "image" else 1 + self.tasks.index(kind)
+        if stored.stamp and self._sound[index, position] == stored.stamp:
+            return stored.values.reshape((*self._size, 3) if kind == "image" else self._size)
+        match kind:
+            case "image":
+                array: AnyArray = arrays.image_of(stored, self._size)
+            case "semantic":
+                array = arrays.semantic_of(stored, self._size, len(self.classes))
+            case "depth":
+                array = arrays.depth_of(stored, self._size, self._layout.depth_unit)
+            case "normal":
+                return arrays.normal_of(stored, self._size)
+        if stored.stamp and (array is stored.values or array.base is stored.values):
+            self._sound[index, position] = stored.stamp
+        return array
+
     def _path(self, folder: str, index: int) -> Path:
         return (self.folder / folder / f"{index}.npy").absolute()
 
@@ -176,6 +203,13 @@ class MtanFolder:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
         return self._open_file(self.folder / folder / f"{index}.npy")
+
+
+def _shared(shape: tuple[int, int]) -> NDArray[np.int64]:
+    """Zeros in memory that is shared with forked processes."""
+    count = math.prod(shape)
+    zeros: NDArray[np.int64] = np.frombuffer(mmap(-1, 8 * max(1, count)), np.int64)[:count].reshape(shape)
+    return zeros
 
 
 def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:

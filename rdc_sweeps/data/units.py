@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rdc_sweeps.data.passes import EMPTY, UNIT_LENGTH, total
 from rdc_sweeps.data.scene import Floats
 
 
@@ -29,12 +30,12 @@ class DepthUnit:
         """Why a depth map cannot be in this unit; None if it can.
 
         Args:
-            depth: (H, W), finite and not negative; 0 is invalid.
+            depth: (H, W), contiguous, finite and not negative; 0 is invalid.
         """
-        valid = np.count_nonzero(depth)
+        valid, sum_of_all = total(depth)
         if not valid:
             return None
-        mean = float(depth.sum(dtype=np.float64)) / valid
+        mean = sum_of_all / valid
         if self.low <= mean <= self.high:
             return None
         # The unit whose mean would be the most usual one, if it is usual at all.
@@ -74,14 +75,8 @@ _NORMAL_ENCODINGS = (
 )
 """How unit vectors n are stored as v elsewhere: the encoding, how to undo it, and that as a factor and a summand."""
 
-UNIT_LENGTH = 0.25
-"""How far from 1 the length of a normal may be; interpolation between surfaces shortens normals."""
-
 UNIT_SHARE, DECODED_SHARE = 0.5, 0.8
 """The shares of unit vectors from which on a map has normals, and from which on an encoding is recognised."""
-
-EMPTY = 1e-6
-"""Squared length up to which a vector means that there is no normal."""
 
 
 def normal_problem(normal: Floats, square: Floats) -> str | None:
@@ -115,10 +110,10 @@ DARKEST = 2 / 255
 """An image without any brighter pixel is no photograph."""
 
 
-def image_problem(image: Floats, low: float, high: float) -> str | None:
-    """Why an image (H, W, 3) with values from `low` to `high` is none: black, of one value, or thresholded.
+def image_problem(low: float, high: float, between: int) -> str | None:
+    """Why an image with values from `low` to `high` is none: black, of one value, or thresholded.
 
-    None if it is one.
+    None if it is one. `between` is how many of its values are neither 0 nor 1.
     """
     if high <= DARKEST:
         return (
@@ -127,7 +122,4 @@ def image_problem(image: Floats, low: float, high: float) -> str | None:
         )
     if low == high:
         return f"all values are {high:g}"
-    # Most images are dismissed by one line of pixels.
-    if all(bool(((part == 0) | (part == 1)).all()) for part in (image[image.shape[0] // 2], image)):
-        return "all values are 0 or 1; fractions were rounded"
-    return None
+    return None if between else "all values are 0 or 1; fractions were rounded"

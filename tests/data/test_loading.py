@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rdc_sweeps.data.batches import Batch, Memory, jointly_valid
+from rdc_sweeps.data.batches import Batch, jointly_valid
 from rdc_sweeps.data.loading import EvaluationBatches, TrainingBatches
 from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, open_mtan
 from rdc_sweeps.data.scene import Scene
@@ -295,18 +295,6 @@ def test_stopping_early_leaves_nothing_running(workers: int) -> None:
     assert not multiprocessing.active_children()
 
 
-def test_memory_is_used_again_once_nobody_holds_it() -> None:
-    memory = Memory()
-    held = torch.from_numpy(memory.array((2, 3), np.float32))[1:]
-    first = held.data_ptr() - 12
-    others = [memory.array(shape, dtype) for shape, dtype in [((2, 3), np.float32), ((3, 2), np.float32)]]
-    assert first not in [other.ctypes.data for other in others]
-    del held
-    assert memory.array((2, 3), np.int32).ctypes.data != first
-    assert memory.array((2, 3), np.float32).ctypes.data == first
-    assert pickle.loads(pickle.dumps(memory)).array((2, 3), np.float32).ctypes.data != first
-
-
 def test_batches_that_are_kept_stay_as_they_are() -> None:
     loader = training(count=64, batch_size=4)
     kept, copies = [], []
@@ -331,6 +319,32 @@ def test_labels_of_an_earlier_batch_do_not_stay() -> None:
                 assert torch.equal((view.labels["depth"] > 0).flatten(1).all(1), batch.granted[:, 1])
                 assert (view.labels["semantic"] == -1).all()
                 assert (view.labels["normal"] == 0).all()
+
+
+@pytest.mark.parametrize("crop", ["exact", "released"])
+def test_valid_pixels_of_a_batch_are_those_of_its_labels(
+    write_mtan: WriteMtan, crop: Literal["exact", "released"]
+) -> None:
+    root, rng = write_mtan(), np.random.default_rng(1)
+    for name in ("label", "depth", "normal"):
+        for index in range(6):
+            path = root / "train" / name / f"{index}.npy"
+            array = np.load(path)
+            array[rng.random(SIZE) < 0.2] = -1 if name == "label" else 0
+            np.save(path, array)
+    dataset, mask = opened(root), rng.random((6, 3)) < 0.7
+    spec = TrainingSpec.model_validate({"batch_size": 3, "augmentation": {"crop": crop, "flip": True}})
+    batches = [*TrainingBatches(dataset, mask, None, spec, seed=0).epoch(0), *EvaluationBatches(dataset, batch_size=4)]
+    for batch in batches:
+        for view in batch.views:
+            assert torch.equal(view.valid, jointly_valid(dataset.tasks, view.labels, batch.granted))
+            assert not view.valid.all()
+
+
+def test_a_label_that_a_data_set_lacks_is_valid_nowhere() -> None:
+    for batch in (next(training().epoch(0)), next(iter(EvaluationBatches(Numbered(4), batch_size=2)))):
+        for view in batch.views:
+            assert not view.valid.any()
 
 
 def test_a_pixel_is_valid_where_no_label_that_the_image_has_is_void() -> None:

@@ -1,9 +1,10 @@
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rdc_sweeps.data.mtan import NYUV2_LAYOUT, MtanFolder, MtanLayout, open_mtan
+from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError
+from tests.aging import age
 from tests.data.damage import mutations
 
 WriteMtan = Callable[..., Path]
@@ -19,6 +22,12 @@ WriteMtan = Callable[..., Path]
 
 def opened(root: Path, size: tuple[int, int] = (32, 64), split: str = "train") -> MtanFolder:
     return open_mtan(root / split, NYUV2_LAYOUT, size, "SETTING")
+
+
+def arrays_of(scene: Scene) -> list[np.ndarray[Any, Any]]:
+    found = (scene.image, scene.semantic, scene.depth, scene.normal)
+    assert all(array is not None for array in found)
+    return list(found)  # type: ignore[arg-type]
 
 
 def rewrite(path: Path, change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> None:
@@ -295,6 +304,58 @@ def test_normals_and_images_out_of_range_are_an_error(write_mtan: WriteMtan) -> 
         dataset.scene(2, ["normal"])
     with pytest.raises(DataError, match=r"image/3\.npy: image values from .*write uint8, or floats in \[0, 1\]"):
         dataset.image(3)
+
+
+@pytest.mark.parametrize("name", ["image", "label", "depth", "normal"])
+@pytest.mark.parametrize("quietly", [False, True])
+def test_a_file_that_becomes_bad_between_reads_is_found(write_mtan: WriteMtan, name: str, quietly: bool) -> None:
+    root = write_mtan()
+    age(root)
+    dataset, path = opened(root), root / "train" / name / "2.npy"
+    for _ in range(3):
+        dataset.scene(2, dataset.tasks)
+    before = path.stat()
+    rewrite(path, lambda array: np.full_like(array, 77))
+    if quietly:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for _ in range(2):
+        with pytest.raises(DataError, match=rf"{name}/2\.npy: "):
+            dataset.scene(2, dataset.tasks)
+        age(root)
+
+
+def test_a_scene_is_the_same_at_each_read_whatever_is_done_to_it(write_mtan: WriteMtan) -> None:
+    root = write_mtan()
+    age(root)
+    dataset = opened(root)
+    expected = opened(root).scene(1, dataset.tasks)
+    held = []
+    for _ in range(40):
+        scene = dataset.scene(1, dataset.tasks)
+        for array, right in zip(arrays_of(scene), arrays_of(expected), strict=True):
+            np.testing.assert_array_equal(array, right)
+        held.append(scene)
+        if len(held) % 3 == 0:
+            for array in arrays_of(held.pop(0)):
+                array[:] = 5
+    for scene in held:
+        for array, right in zip(arrays_of(scene), arrays_of(expected), strict=True):
+            np.testing.assert_array_equal(array, right)
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_files_in_any_form_are_read(write_mtan: WriteMtan, version: tuple[int, int], order: Literal["C", "F"]) -> None:
+    root = write_mtan()
+    before = opened(root).scene(0, opened(root).tasks)
+    for folder in NYUV2_LAYOUT.folders:
+        path = root / "train" / folder / "0.npy"
+        array = np.asarray(np.load(path), order=order)
+        with path.open("wb") as file:
+            np.lib.format.write_array(file, array, version=version)
+    after = opened(root).scene(0, opened(root).tasks)
+    for array, right in zip(arrays_of(after), arrays_of(before), strict=True):
+        assert array.tobytes() == right.tobytes()
 
 
 def test_a_layout_may_have_other_folders_and_tasks(write_mtan: WriteMtan) -> None:

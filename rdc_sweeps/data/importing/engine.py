@@ -150,9 +150,9 @@ def _write_scene(source: Source, root: Path, staging: Path, scene: tuple[Split, 
         for name, folder in zip(("image", *layout.labels), layout.folders, strict=True)
     }
     _check(stored, layout)
-    for path, values in stored.values():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, partial(_save, values=values), staging=staging)
+    for one in stored.values():
+        one.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(one.path, partial(_save, values=one.values), staging=staging)
 
 
 def _save(file: Any, values: AnyArray) -> None:

@@ -150,7 +150,7 @@ def _open_cached(path: Path) -> Stored:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if content[-4:] != _checksum(path, content[:-4]):
         raise DataError(f"{path}: damaged, or of an earlier version")
-    return Stored(path, np.load(io.BytesIO(content)))
+    return Stored(path, np.load(io.BytesIO(content)), free=True)
 
 
 def _checksum(path: Path, content: memoryview) -> bytes:
