@@ -5,6 +5,7 @@ ratios of medians.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import platform
@@ -41,6 +42,8 @@ BATCH = 4
 TEST_IMAGES = 4
 SOME = 64
 """Images that are loaded again and again."""
+
+PARTS = ("loading", "start", "waiting")
 
 DRAWN = 12
 """Scenes that are rendered; the others are shifted copies."""
@@ -195,13 +198,14 @@ def _load(batches: TrainingBatches, step: int) -> None:
         pass
 
 
-def time_waiting(place: Place, profile: str, steps: int) -> dict[str, float]:
+def time_waiting(place: Place, profile: str, steps: int, batch_size: int | None) -> dict[str, float]:
     """The share of a training's time in which it waits for a batch, after the first one."""
     settings, spec = settings_of(place, place.packed), spec_of(profile, "one-patch-gaussian")
+    training = spec.training.model_copy(update={"batch_size": batch_size or spec.training.batch_size})
     data = open_data(spec, settings)
     learner = build_learner(spec, settings).train()
     optimizer = torch.optim.Adam(learner.parameters())
-    batches = TrainingBatches(data.splits.train, data.train_mask, None, spec.training, seed=0).epoch(0, 0, steps + 1)
+    batches = TrainingBatches(data.splits.train, data.train_mask, None, training, seed=0).epoch(0, 0, steps + 1)
     waited, began = 0.0, 0.0
     for step in range(steps + 1):
         asked = time.perf_counter()
@@ -215,15 +219,14 @@ def time_waiting(place: Place, profile: str, steps: int) -> dict[str, float]:
         optimizer.step()
     batches.close()
     total = time.perf_counter() - began
-    return {"batch": spec.training.batch_size, "seconds per step": total / (steps + 1), "waiting share": waited / total}
+    return {"batch": training.batch_size, "seconds per step": total / (steps + 1), "waiting share": waited / total}
 
 
 def lines(results: Mapping[str, Any]) -> list[str]:
     """The results as tables."""
     loading, starts, waiting = results["loading"], results["start"], results["waiting"]
-    plain = loading["published loop"]
     text = ["| loading an image with two views | ms | times the published loop's speed |", "|---|---|---|"]
-    text += [f"| {name} | {value:.2f} | {plain / value:.1f} |" for name, value in loading.items()]
+    text += [f"| {name} | {value:.2f} | {loading['published loop'] / value:.1f} |" for name, value in loading.items()]
     text += ["", f"| start, {results['images']} images | s | of these, processor | times sooner |", "|---|---|---|---|"]
     for name, value in starts.items():
         first = starts[f"{name.split(':')[0]}: files, each map"]["seconds"]
@@ -245,6 +248,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60, help="batches of each loader")
     parser.add_argument("--steps", type=int, default=3, help="of each training")
     parser.add_argument("--profiles", nargs="*", default=["cpu", "paper"], help="of the trainings")
+    parser.add_argument("--batch-size", type=int, help="of the trainings, if memory is short; default: the profile's")
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="the others stay as the file has them")
     parser.add_argument("--json", type=Path, help="file for the results")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
@@ -255,7 +260,7 @@ def main() -> None:
         count = len(list((root / "train" / "image").iterdir()))
         spec = spec_of("paper", "one-region-gaussian")
         place = prepare(root, Path(folder), spec)
-        results = {
+        results: dict[str, Any] = {
             "machine": {
                 "processor": platform.processor(),
                 "cores": len(os.sched_getaffinity(0)),
@@ -264,10 +269,17 @@ def main() -> None:
             "images": count,
             "size": list(SIZE),
             "drawn": chosen.root is None,
-            "loading": time_loading(place, spec, chosen.rounds),
-            "start": time_starts(place, spec, chosen.repeats),
-            "waiting": {f"profile {name}": time_waiting(place, name, chosen.steps) for name in chosen.profiles},
+            **{part: {} for part in PARTS},
         }
+        if chosen.json and chosen.json.exists():
+            results |= {part: value for part, value in json.loads(chosen.json.read_text()).items() if part in PARTS}
+        if "loading" in chosen.parts:
+            results["loading"] = time_loading(place, spec, chosen.rounds)
+        if "start" in chosen.parts:
+            results["start"] = time_starts(place, spec, chosen.repeats)
+        if "waiting" in chosen.parts:
+            for name in chosen.profiles:
+                results["waiting"][f"profile {name}"] = time_waiting(place, name, chosen.steps, chosen.batch_size)
     print("\n".join(lines(results)))
     if chosen.json:
         write_json(chosen.json, results)
