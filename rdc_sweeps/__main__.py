@@ -6,6 +6,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     # The working directory: before anything else is imported, so that no file there stands in for an installed module.
     sys.path.append(sys.path.pop(0))
 
+from rdc_sweeps.processes.garbage import lasting_imports
 from rdc_sweeps.processes.signals import sigterm_interrupts
 
 
@@ -13,7 +14,8 @@ def main() -> None:
     """Run the command line, and exit."""
     try:
         with sigterm_interrupts():
-            from rdc_sweeps.cli.main import main as run_command
+            with lasting_imports():
+                from rdc_sweeps.cli.main import main as run_command
 
             run_command()
     except KeyboardInterrupt:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError, UsageError
+from rdc_sweeps.processes.garbage import lasting_imports
 from rdc_sweeps.processes.signals import sigterm_interrupts
 
 INTERRUPTED = 130
@@ -67,7 +68,9 @@ ENTRIES = (
 def load_command(entry: Entry) -> Any:
     """Import a command's module and its dependencies, and build the command."""
     app = typer.Typer(rich_markup_mode=None)
-    import_module(f"rdc_sweeps.cli.{entry.module}").register(app)
+    with lasting_imports():
+        module = import_module(f"rdc_sweeps.cli.{entry.module}")
+    module.register(app)
     return typer.main.get_group(app).commands[entry.name]
 
 

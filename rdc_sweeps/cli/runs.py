@@ -25,6 +25,7 @@ from rdc_sweeps.cli.options import (
 from rdc_sweeps.errors import DamagedError, SpecError
 from rdc_sweeps.files import read_file
 from rdc_sweeps.processes.environment import adopt_worker_environment, worker_environment
+from rdc_sweeps.processes.garbage import lasting_imports
 from rdc_sweeps.settings import load_settings, read_settings
 
 if TYPE_CHECKING:
@@ -123,7 +124,8 @@ def worker(
     """Train one run in this process."""
     say_all(adopt_worker_environment())
     settings = read_settings(settings_file) if settings_file else load_settings(root=root)
-    from rdc_sweeps.dispatch.worker import main
+    with lasting_imports():
+        from rdc_sweeps.dispatch.worker import main
 
     main(run_id, settings)
 
