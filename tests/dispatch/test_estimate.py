@@ -59,9 +59,9 @@ def test_nothing_is_claimed_of_what_was_never_measured(tmp_path: Path) -> None:
         (("training.epochs=null", "training.iterations=24"), 1.5 / 4),
         (("method.weight=0.3", "training.network.learning_rate=0.01", "method.contrast.temperature=2.5"), 1.0),
         (("backbone.pretrained={source: timm}",), 1.0),
-        (("training.batch_size=4",), None),
+        (("training.batch_size=2",), None),
         (("dataset.size=[64, 96]",), None),
-        (("dataset.train_images=64",), None),
+        (("dataset.train_images=32",), None),
         (("backbone={name: segnet}",), None),
         (("method.contrast={name: gaussian}",), None),
     ],
@@ -149,7 +149,7 @@ def benchmark(root: Path, one: Planned, *, seconds: float, device: str = GPU, na
 def test_a_benchmark_counts_where_no_run_of_the_kind_was_measured(tmp_path: Path) -> None:
     runs, cache = tmp_path / "runs", tmp_path / "cache"
     (measured,) = planned(runs)
-    (other,) = planned(runs, "training.batch_size=4")
+    (other,) = planned(runs, "training.batch_size=2")
     benchmark(cache, measured, seconds=3600)
     todo = [*planned(runs, "method.weight=0.3", seeds=(1, 2)), other]
     found = estimates(todo, settings(runs, cache_root=cache))
