@@ -122,8 +122,8 @@ def _until_step(kind: str, run: Run, settings: Mapping[str, Any]) -> dict[str, f
 
 def as_tables(commands: Mapping[str, float], starts: Mapping[str, Mapping[str, float]]) -> str:
     """The results as tables of Markdown."""
-    lines = ["| command | processor s |", "|---|---|"]
-    lines += [f"| `rdc-sweep {words}` | {seconds:.2f} |" for words, seconds in commands.items()]
+    lines = ["| `rdc-sweep` | processor s |", "|---|---|"]
+    lines += [f"| `{words}` | {seconds:.2f} |" for words, seconds in commands.items()]
     lines += ["", f"| seconds after | {' | '.join(PHASES)} |", "|---|" + "---|" * len(PHASES)]
     lines += [
         f"| `rdc-sweep {kind}` | {' | '.join(f'{phases[name]:.1f}' for name in PHASES)} |"
