@@ -172,6 +172,7 @@ def _timed(work: Callable[[], None]) -> tuple[float, float]:
 def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
     """Milliseconds of the processor for an image with two views, from files in the system's cache."""
     loop = PublishedLoop(place.root / "train")
+    training = spec.training.model_copy(update={"batch_size": BATCH})
     data = open_data(spec, settings_of(place, place.plain))
     some = np.arange(min(SOME, len(data.splits.train)))
     work: dict[str, Callable[[int], object]] = {
@@ -180,8 +181,9 @@ def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
     for name, cache in (("files", place.plain), ("pack", place.packed)):
         split = Subset(open_data(spec, settings_of(place, cache)).splits.train, some)
         for labels, mask in (("all labels", data.train_mask | True), ("one label", data.train_mask)):
-            training = spec.training.model_copy(update={"batch_size": BATCH})
             work[f"{name}, {labels}"] = partial(_load, TrainingBatches(split, mask[some], None, training, seed=0))
+    every = TrainingBatches(data.splits.train, data.train_mask | True, None, training, seed=0)
+    work["files, all labels, first time"] = partial(_load_next, every)
     times: dict[str, list[float]] = {name: [] for name in work}
     for step in range(rounds + 2):
         for name, load in work.items():
@@ -195,6 +197,12 @@ def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
 
 def _load(batches: TrainingBatches, step: int) -> None:
     for _ in batches.epoch(step, 0, 1):
+        pass
+
+
+def _load_next(batches: TrainingBatches, step: int) -> None:
+    """Load images that this process has not read before, and has to check."""
+    for _ in batches.epoch(0, step, step + 1):
         pass
 
 
