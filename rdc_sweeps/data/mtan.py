@@ -1,22 +1,19 @@
 """NYU-V2 and Cityscapes in MTAN's `.npy` layout: `<split>/<folder>/<index>.npy`, one folder per task."""
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from mmap import mmap
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rdc_sweeps.data import arrays, fingerprint
 from rdc_sweeps.data.arrays import READING, AnyArray, Stored, open_array, read_array
 from rdc_sweeps.data.memory import Memory
 from rdc_sweeps.data.provenance import SplitRecord
 from rdc_sweeps.data.scene import Floats, Scene
-from rdc_sweeps.data.stamps import Stamps, stamps
+from rdc_sweeps.data.stamps import SoundFiles, Stamps, stamps
 from rdc_sweeps.data.units import DISPARITY, METRES, DepthUnit
 from rdc_sweeps.errors import DataError
 from rdc_sweeps.specs.base import Size, Task
@@ -90,8 +87,7 @@ class MtanFolder:
         self._layout = layout
         self._size = size
         self._count = count
-        # Processes that are forked, such as the workers of an epoch, write to the same memory.
-        self._sound = _shared((0 if open_file else count, len(layout.folders)))
+        self._sound = SoundFiles(0 if open_file else count * len(layout.folders))
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -180,8 +176,8 @@ class MtanFolder:
         A file that was found sound, and whose array needs no change, is not looked through again while its stamp is the
         same.
         """
-        position = 0 if kind == "image" else 1 + self.tasks.index(kind)
-        if stored.stamp and self._sound[index, position] == stored.stamp:
+        number = index * len(self._layout.folders) + (0 if kind == "image" else 1 + self.tasks.index(kind))
+        if self._sound.knows(number, stored.stamp):
             return stored.values.reshape((*self._size, 3) if kind == "image" else self._size)
         match kind:
             case "image":
@@ -192,8 +188,8 @@ class MtanFolder:
                 array = arrays.depth_of(stored, self._size, self._layout.depth_unit)
             case "normal":
                 return arrays.normal_of(stored, self._size)
-        if stored.stamp and (array is stored.values or array.base is stored.values):
-            self._sound[index, position] = stored.stamp
+        if array is stored.values or array.base is stored.values:
+            self._sound.add(number, stored.stamp)
         return array
 
     def _path(self, folder: str, index: int) -> Path:
@@ -203,13 +199,6 @@ class MtanFolder:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
         return self._open_file(self.folder / folder / f"{index}.npy")
-
-
-def _shared(shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Zeros in memory that is shared with forked processes."""
-    count = math.prod(shape)
-    zeros: NDArray[np.int64] = np.frombuffer(mmap(-1, 8 * max(1, count)), np.int64)[:count].reshape(shape)
-    return zeros
 
 
 def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:

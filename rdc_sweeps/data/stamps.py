@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,25 @@ def number_of(status: os.stat_result) -> int:
     if abs(time.time() - status.st_mtime) <= SETTLED:
         return 0
     return hash((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)) or 1
+
+
+class SoundFiles:
+    """Files that were found sound, by their numbers and stamps, see `number_of`.
+
+    Processes that are forked, such as the loading processes of an epoch, write to the same memory.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._stamps = np.frombuffer(mmap(-1, 8 * max(1, count)), np.int64)
+
+    def knows(self, number: int, stamp: int) -> bool:
+        """Whether a file was found sound when it had this stamp."""
+        return stamp != 0 and bool(self._stamps[number] == stamp)
+
+    def add(self, number: int, stamp: int) -> None:
+        """Add a file; none whose stamp is 0."""
+        if stamp:
+            self._stamps[number] = stamp
 
 
 def image_stamps(dataset: object, indices: Sequence[int]) -> Stamps | None:
