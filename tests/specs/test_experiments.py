@@ -155,3 +155,12 @@ def test_generated_labels_keep_the_setting() -> None:
         (run,) = CATALOGUE.runs("table3", "paper", rows=[row])
         (other,) = CATALOGUE.runs("table3", "paper", rows=[row], settings=settings)
         assert other.spec.labels == run.spec.labels.model_copy(update={"origin": "generated"})
+
+
+def test_profile_demo_shows_published_data_in_few_images_and_leaves_tables_of_rooms_theirs() -> None:
+    def sizes(table: str) -> set[tuple[int | None, int]]:
+        found = (run.spec for run in CATALOGUE.runs(table, "demo"))
+        return {(spec.dataset.train_images, spec.training.batch_size) for spec in found}
+
+    assert sizes("table3") == sizes("table2") == {(64, 4)}
+    assert sizes("findings-rooms") == {(320, 8)}
