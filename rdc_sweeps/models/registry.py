@@ -8,6 +8,7 @@ import torch
 
 from rdc_sweeps.models.diffusion import DiffusionNetwork
 from rdc_sweeps.models.network import Backbone, MultiTaskNetwork, task_channels
+from rdc_sweeps.models.pointwise import speed_up_pointwise
 from rdc_sweeps.models.pyramid import EfficientNetLite0, HRNet18, PyramidNetwork, ResNet18
 from rdc_sweeps.models.segnet import SegNet
 from rdc_sweeps.models.taskexpert import build_taskexpert
@@ -71,6 +72,7 @@ def build_network(
     network = new_network(spec, task_channels(tasks, classes))
     if network.backbone is not None:
         load_weights(network.backbone, spec.pretrained, weights_root, _pretrained_field(spec))
+    speed_up_pointwise(network)
     # A quarter to a third faster on CPUs, and the layout that tensor cores need.
     return network.to(memory_format=torch.channels_last)
 
