@@ -7,6 +7,7 @@ from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable, runs_eagerly
 from rdc_sweeps.contrast.cells import map_tensors
+from rdc_sweeps.contrast.compiled import CompiledNuclearNorms, suits
 from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
 from rdc_sweeps.contrast.gaussians import Gaussians, LowRank, check_pair
 from rdc_sweeps.contrast.low_rank import low_rank_roots
@@ -112,17 +113,22 @@ def _full_rank_roots(
     """The given pairs in another order, and their nuclear norms (P,)."""
     with torch.no_grad():
         bounds, reaches = _spectral_range(left, right)
-        norms, reach = bounds[item, row, column], []
-        if reaches is not None:  # group pairs of similar difficulty, so that only the hardest take the most steps
-            known = reaches[item, row, column]
-            order = (2 * known.log2()).floor().argsort(stable=True)
-            item, row, column, norms = (values[order] for values in (item, row, column, norms))
-            reach = known[order].tolist()
+        norms = bounds[item, row, column]
+        reach = None if reaches is None else reaches[item, row, column]
+        compiled = suits(left)
+        if reach is not None and not compiled:
+            # Group pairs of similar difficulty, so that only the hardest take the most steps.
+            order = (2 * reach.log2()).floor().argsort(stable=True)
+            item, row, column, norms, reach = (values[order] for values in (item, row, column, norms, reach))
     first, second = item * left.shape[1] + row, item * right.shape[1] + column
     factors = left.flatten(0, 1)
     if not symmetric:
         factors, second = torch.cat([factors, right.flatten(0, 1)]), second + len(factors)
-    return (item, row, column), NuclearNorms.apply(factors, first, second, norms, reach)
+    if reach is not None and compiled:
+        return (item, row, column), CompiledNuclearNorms.apply(factors, first, second, norms, reach)
+    return (item, row, column), NuclearNorms.apply(
+        factors, first, second, norms, [] if reach is None else reach.tolist()
+    )
 
 
 def _all_pairs(items: int, rows: int, columns: int, device: torch.device, *, symmetric: bool) -> Pairs:
