@@ -14,9 +14,10 @@ from benchmarks.contrast.timing import interleaved, medians, paired_ratio
 from rdc_sweeps.contrast import index_regions, region_contrast
 from rdc_sweeps.methods.pairs import Pairs
 from rdc_sweeps.methods.readings import further_negatives
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, label_input, pair_index, prediction_input
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, pair_index
 from rdc_sweeps.models.network import task_channels
 from rdc_sweeps.models.registry import new_network
+from rdc_sweeps.models.shown import label_input, prediction_input
 from rdc_sweeps.specs.backbone import Hrnet18Spec
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import GaussianContrast

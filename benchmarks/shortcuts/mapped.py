@@ -10,7 +10,8 @@ from torch import Tensor
 from benchmarks.shortcuts.maps import noise
 from benchmarks.shortcuts.measure import ACROSS, CONTRASTS, MIN_PIXELS, Measured, measured
 from rdc_sweeps.contrast import region_contrast
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, label_input, pair_index
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, pair_index
+from rdc_sweeps.models.shown import label_input
 from rdc_sweeps.regions.superpixels import SuperpixelGenerator
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.contrast import ContrastSpec

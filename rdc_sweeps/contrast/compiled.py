@@ -6,8 +6,6 @@ pairs of a chunk for each product, and reach a third of the speed of `tiles`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rdc_sweeps.contrast.polar import KEEP_BYTES
 from rdc_sweeps.contrast.schedules import (
     DOUBLE_NEWTON_REACH,
     LOWEST_REACH,
@@ -25,9 +24,7 @@ from rdc_sweeps.contrast.schedules import (
     polar_schedule,
 )
 from rdc_sweeps.contrast.tiles import lanes, multiply_add
-
-KEEP_BYTES = 2**30
-"""Polar factors up to this total size are kept for the backward pass; larger ones are computed again there."""
+from rdc_sweeps.processes.threads import in_threads
 
 Array = NDArray[Any]
 
@@ -51,7 +48,11 @@ class CompiledNuclearNorms(torch.autograd.Function):
         count, size = len(left), factors.shape[-1]
         keep = ctx.needs_input_grad[0] and count * size**2 * factors.element_size() <= KEEP_BYTES
         values, polar = torch.empty_like(norms), factors.new_empty(count if keep else 0, size, size)
-        _in_threads(lambda first, last: _norms(pairs, first, last, values.numpy(), polar.numpy()), count)
+        in_threads(
+            lambda first, last: _norms(pairs, first, last, values.numpy(), polar.numpy()),
+            count,
+            torch.get_num_threads(),
+        )
         ctx.pairs = pairs
         ctx.save_for_backward(polar)
         return values
@@ -70,21 +71,9 @@ class CompiledNuclearNorms(torch.autograd.Function):
             sums.append(mine)
             _gradients(ctx.pairs, first, last, weights.numpy(), polar.numpy(), *mine)
 
-        _in_threads(add, len(weights))
+        in_threads(add, len(weights), torch.get_num_threads())
         turned, gradient = (torch.from_numpy(sum(parts)) for parts in zip(*sums, strict=True))
         return gradient + turned.mT, None, None, None, None
-
-
-def _in_threads(work: Callable[[int, int], None], count: int) -> None:
-    """Do work on ranges of `count` pairs, one in each of torch's threads."""
-    threads = torch.get_num_threads()
-    bounds = [count * number // threads for number in range(threads + 1)]
-    if threads == 1:
-        work(0, count)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, bounds[:-1], bounds[1:]):
-            pass
 
 
 class _Pairs(NamedTuple):

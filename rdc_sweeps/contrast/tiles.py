@@ -34,7 +34,7 @@ def multiply_add(typing: Any, form: Any, a: Any, b: Any, factor: Any, other: Any
     Args:
         typing: Numba's.
         form: Literal: "plain"; "lower": a is lower triangular; "transposed": op transposes a; "upper": op transposes a,
-            which is lower triangular.
+            which is lower triangular. Most of the zeros of a triangular matrix are passed over.
         a: The left matrix.
         b: The right matrix.
         factor: Of the product.

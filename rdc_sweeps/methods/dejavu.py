@@ -12,8 +12,8 @@ from rdc_sweeps.contrast.arithmetic import full_precision, promote
 from rdc_sweeps.data.batches import Batch
 from rdc_sweeps.methods.method import Losses, Outputs, Term, fixed_running_statistics, ramped
 from rdc_sweeps.methods.supervised import as_labels, supervised_losses
-from rdc_sweeps.models.mapping import relative_depth, shifted_normal
 from rdc_sweeps.models.network import Predictions, task_channels
+from rdc_sweeps.models.shown import relative_depth, shifted_normal
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import CheckerboardRedaction, DejaVu, RedactionSpec
 

@@ -14,9 +14,9 @@ from rdc_sweeps.contrast.arithmetic import promote
 from rdc_sweeps.data.batches import Batch, View, jointly_valid
 from rdc_sweeps.data.noise import Noise
 from rdc_sweeps.methods.method import Losses, Outputs, Term, ramped
-from rdc_sweeps.models.mapping import label_input, prediction_input, shifted_normal
 from rdc_sweeps.models.network import Predictions, task_channels
 from rdc_sweeps.models.segnet import Decoder, Encoder, head, initialise
+from rdc_sweeps.models.shown import label_input, prediction_input, shifted_normal
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import JointTask
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from rdc_sweeps.data.noise import Noise
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, label_input, pair_index, prediction_input
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, pair_index
+from rdc_sweeps.models.shown import label_input, prediction_input
 from rdc_sweeps.parallel.world import world
 from rdc_sweeps.specs.base import Task
 

@@ -81,7 +81,7 @@ def test_matrices_that_fill_no_vector_do_not_suit() -> None:
     assert not suits(torch.zeros(2, 32, 32, device="meta"))
 
 
-@njit
+@njit  # type: ignore[untyped-decorator]
 def products(a: Any, lower: Any, b: Any, other: Any, factor: Any, weight: Any, out: Any) -> None:
     multiply_add("plain", a, b, factor, None, weight, out[0])
     multiply_add("transposed", a, b, factor, None, weight, out[1])

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from rdc_sweeps.methods.cross_task import PROJECTION_SEED, encoder_feature
 from rdc_sweeps.methods.method import Method, encoder_outputs
-from rdc_sweeps.models.mapping import TaskMaps, build_mapping, label_input, prediction_input
+from rdc_sweeps.models.mapping import TaskMaps, build_mapping
 from rdc_sweeps.models.registry import build_network
+from rdc_sweeps.models.shown import label_input, prediction_input
 from rdc_sweeps.specs.backbone import (
     BackboneSpec,
     DiffusionSpec,

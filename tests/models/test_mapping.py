@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, label_input, pair_index, prediction_input
+from rdc_sweeps.models.mapping import MappingNetwork, TaskMaps, build_mapping, pair_index
 from rdc_sweeps.models.network import task_channels
+from rdc_sweeps.models.shown import label_input, prediction_input
 from rdc_sweeps.specs.base import Task
 from rdc_sweeps.specs.method import MappingSpec
 

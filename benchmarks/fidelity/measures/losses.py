@@ -11,7 +11,7 @@ from rdc_sweeps.data.batches import Batch, View
 from rdc_sweeps.data.noise import step_noise
 from rdc_sweeps.methods.cross_task import CrossTaskTerm
 from rdc_sweeps.methods.supervised import supervised_losses
-from rdc_sweeps.models.mapping import label_input, prediction_input
+from rdc_sweeps.models.shown import label_input, prediction_input
 from rdc_sweeps.specs.method import CrossTask
 
 IMAGES = 3
