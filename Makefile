@@ -47,7 +47,7 @@ lint: $(READY) ## ruff and mypy
 docs: $(READY) ## the documentation site, in build/site; it needs no network to be read
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, data, starts, storms
+bench: $(READY) ## fidelity, the contrast against alternatives, what tuning saves and costs, 10,000 simulated runs, data, starts, the training step, storms
 	$(BIN)/python -m benchmarks.fidelity
 	$(BIN)/python -m benchmarks.contrast --json docs/contrast/benchmark.json --plots docs/contrast
 	$(BIN)/python -m benchmarks.tuning --json docs/tuning/benchmark.json
@@ -56,6 +56,7 @@ bench: $(READY) ## fidelity, the contrast against alternatives, what tuning save
 	$(BIN)/python -m benchmarks.data.reading
 	$(BIN)/python -m benchmarks.start --page docs/performance.md
 	$(BIN)/python -m benchmarks.growth --json docs/scaling/growth.json --page docs/scaling.md
+	$(BIN)/python -m benchmarks.step --json docs/performance/step.json --page docs/performance.md
 	$(BIN)/python -m benchmarks.storm
 
 clean: ## remove the environment, caches and build files; runs/ stays

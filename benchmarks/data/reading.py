@@ -76,16 +76,16 @@ def settings_of(place: Place, cache: Path) -> Settings:
     return Settings(nyuv2_root=place.root, cache_root=cache, device="cpu", workers=0)
 
 
-def write_root(root: Path, count: int) -> None:
+def write_root(root: Path, count: int, size: Size = SIZE) -> None:
     """Write a data set of rendered rooms as the published ones are stored: images and labels as floats."""
-    scenes = [render(0, seed, SIZE) for seed in range(DRAWN)]
+    scenes = [render(0, seed, size) for seed in range(min(DRAWN, max(count, TEST_IMAGES)))]
     for split, images in (("train", count), ("val", TEST_IMAGES)):
         for index in range(images):
-            scene = scenes[index % DRAWN]
+            scene = scenes[index % len(scenes)]
             arrays = {"image": np.round(scene.image * 255) / 255, "label": scene.semantic, "depth": scene.depth}
             for folder, array in {**arrays, "normal": scene.normal}.items():
                 (root / split / folder).mkdir(parents=True, exist_ok=True)
-                shifted = np.roll(np.asarray(array, np.float32), index // DRAWN, axis=1)
+                shifted = np.roll(np.asarray(array, np.float32), index // len(scenes), axis=1)
                 np.save(root / split / folder / f"{index}.npy", shifted)
 
 

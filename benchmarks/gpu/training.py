@@ -31,7 +31,7 @@ class Step:
 
     def __init__(self, spec: RunSpec, device: torch.device) -> None:
         self.spec, self.device = spec, device
-        self.learner = build_learner(_without_weights(spec), Settings(device="cpu")).to(device).train()
+        self.learner = build_learner(without_weights(spec), Settings(device="cpu")).to(device).train()
         self.optimizer = build_optimizer(self.learner, spec.training)
         self.batches = cycle([random_batch(spec, seed) for seed in range(2)])
 
@@ -64,7 +64,7 @@ def costs(spec: RunSpec, device: torch.device, repeats: int) -> tuple[Cost, Cost
     return None if training is None or evaluation is None else (training, evaluation)
 
 
-def random_batch(spec: RunSpec, seed: int) -> Batch:
+def random_batch(spec: RunSpec, seed: int, regions: int = REGIONS) -> Batch:
     """A batch of the run's size with noise as images and labels, of which the label setting withholds some."""
     images, tasks = spec.training.batch_size, spec.dataset.tasks
     granted = torch.ones(images, len(tasks), dtype=torch.bool)
@@ -73,12 +73,12 @@ def random_batch(spec: RunSpec, seed: int) -> Batch:
         most = len(tasks) - 1 if spec.labels.setting == "randomlabels" else 1
         image, column = torch.arange(images)[:, None], torch.arange(len(tasks))
         granted = (column - image) % len(tasks) < 1 + image // len(tasks) % most
-    view = partial(_view, spec, granted)
+    view = partial(_view, spec, granted, regions)
     views = tuple(view(2 * seed + number) for number in range(spec.training.augmentation.views))
     return Batch(torch.arange(images), granted, views, step_noise(0, 0, seed, range(images)))
 
 
-def _view(spec: RunSpec, granted: Tensor, seed: int) -> View:
+def _view(spec: RunSpec, granted: Tensor, count: int, seed: int) -> View:
     generator = torch.Generator().manual_seed(seed)
     images, size, tasks = len(granted), spec.dataset.size, spec.dataset.tasks
 
@@ -93,12 +93,13 @@ def _view(spec: RunSpec, granted: Tensor, seed: int) -> View:
     }
     if "normal" in tasks:
         labels["normal"] = torch.nn.functional.normalize(normal(3)) * known["normal"][:, None]
-    regions = voronoi(images, *size, REGIONS, seed).int() if stored_regions(spec) is not None else None
+    regions = voronoi(images, *size, count, seed).int() if stored_regions(spec) is not None else None
     image = torch.rand(images, 3, *size, generator=generator)
     return View(image, labels, regions, jointly_valid(tasks, labels, granted))
 
 
-def _without_weights(spec: RunSpec) -> RunSpec:
+def without_weights(spec: RunSpec) -> RunSpec:
+    """The run with a random network, which takes as long as a pretrained one."""
     backbone = _unloaded(spec.backbone.model_dump())
     return spec.model_copy(update={"backbone": TypeAdapter(BackboneSpec).validate_python(backbone)})
 

@@ -103,7 +103,7 @@ class RegionContrastTerm(Term):
         reported = {f"contrast/{name}": getattr(outcome.diagnostics, name) for name in names}
         counts = dict.fromkeys(reported, outcome.used.sum())
         counts["contrast/regions"] = outcome.used.new_full((), len(pairs), dtype=torch.int64)
-        return self._summed(outcome.losses, pairs, batch), reported, counts
+        return self.summed(outcome.losses, pairs, batch), reported, counts
 
     def compare(self, predictions: Predictions, batch: Batch) -> Comparison | None:
         """Contrast the regions of all pairs of tasks; None if no process has any. Arguments are those of `contrast`.
@@ -111,12 +111,15 @@ class RegionContrastTerm(Term):
         Raises:
             UsageError: The contrast is the released one, which has another form.
         """
+        mapped = self.mapped(predictions, batch)
+        return None if mapped is None else self.compare_mapped(*mapped, batch)
+
+    def compare_mapped(
+        self, pairs: Pairs, index: RegionIndex, predicted: Tensor, labelled: Tensor, batch: Batch
+    ) -> Comparison:
+        """Contrast the regions of what `mapped` gives."""
         if isinstance(self.spec.contrast, ReleasedContrast):
             raise UsageError("contrast: released compares with a bank, not the regions of an image with each other")
-        mapped = self.mapped(predictions, batch)
-        if mapped is None:
-            return None
-        pairs, index, predicted, labelled = mapped
         of_images = self.spec.contrast.negatives == "images"
         outcome = region_contrast(
             predicted,
@@ -136,7 +139,7 @@ class RegionContrastTerm(Term):
             return batch.views[-1].image.new_zeros(())
         pairs, index, predicted, labelled = mapped
         losses = bank(predicted, labelled, index, min_pixels=self.spec.min_pixels, gather_rows=world().gather_rows)
-        return self._summed(losses, pairs, batch)
+        return self.summed(losses, pairs, batch)
 
     def mapped(self, predictions: Predictions, batch: Batch) -> tuple[Pairs, RegionIndex, Tensor, Tensor] | None:
         """The N items of a batch, their regions, and the features of their predictions and labels (N, d, h, w)."""
@@ -151,7 +154,8 @@ class RegionContrastTerm(Term):
         index = as_index(self.regions(view), predicted, None).select(pairs.image)
         return pairs, index.to(predicted.device, non_blocking=True), predicted, labelled
 
-    def _summed(self, losses: Tensor, pairs: Pairs, batch: Batch) -> Tensor:
+    def summed(self, losses: Tensor, pairs: Pairs, batch: Batch) -> Tensor:
+        """L_RC of a batch from the losses (N,) of its items."""
         weights = pair_weights(pairs, self.spec.pairs, len(self.tasks))
         return (losses * weights.to(losses, non_blocking=True)).sum() / len(batch)
 

@@ -15,6 +15,9 @@ from benchmarks.fidelity.references.schedules import released_rates, released_we
 TASKS = ("semantic", "depth", "normal")
 CLASSES = 13
 
+Predict = Callable[[Tensor, Weights], dict[str, Tensor]]
+"""Predictions of images (B, 3, H, W) in training, by the weights of a network."""
+
 Uniform = Callable[[int, int, int], Tensor]
 """Random numbers (1, C, H, W) in (0, 1) of an image, a predicted and a labelled task, by their positions."""
 
@@ -38,6 +41,10 @@ class Example:
     uniform: Uniform
 
 
+def _hrnet_in_training(image: Tensor, weights: Weights) -> dict[str, Tensor]:
+    return hrnet.predictions(image, weights, training=True)
+
+
 class ReleasedTraining:
     """A network, an a_theta, their two optimisers and the bank of regions.
 
@@ -45,9 +52,13 @@ class ReleasedTraining:
         network: Weights of the network, see `hrnet.predictions`; they are copied.
         a_theta: Weights of a_theta, see `mapping.features`; they are copied.
         epochs: Length of the training.
+        predict: Another network than HRNet.
     """
 
-    def __init__(self, network: Weights, a_theta: Weights, epochs: int = 20) -> None:
+    def __init__(
+        self, network: Weights, a_theta: Weights, epochs: int = 20, predict: Predict = _hrnet_in_training
+    ) -> None:
+        self.predict = predict
         self.network, self.a_theta = _own(network), _own(a_theta)
         film = [tensor for name, tensor in self.a_theta.items() if name.endswith(("gamma", "beta"))]
         others = [tensor for name, tensor in self.a_theta.items() if not name.endswith(("gamma", "beta"))]
@@ -69,7 +80,7 @@ class ReleasedTraining:
             optimizer.param_groups[0]["lr"] = rate
             optimizer.zero_grad()
         count = len(example.granted)
-        both = hrnet.predictions(torch.cat(example.images), self.network, training=True)
+        both = self.predict(torch.cat(example.images), self.network)
         reported = dict.fromkeys((*TASKS, "contrast"), 0.0)
         total = torch.zeros((), dtype=example.images[0].dtype)
         for image in range(count):
