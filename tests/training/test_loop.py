@@ -384,7 +384,7 @@ def test_steps_are_those_of_adam_with_an_l2_penalty_and_a_clipped_gradient(setti
         learner(batch, step / spec.length.steps_per_epoch).total.backward()
         gradients = {name: value.grad for name, value in learner.named_parameters() if value.grad is not None}
         norm = torch.stack([gradient.norm() for gradient in gradients.values()]).norm()
-        assert notes.steps[step][1]["gradient_norm"] == pytest.approx(norm.item(), rel=1e-2)
+        assert notes.steps[step][1]["gradient_norm"] == pytest.approx(norm.item(), rel=3e-2)
         assert norm > 0.5
         with torch.no_grad():
             for name, value in learner.named_parameters():
