@@ -17,8 +17,8 @@ class PointwiseConvolution(nn.Conv2d):
     def forward(self, maps: Tensor) -> Tensor:
         """Tensor (B, C, H, W) to Tensor (B, out_channels, H, W)."""
         count, channels, height, width = maps.shape
-        slow = maps.device.type == "cpu" and torch.get_num_threads() == 1 and count < ENOUGH <= count * height
-        if not slow:
+        small = torch.get_num_threads() == 1 and count < ENOUGH <= count * height
+        if not small or maps.device.type != "cpu" or maps.dtype != torch.float32:
             return super().forward(maps)
         rows = maps.permute(0, 2, 3, 1).reshape(count * height, 1, width, channels).permute(0, 3, 1, 2)
         convolved = super().forward(rows).permute(0, 2, 3, 1)

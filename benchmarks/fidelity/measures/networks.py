@@ -202,12 +202,14 @@ COMPONENTS = [
         "released code, one map at a time",
         released_mapping,
         {"method.mapping.norm": "single", "method.mapping.padding": "zeros"},
+        # The references sum statistics one number after another, as torch does, which is off by 1e-11.
+        bound=1e-10,
     ),
     Component(
         "a_theta of Li et al., in standard deviations",
         "their code, one map at a time",
         mapping_of_li,
         {"method.mapping.norm": "single", "method.mapping.padding": "zeros"},
-        bound=1e-11,
+        bound=1e-10,
     ),
 ]
