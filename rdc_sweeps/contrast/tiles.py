@@ -1,7 +1,6 @@
 """Products of small matrices for Numba, in vector instructions: a tile of the result stays in registers.
 
-Numba's own loops and the library's batched products reach a third of what a core can do with matrices of 32 x 32; this
-reaches nearly all.
+With matrices of 32 x 32, Numba's own loops and the library's batched products are several times slower.
 """
 
 from __future__ import annotations
