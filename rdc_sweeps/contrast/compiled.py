@@ -1,7 +1,7 @@
 """Nuclear norms of pairs on a CPU, compiled with Numba: the matrices of a pair stay in a core's first cache.
 
-The iteration is that of `polar`, with a schedule for each pair. The library's batched products pass all pairs of a chunk
-through memory once for each product, and are slower than `tiles`.
+The iteration is that of `polar`, with a schedule for each pair. The library's batched products pass all pairs of a
+chunk through memory once for each product, and are slower than `tiles`.
 """
 
 from __future__ import annotations
