@@ -9,10 +9,10 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import shutil
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -186,10 +186,10 @@ def time_loading(place: Place, spec: RunSpec, rounds: int) -> dict[str, float]:
     every = TrainingBatches(data.splits.train, data.train_mask | True, None, training, seed=0)
     work["files, all labels, first time"] = partial(_load_next, every)
     times: dict[str, list[float]] = {name: [] for name in work}
-    names = deque(work)
+    names, order = list(work), random.Random(0)
     for step in range(rounds + 2):
         # What is in the processor's caches depends on who was before.
-        names.rotate()
+        order.shuffle(names)
         for name in names:
             began = time.process_time()
             work[name](step)
