@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "rdc_sweeps"
 
-GROUND = ("errors", "files", "processes", "seals", "settings", "texts")
+GROUND = ("compiled", "errors", "files", "processes", "seals", "settings", "texts")
 
 ROOMS: dict[str, set[str]] = {
     "specs": {"metrics"},

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.contrast [--quick] [--json FILE] [--plots DIR]`: run, print, and store."""
+"""`python -m benchmarks.contrast [--quick] [--threads N] [--json FILE] [--plots DIR]`: run, print, and store."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ PARTS: dict[str, Callable[[bool], list[dict[str, Any]]]] = {
     "growth": growth.run,
     "accuracy": accuracy.run,
 }
-THREADS = 2
 
 
 def main() -> None:
-    """Run every part, or those named by --only, with two threads."""
+    """Run every part, or those named by --only."""
     parser = argparse.ArgumentParser(description="Speed, memory and accuracy of the contrast against alternatives.")
     parser.add_argument("--quick", action="store_true", help="fewer sizes and repeats")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), help="run these parts only")
+    parser.add_argument("--threads", type=int, default=2, help="threads of every candidate (default: 2)")
     parser.add_argument("--json", type=Path, help="store the measurements here")
     parser.add_argument("--plots", type=Path, help="store the plots in this folder (needs all parts)")
     options = parser.parse_args()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(options.threads)
     console = Console()
     console.width = max(console.width, 170)  # tables are read from logs too
-    results: dict[str, Any] = {"threads": THREADS, "torch": torch.__version__, "quick": options.quick}
+    results: dict[str, Any] = {"threads": options.threads, "torch": torch.__version__, "quick": options.quick}
     for name in options.only:
         results[name] = PARTS[name](options.quick)
         console.print(_table(name, results[name]))

@@ -29,13 +29,15 @@ def run(quick: bool) -> list[dict[str, Any]]:
     rows = []
     for axis, values in AXES.items():
         with context.Pool(1) as pool:
-            points = pool.apply(_measure, (axis, values[:3] if quick else values, 1 if quick else 5))
+            points = pool.apply(
+                _measure, (axis, values[:3] if quick else values, 1 if quick else 5, torch.get_num_threads())
+            )
         rows.append({"axis": axis, "points": points, **_exponents(points)})
     return rows
 
 
-def _measure(axis: str, values: list[int], repeats: int) -> list[dict[str, float]]:
-    torch.set_num_threads(2)
+def _measure(axis: str, values: list[int], repeats: int, threads: int) -> list[dict[str, float]]:
+    torch.set_num_threads(threads)
     _once({**BASE, "height": 24, "regions": 4})
     start = resident_bytes()
     points = []

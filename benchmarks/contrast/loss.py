@@ -46,6 +46,7 @@ def run_patches(quick: bool) -> list[dict[str, Any]]:
         {
             "seconds": medians(seconds),
             "pairs": 864 * 863 // 2,
+            "threads": torch.get_num_threads(),
             "patches_over_100_regions": paired_ratio(seconds["patches"], seconds["regions"]),
             "any_rank_over_low_rank": paired_ratio(seconds["patches of any rank"], seconds["patches"]),
         }

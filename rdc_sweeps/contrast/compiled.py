@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rdc_sweeps.compiled import compiled
 from rdc_sweeps.contrast.polar import KEEP_BYTES
 from rdc_sweeps.contrast.schedules import (
     DOUBLE_NEWTON_REACH,
@@ -63,16 +63,15 @@ class CompiledNuclearNorms(torch.autograd.Function):
         """Gradient with respect to the factors."""
         (polar,) = ctx.saved_tensors
         weights = weights.contiguous()
-        # Of the left factor of a pair, the transposed gradient.
-        sums: list[tuple[Array, Array]] = []
 
-        def add(first: int, last: int) -> None:
-            mine = np.zeros_like(ctx.pairs.factors), np.zeros_like(ctx.pairs.factors)
-            sums.append(mine)
-            _gradients(ctx.pairs, first, last, weights.numpy(), polar.numpy(), *mine)
+        def sums(first: int, last: int) -> tuple[Array, Array]:
+            turned, gradient = np.zeros_like(ctx.pairs.factors), np.zeros_like(ctx.pairs.factors)
+            _gradients(ctx.pairs, first, last, weights.numpy(), polar.numpy(), turned, gradient)
+            return turned, gradient
 
-        in_threads(add, len(weights), torch.get_num_threads())
-        turned, gradient = (torch.from_numpy(sum(parts)) for parts in zip(*sums, strict=True))
+        # Of left factors, the transposed gradient. Added up in the order of pairs, whichever thread ends first.
+        found = in_threads(sums, len(weights), torch.get_num_threads())
+        turned, gradient = (torch.from_numpy(sum(parts)) for parts in zip(*found, strict=True))
         return gradient + turned.mT, None, None, None, None
 
 
@@ -135,13 +134,13 @@ def _step(a: float, b: float, c: float) -> Step:
     return (c, b / (2 * c), a - b * b / (4 * c)) if c else (0.0, b, a)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _add_to_diagonal(matrix: Array, number: float) -> None:
     for place in range(len(matrix)):
         matrix[place, place] += number
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
+@compiled(fastmath={"reassoc", "contract"})
 def _inner_product(a: Array, b: Array) -> Any:
     total = a.dtype.type(0)
     for row in range(len(a)):
@@ -150,7 +149,7 @@ def _inner_product(a: Array, b: Array) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _iterate(pairs: _Pairs, pair: int, memory: Array, polar: Array) -> None:
     """Write the polar factor of a pair to `polar`, and its product divided by its norm to memory[0]."""
     left, right, norm, which = pairs.left[pair], pairs.right[pair], pairs.norms[pair], pairs.schedule[pair]
@@ -180,7 +179,7 @@ def _iterate(pairs: _Pairs, pair: int, memory: Array, polar: Array) -> None:
         source, target, other = target, other, target
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _norms(pairs: _Pairs, first: int, last: int, values: Array, polar: Array) -> None:
     memory = np.empty((5, *pairs.factors.shape[1:]), pairs.factors.dtype)
     for pair in range(first, last):
@@ -189,7 +188,7 @@ def _norms(pairs: _Pairs, first: int, last: int, values: Array, polar: Array) ->
         values[pair] = _inner_product(memory[0], found) * pairs.norms[pair]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _gradients(
     pairs: _Pairs, first: int, last: int, weights: Array, polar: Array, turned: Array, gradient: Array
 ) -> None:

@@ -1,4 +1,4 @@
-"""tr (Sa Sb)^(1/2) of covariances c I + U U^T of low rank, for all pairs at once.
+"""tr (Sa Sb)^(1/2) of covariances c I + U U^T of low rank, for all pairs at once, on a CPU.
 
 Both matrices of a pair leave the span of [Ua Ub] invariant and are multiples of the identity outside of it. With
 orthonormal bases Ba and Bb of the columns, C = Ba^T Bb and any R with R^T R = I - C^T C, the columns of Bb have the
@@ -9,266 +9,243 @@ coordinates V = [C; R] in an orthonormal basis [Ba W] of that span, where Bb = B
 with the squared singular values l of U, and tr (Sa Sb)^(1/2) is sqrt(ca cb) for each of the d - 2r directions outside,
 plus the nuclear norm of Sa^(1/2) Sb^(1/2), a matrix of 2r x 2r. With its polar factor Q the gradient is half of
 Ta = Sa^(-1/2) Q Sb^(1/2) for Sa and of Tb = Sa^(1/2) Q Sb^(-1/2) for Sb, the optimal transport maps between the two.
+
+The bases are multiplied here, by the library; the matrices of pairs in `low_rank_kernel`.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rdc_sweeps.contrast.gaussians import LowRank
-from rdc_sweeps.contrast.polar import first_weights, iterate
+from rdc_sweeps.contrast.low_rank_kernel import LANES, RANK, SPAN, solve
+from rdc_sweeps.contrast.low_rank_layout import Columns, Gradients, Rows, Schedules
+from rdc_sweeps.contrast.polar import KEEP_BYTES, first_weights
+from rdc_sweeps.contrast.schedules import eighths, polar_schedule
+from rdc_sweeps.processes.threads import in_threads
 
-TILE_PAIRS = 2048
-"""Pairs of a tile: enough that calls of the library cost little."""
-CHUNK_PAIRS = 512
-"""Pairs whose polar factors are found at once: few enough for their matrices to stay in a core's cache."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Tile:
-    """All pairs of consecutive rows with consecutive columns, row by row."""
-
-    rows: slice
-    columns: slice
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number of rows and of columns."""
-        return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
-
-    def __len__(self) -> int:
-        """Number of pairs."""
-        return math.prod(self.shape)
+MARGIN, DOUBLE_MARGIN = 1.5e-6, 2e-14
+"""More than the rounding error of a product of bases squared."""
+KEPT_NUMBERS = 4 * RANK**2 + 2
+"""What the backward pass needs of a pair."""
 
 
-def low_rank_roots(left: LowRank, right: LowRank, *, symmetric: bool) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-    """Item, row and column (P,) of all pairs of known covariances of an item, and their tr (Sa Sb)^(1/2) (P,).
+def low_rank_roots(left: LowRank, right: LowRank, *, symmetric: bool) -> Tensor:
+    """tr (Sa Sb)^(1/2) (B, Ra, Rb) of all pairs of known covariances of an item; 1 for the others.
 
     Args:
-        left: Covariances (B, Ra) on the CPU, of which only the known ones count.
+        left: Covariances (B, Ra) on the CPU, of which only the known ones count; U has at most `RANK` columns.
         right: Covariances (B, Rb); those of `left` if symmetric.
-        symmetric: Only pairs whose row is before the column.
+        symmetric: Each pair is computed once, and a covariance with itself has 1.
     """
-    places = [side.known.nonzero(as_tuple=True) for side in (left, right)]
-    sides = (left,) if symmetric else (left, right)
-    factors = torch.cat([side.factor[side.known] for side in sides])
-    floors = torch.cat([side.floor[side.known] for side in sides])
-    ends = [side.known.sum(1).cumsum(0).tolist() for side in (left, right)]
-    starts = [[0, *end[:-1]] for end in ends]
-    shift = 0 if symmetric else len(places[0][0])
-    tiles = [
-        tile
-        for top, bottom, first, last in zip(starts[0], ends[0], starts[1], ends[1], strict=True)
-        for tile in _tiles(range(top, bottom), range(first + shift, last + shift), symmetric=symmetric)
-    ]
-    values = LowRankRoots.apply(factors, floors, tiles)
-    rows, columns = _pairs_of(tiles)
-    if symmetric:  # tiles on the diagonal have pairs twice
-        once = rows < columns
-        values, rows, columns = values[once], rows[once], columns[once]
-    item, row = (place[rows] for place in places[0])
-    return (item, row, places[1][1][columns - shift]), values
-
-
-def _pairs_of(tiles: Sequence[Tile]) -> tuple[Tensor, Tensor]:
-    """Row and column (P,) of the pairs of tiles."""
-    grids = [[torch.arange(one.start, one.stop) for one in (tile.rows, tile.columns)] for tile in tiles]
-    rows = [row.repeat_interleave(len(column)) for row, column in grids]
-    columns = [column.repeat(len(row)) for row, column in grids]
-    empty = torch.arange(0)
-    return torch.cat([empty, *rows]), torch.cat([empty, *columns])
-
-
-def _tiles(rows: range, columns: range, *, symmetric: bool) -> Iterator[Tile]:
-    """Tiles with all pairs of rows and columns; if symmetric, of two equal ranges, with each unordered pair."""
-    if not rows or not columns:
-        return
-    height = -(-(2 if symmetric else 1) * TILE_PAIRS // len(columns))
-    width = max(height, TILE_PAIRS)
-    for top in range(rows.start, rows.stop, height):
-        bottom = min(top + height, rows.stop)
-        for first in range(top if symmetric else columns.start, columns.stop, width):
-            yield Tile(slice(top, bottom), slice(first, min(first + width, columns.stop)))
+    sides = [(side.factor, side.floor, side.known) for side in (left, right)]
+    roots: Tensor = LowRankRoots.apply(*sides[0], *sides[1], symmetric)
+    return roots
 
 
 class LowRankRoots(torch.autograd.Function):
-    """The roots of pairs of covariances.
+    """See `low_rank_roots`: `apply(factor, floor, known, the same of the right ones, symmetric)`. Differentiable once.
 
-    `apply(factors (n, d, r), floors (n,), tiles)` -> (P,), the pairs of one tile after those of another. The
-    covariances are floor I + U U^T with a factor U and a positive floor; 2 r is at most d. Differentiable once.
+    The gradients of pairs are kept up to KEEP_BYTES; more are found again in the backward pass.
     """
 
     @staticmethod
-    def forward(ctx: Any, factors: Tensor, floors: Tensor, tiles: Sequence[Tile]) -> Tensor:
-        """The traces (P,)."""
-        basis, spread, rotation = torch.linalg.svd(factors, full_matrices=False)
-        floors = floors[:, None]
-        sides = _Sides(basis, (spread.square() + floors).sqrt(), floors.sqrt())
-        keep = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        ctx.tiles, ctx.kept = tiles, []
-        size = 2 * factors.shape[2]
-        memory = factors.new_empty(5, min(CHUNK_PAIRS, max(map(len, tiles), default=0)), size, size)
-        values = factors.new_empty(sum(map(len, tiles)))
-        for tile, part in zip(tiles, _parts(values, tiles), strict=True):
-            roots = _roots(sides, tile)
-            found = _solve(sides.basis, tile, roots, memory)
-            inside = torch.linalg.vecdot(roots.first, _times_root(found, roots.small, roots.excess))
-            torch.add(inside, (roots.first[:, -1:] * roots.small)[:, 0], alpha=factors.shape[1] - size, out=part)
-            if keep:
-                ctx.kept.append(found)
-        ctx.save_for_backward(*sides, spread, rotation)
-        return values
+    def forward(ctx: Any, *inputs: Any) -> Tensor:
+        """The traces."""
+        *tensors, symmetric = inputs
+        left = _Side.of(*tensors[:3])
+        right = left if symmetric else _Side.of(*tensors[3:])
+        numbers = KEPT_NUMBERS * int(left.known.sum(1) @ right.known.sum(1)) // (2 if symmetric else 1)
+        keep = any(ctx.needs_input_grad) and numbers * left.basis.element_size() <= KEEP_BYTES
+        ctx.sides, ctx.symmetric, ctx.kept = (left, right), symmetric, []
+        roots = left.basis.new_ones(*left.known.shape, right.known.shape[1])
+        for item, rows, columns in _items(left, right):
+            packed = _Packed.of(right, columns)
+            values = roots.new_zeros(rows.stop - rows.start, packed.small.numel())
+            for block, own, group in _blocks(rows, symmetric=symmetric):
+                found, gradients = _solve(left, block, packed, group, keep=keep)
+                values[own, group * LANES :] = found.flatten(1)
+                ctx.kept.append(gradients if keep else None)
+            values = values[:, : columns.stop - columns.start]
+            if symmetric:
+                values = values.triu(1)
+                values = (values + values.mT).fill_diagonal_(1)
+            roots[item][_between(left, right, item)] = values.flatten()
+        return roots
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to factors and floors."""
-        *fields, spread, rotation = ctx.saved_tensors
-        sides = _Sides(*fields)
-        basis = sides.basis
-        # That of U = basis D X^T, by its singular value decomposition, is (gradient + basis own) D X^T.
-        gradient, floors = torch.zeros_like(basis), torch.zeros_like(sides.small)
-        own = basis.new_zeros(*spread.shape, spread.shape[1])
-        for tile, found, part in zip(ctx.tiles, ctx.kept, _parts(weights, ctx.tiles), strict=True):
-            _add_gradients(sides, tile, found, part, gradient, own, floors)
-        gradient = gradient.baddbmm_(basis, own)
-        return torch.bmm(gradient * spread[:, None], rotation), floors[:, 0], None
+        (left, right), kept = ctx.sides, iter(ctx.kept)
+        of_left = left.zeros()
+        of_right = of_left if ctx.symmetric else right.zeros()
+        for item, rows, columns in _items(left, right):
+            of_pairs = weights[item][_between(left, right, item)].view(rows.stop - rows.start, -1)
+            if ctx.symmetric:
+                of_pairs = (of_pairs + of_pairs.mT).triu(1)
+            packed = _Packed.of(right, columns)
+            of_pairs = F.pad(of_pairs, (0, packed.small.numel() - of_pairs.shape[1])).unflatten(1, (-1, LANES))
+            of_columns = packed.zeros()
+            for block, own, group in _blocks(rows, symmetric=ctx.symmetric):
+                gradients = next(kept) or _solve(left, block, packed, group, keep=True)[1]
+                by_rows = _Gradient(*(values[block] for values in of_left))
+                basis, *others = of_columns
+                by_columns = _Gradient(basis[:, group:], *(values[..., group:, :] for values in others))
+                _add(gradients, of_pairs[own, group:], left.basis[block], packed.basis[:, group:], by_rows, by_columns)
+            count = columns.stop - columns.start
+            of_right.basis[columns] += of_columns.basis.permute(1, 3, 0, 2).flatten(0, 1)[:count]
+            of_right.own[columns] += of_columns.own.permute(2, 3, 0, 1).flatten(0, 1)[:count]
+            of_right.floor[columns] += of_columns.floor.flatten()[:count]
+        by_right = (None, None) if ctx.symmetric else right.gradients(of_right)
+        return *left.gradients(of_left), None, *by_right, None, None
 
 
-def _parts(values: Tensor, tiles: Sequence[Tile]) -> Sequence[Tensor]:
-    parts: Sequence[Tensor] = values.split([len(tile) for tile in tiles])
-    return parts
+class _Gradient(NamedTuple):
+    """Of traces: by the basis B of each U (n, d, 8), of which B own is left out, own (n, 8, 8), and by the floors (n,).
 
-
-class _Sides(NamedTuple):
-    basis: Tensor  # (n, d, r)
-    large: Tensor  # (n, r), roots of the eigenvalues in the span of U
-    small: Tensor  # (n, 1), root of the floor
-
-
-class _Roots(NamedTuple):
-    """Of the pairs of a tile, what makes up Sa^(1/2) and Sb^(1/2) = small I + V excess V^T."""
-
-    first: Tensor  # (P, 2r), the diagonal of Sa^(1/2)
-    large: Tensor  # (P, r), roots of Sb's eigenvalues in the span of Ub
-    small: Tensor  # (P, 1), root of Sb's floor
-    excess: Tensor  # (P, r), large - small
-    inverse_excess: Tensor  # (P, r), the same of the inverse of Sb^(1/2)
-
-
-class _Solved(NamedTuple):
-    """Of the pairs of a tile, matrices of the coordinates in the basis [Ba W]."""
-
-    coordinates: Tensor  # V = [C; R] (P, 2r, r)
-    outer_inverse: Tensor  # the inverse of R (P, r, r)
-    polar: Tensor  # Q (P, 2r, 2r)
-    turned: Tensor  # Q V (P, 2r, r)
-
-
-def _roots(sides: _Sides, tile: Tile) -> _Roots:
-    diagonal = torch.cat([sides.large, sides.small.expand_as(sides.large)], 1)[tile.rows]
-    large, small = (values[tile.columns] for values in (sides.large, sides.small))
-    of_b = (large, small, large - small, large.reciprocal() - small.reciprocal())
-    return _Roots(diagonal.repeat_interleave(tile.shape[1], 0), *(values.repeat(tile.shape[0], 1) for values in of_b))
-
-
-def _solve(basis: Tensor, tile: Tile, roots: _Roots, memory: Tensor) -> _Solved:
-    rank = basis.shape[-1]
-    coordinates = basis.new_empty(len(tile), 2 * rank, rank)
-    products = basis[tile.rows].mT.flatten(0, 1) @ basis[tile.columns].permute(1, 0, 2).flatten(1)
-    products = products.view(tile.shape[0], rank, tile.shape[1], rank).transpose(1, 2)
-    coordinates.view(*tile.shape, 2 * rank, rank)[..., :rank, :] = products
-    inner = coordinates[:, :rank]
-    identity = torch.eye(rank, dtype=basis.dtype).expand(len(tile), -1, -1)
-    outer, outer_inverse = _triangular_root(torch.baddbmm(identity, inner.mT, inner, alpha=-1))
-    coordinates[:, rank:] = outer
-    polar = _polar(coordinates, roots, memory)
-    return _Solved(coordinates, outer_inverse, polar, torch.bmm(polar, coordinates))
-
-
-def _polar(coordinates: Tensor, roots: _Roots, memory: Tensor) -> Tensor:
-    """The polar factors (P, 2r, 2r) of Sa^(1/2) Sb^(1/2)."""
-    first, large, small = roots.first, roots.large, roots.small
-    # The largest singular value is at most the Frobenius norm and the product of those of both factors.
-    rank = large.shape[1]
-    floor_a, floor_b = first[:, -1:].square(), small.square()
-    span_a, span_b = first[:, :rank].square() - floor_a, large.square() - floor_b
-    common = torch.linalg.vecdot(coordinates[:, :rank].square(), span_b[:, None])
-    squares = floor_a * (2 * rank * floor_b + span_b.sum(1, keepdim=True))
-    squares += ((common + floor_b) * span_a).sum(1, keepdim=True)
-    norms = 1.0001 * torch.minimum(squares.sqrt(), first[:, :1] * large[:, :1])  # singular values descend
-    ahead, back, lowest = first_weights(float((first[:, -1:] * small / norms).min()), first.dtype)
-    # The weighted sum of the product and of its inverse transpose, both of the form D (c I + V diag V^T).
-    scaled, turned = ahead * first / norms, back * norms / first
-    left = scaled[..., None] * roots.excess[:, None]
-    left.addcmul_(turned[..., None], roots.inverse_excess[:, None]).mul_(coordinates)
-    diagonal = scaled * small + turned / small
-    polar = coordinates.new_empty(len(first), *memory.shape[2:])
-    for begin in range(0, len(first), CHUNK_PAIRS):
-        chunk = slice(begin, min(begin + CHUNK_PAIRS, len(first)))
-        start, *others = memory[:, : chunk.stop - begin]
-        torch.bmm(left[chunk], coordinates[chunk].mT, out=start)
-        start.diagonal(dim1=1, dim2=2).add_(diagonal[chunk])
-        iterate(start, lowest, others, polar[chunk])
-    return polar
-
-
-def _times_root(found: _Solved, small: Tensor, excess: Tensor) -> Tensor:
-    """The diagonal (P, 2r) of Q S, S = small I + V excess V^T with small (P, 1) and excess (P, r)."""
-    inside: Tensor = torch.linalg.vecdot(found.turned * found.coordinates, excess[:, None])
-    return inside.addcmul_(found.polar.diagonal(dim1=1, dim2=2), small)
-
-
-def _add_gradients(
-    sides: _Sides, tile: Tile, found: _Solved, weights: Tensor, gradient: Tensor, own: Tensor, floors: Tensor
-) -> None:
-    """Add those of the traces of a tile, weighted (P,), see `LowRankRoots.backward`."""
-    roots, rows, columns, shape = _roots(sides, tile), tile.rows, tile.columns, tile.shape
-    channels, rank = sides.basis.shape[1:]
-    first, small, weights = roots.first, roots.small, weights[:, None]
-    ratio, outside, half = small / first[:, -1:], channels - 2 * rank, weights / 2
-    trace_a = (_times_root(found, small, roots.excess) / first).sum(1, keepdim=True)
-    trace_b = (_times_root(found, small.reciprocal(), roots.inverse_excess) * first).sum(1, keepdim=True)
-    floors[rows] += (half * (outside * ratio + trace_a)).view(shape).sum(1, keepdim=True)
-    floors[columns] += (half * (outside / ratio + trace_b)).view(shape).sum(0)[:, None]
-
-    # The first r columns of Ta, and Tb V.
-    inner, of_a = found.coordinates[:, :rank], found.polar[..., :rank] * small[..., None]
-    of_a = torch.baddbmm(of_a, found.turned * roots.excess[:, None], inner.mT).mul_((weights / first)[..., None])
-    of_b = (found.turned * (weights * first)[..., None]).div_(roots.large[:, None])
-    both = torch.cat([of_a, of_b], 2)
-    # Since W R = Bb - Ba C, what is along W is along Bb and Ba.
-    along_b = found.outer_inverse @ both[:, rank:]
-    along_a = torch.baddbmm(both[:, :rank], inner, along_b, alpha=-1)
-    own[rows] += along_a[..., :rank].reshape(*shape, rank, rank).sum(1)
-    own[columns] += along_b[..., rank:].reshape(*shape, rank, rank).sum(0)
-    basis_a, basis_b = (sides.basis[side].permute(1, 0, 2).flatten(1) for side in (rows, columns))
-    gradient[rows] += basis_b @ along_b[..., :rank].reshape(shape[0], -1, rank)
-    crossed = along_a[..., rank:].reshape(*shape, rank, rank).transpose(1, 2).reshape(shape[0] * rank, -1)
-    gradient[columns] += (basis_a @ crossed).unflatten(1, (-1, rank)).transpose(0, 1)
-
-
-def _triangular_root(squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Upper triangular R (P, r, r) with R^T R = squares, and its inverse; a row at rounding error is 0 in both.
-
-    The library's factorisation takes one small matrix after another; here each step is one for all of them.
+    Of groups side by side they are (d, G, 8, LANES), (8, 8, G, LANES) and (G, LANES).
     """
-    rank, tolerance = squares.shape[-1], 8 * torch.finfo(squares.dtype).eps
-    rest = squares.permute(1, 2, 0).contiguous()
-    root, inverse = torch.zeros_like(rest), torch.zeros_like(rest)
-    for step in range(rank):
-        pivot = rest[step, step]
-        scale = torch.where(pivot > tolerance, pivot.clamp_min(tolerance).rsqrt(), 0.0)
-        torch.mul(rest[step, step:], scale, out=root[step, step:])
-        below = root[step, step + 1 :]
-        rest[step + 1 :, step + 1 :] -= below[:, None] * below
-        before = root[:step, step]
-        inverse[:step, step] = (inverse[:step, :step] * before).sum(1) * -scale
-        inverse[step, step] = scale
-    return root.permute(2, 0, 1).contiguous(), inverse.permute(2, 0, 1).contiguous()
+
+    basis: Tensor
+    own: Tensor
+    floor: Tensor
+
+
+class _Side(NamedTuple):
+    """The known covariances of all items, with U = basis diag(spread) rotation."""
+
+    known: Tensor  # (B, R)
+    basis: Tensor  # (n, d, 8)
+    large: Tensor  # (n, 8), roots of the eigenvalues in the span of U, descending
+    small: Tensor  # (n,), roots of the floors
+    spread: Tensor  # (n, 8)
+    rotation: Tensor  # (n, 8, r)
+
+    @staticmethod
+    def of(factor: Tensor, floor: Tensor, known: Tensor) -> _Side:
+        factor, floor, rank = factor[known], floor[known], factor.shape[-1]
+        padded = F.pad(factor, (0, RANK - rank)).double()  # bases of single precision are orthonormal to 1e-6 only
+        basis, spread, rotation = (x.to(factor) for x in torch.linalg.svd(padded, full_matrices=False))
+        large = (spread.square() + floor[:, None]).sqrt()
+        return _Side(known, basis, large, floor.sqrt(), spread, rotation[:, :, :rank])
+
+    def zeros(self) -> _Gradient:
+        basis = torch.zeros_like(self.basis)
+        return _Gradient(basis, basis.new_zeros(len(basis), RANK, RANK), torch.zeros_like(self.small))
+
+    def gradients(self, by: _Gradient) -> tuple[Tensor, Tensor]:
+        """By factor (B, R, d, r) and floor (B, R)."""
+        values = torch.bmm(by.basis.baddbmm(self.basis, by.own) * self.spread[:, None], self.rotation)
+        factor = values.new_zeros(*self.known.shape, *values.shape[1:])
+        floor = values.new_zeros(self.known.shape)
+        factor[self.known], floor[self.known] = values, by.floor
+        return factor, floor
+
+
+class _Packed(NamedTuple):
+    """Right covariances of an item in groups side by side; the last group is filled up."""
+
+    basis: Tensor  # (d, G, 8, LANES)
+    large: Tensor  # (G, 8 LANES)
+    small: Tensor  # (G, LANES)
+
+    @staticmethod
+    def of(side: _Side, columns: slice) -> _Packed:
+        padding = (columns.start - columns.stop) % LANES
+        basis = F.pad(side.basis[columns], (0, 0, 0, 0, 0, padding)).unflatten(0, (-1, LANES))
+        large = F.pad(side.large[columns], (0, 0, 0, padding), value=1.0).unflatten(0, (-1, LANES))
+        small = F.pad(side.small[columns], (0, padding), value=1.0).unflatten(0, (-1, LANES))
+        return _Packed(basis.permute(2, 0, 3, 1).contiguous(), large.mT.flatten(1).contiguous(), small)
+
+    def zeros(self) -> _Gradient:
+        own = self.small.new_zeros(RANK, RANK, *self.small.shape)
+        return _Gradient(torch.zeros_like(self.basis), own, torch.zeros_like(self.small))
+
+
+def _items(left: _Side, right: _Side) -> Iterator[tuple[int, slice, slice]]:
+    """Items with pairs, and which of all left and right covariances they have."""
+    ends = [[0, *side.known.sum(1).cumsum(0).tolist()] for side in (left, right)]
+    for item in range(len(left.known)):
+        rows, columns = (slice(*end[item : item + 2]) for end in ends)
+        if rows.start < rows.stop and columns.start < columns.stop:
+            yield item, rows, columns
+
+
+def _between(left: _Side, right: _Side, item: int) -> Tensor:
+    """Which pairs (Ra, Rb) of an item are of known covariances."""
+    return left.known[item][:, None] & right.known[item]
+
+
+def _blocks(rows: slice, *, symmetric: bool) -> Iterator[tuple[slice, slice, int]]:
+    """Left covariances, as many as a group has: places among all, among the item's, and the first group of pairs."""
+    for start in range(rows.start, rows.stop, LANES):
+        stop = min(start + LANES, rows.stop)
+        own = slice(start - rows.start, stop - rows.start)
+        yield slice(start, stop), own, own.start // LANES if symmetric else 0
+
+
+def _solve(left: _Side, block: slice, packed: _Packed, group: int, *, keep: bool) -> tuple[Tensor, list[Tensor]]:
+    """The traces (n, G, LANES) of a block with the groups from one on, and what `_add` needs."""
+    basis, large, small = packed.basis[:, group:], packed.large[group:], packed.small[group:]
+    channels, groups = basis.shape[:2]
+    products = left.basis[block].mT.flatten(0, 1) @ basis.flatten(1)
+    products = products.view(-1, RANK, groups, RANK * LANES)
+    values, *floors = small.new_empty(3, len(products), groups, LANES)
+    kept = len(products) if keep else 0
+    own = small.new_empty(2, kept, RANK, RANK, groups, LANES)
+    along = small.new_empty(2, kept, RANK, groups, RANK, LANES)
+    gradients = [*floors, own[0], *along, own[1]]
+    rows = left.large[block], left.small[block]
+    lowest = float((rows[1] / rows[0][:, 0]).min() * (small / large[:, :LANES]).min())
+    dtype = small.numpy().dtype.type
+    run = functools.partial(
+        solve,
+        products.numpy(),
+        Rows(*(tensor.numpy() for tensor in rows)),
+        Columns(large.numpy(), small.numpy()),
+        dtype(channels - SPAN),
+        _schedules(eighths(lowest), small.dtype),
+        dtype(DOUBLE_MARGIN if small.dtype == torch.float64 else MARGIN),
+        keep,
+        values.numpy(),
+        Gradients(*(tensor.numpy() for tensor in gradients)),
+    )
+    in_threads(run, len(products), torch.get_num_threads())
+    return values, gradients
+
+
+@functools.lru_cache(maxsize=64)
+def _schedules(lowest: int, dtype: torch.dtype) -> Schedules:
+    """Those of smallest singular values of 2^(lowest / 8) and more."""
+    double = dtype == torch.float64
+    starts = [first_weights(2.0 ** (-entry / 8), dtype) for entry in range(1 - lowest)]
+    steps = [polar_schedule(eighths(reached), double) for _, _, reached in starts]
+    kind = np.float64 if double else np.float32
+    table = np.zeros((len(steps), max(map(len, steps)), 3), kind)
+    for entry, polynomials in enumerate(steps):
+        table[entry, : len(polynomials)] = polynomials
+    return Schedules(np.array(starts, kind)[:, :2].copy(), np.array([len(one) for one in steps]), table)
+
+
+def _add(
+    gradients: list[Tensor], weights: Tensor, basis_a: Tensor, basis_b: Tensor, by_a: _Gradient, by_b: _Gradient
+) -> None:
+    """Add the gradients of traces, weighted (n, G, LANES), to those by the covariances of either side."""
+    floors_a, floors_b, own_a, along_b, along_a, own_b = gradients
+    number, channels = basis_a.shape[:2]
+    by_a.floor.add_((weights * floors_a).sum((1, 2)))
+    by_b.floor.add_((weights * floors_b).sum(0))
+    by_a.own.view(number, -1, 1).baddbmm_(own_a.view(number, RANK**2, -1), weights.reshape(number, -1, 1))
+    by_b.own.add_((own_b * weights[:, None, None]).sum(0))
+    along = (along_b * weights[:, None, :, None]).view(number * RANK, -1)
+    by_a.basis.add_((along @ basis_b.flatten(1).mT).view(number, RANK, channels).mT)
+    along = (along_a * weights[:, None, :, None]).view(number * RANK, -1)
+    by_b.basis.flatten(1).addmm_(basis_a.permute(1, 0, 2).flatten(1), along)

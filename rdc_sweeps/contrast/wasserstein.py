@@ -11,11 +11,12 @@ from rdc_sweeps.contrast.compiled import CompiledNuclearNorms, suits
 from rdc_sweeps.contrast.factors import safe_root, spectral_bound, unit_factor
 from rdc_sweeps.contrast.gaussians import Gaussians, LowRank, check_pair
 from rdc_sweeps.contrast.low_rank import low_rank_roots
+from rdc_sweeps.contrast.low_rank_kernel import RANK
 from rdc_sweeps.contrast.polar import NuclearNorms
 from rdc_sweeps.specs.contrast import Root
 
-LARGEST_RANK = 1 / 4
-"""Of the channels; a pair of larger ranks gains too little from its span to pay for finding it."""
+LARGEST_RANK = 1 / 2
+"""Of the channels; the span of a pair of larger ranks would be larger than the whole space."""
 
 Pairs = tuple[Tensor, Tensor, Tensor]
 """Item, row and column (P,) of pairs."""
@@ -63,10 +64,10 @@ def wasserstein2_squared(a: Gaussians, b: Gaussians | None = None, *, root: Root
 def _unit_low_rank(gaussians: Gaussians, scale: Tensor) -> LowRank | None:
     """The covariances of low rank, with trace 1, flattened to (B, R, ...); None if that would not be faster."""
     low_rank = gaussians.low_rank
-    if low_rank is None or low_rank.factor.shape[-1] > gaussians.channels * LARGEST_RANK:
+    if low_rank is None or low_rank.factor.shape[-1] > min(RANK, gaussians.channels * LARGEST_RANK):
         return None
     unit = LowRank(
-        known=low_rank.known,
+        known=low_rank.known & low_rank.factor.isfinite().all(-1).all(-1),  # of others there is no decomposition
         factor=low_rank.factor.to(scale) / scale[..., None, None],
         floor=low_rank.floor.to(scale) / scale.square(),
     )
@@ -88,19 +89,18 @@ def _polar_roots(
     left, right = (f.reshape(-1, *f.shape[-3:]) for f in (left, right))
     items, rows, columns = left.shape[0], left.shape[1], right.shape[1]
     valid_left, valid_right = valid_left.reshape(items, rows), valid_right.reshape(items, columns)
-    found = []
+    roots = left.new_ones(items, rows, columns)
     if readable(left):
         wanted = valid_left[:, :, None] & valid_right[:, None, :]
         first, second = low_ranks
         if first is not None and second is not None:
-            found.append(low_rank_roots(first, second, symmetric=symmetric))
+            roots = low_rank_roots(first, second, symmetric=symmetric)
             wanted &= ~(first.known[:, :, None] & second.known[:, None, :])
         item, row, column = (wanted.triu(1) if symmetric else wanted).nonzero(as_tuple=True)
     else:  # counting the valid pairs on a GPU would make the host wait for it
         item, row, column = _all_pairs(items, rows, columns, left.device, symmetric=symmetric)
-    found.append(_full_rank_roots(left, right, item, row, column, symmetric=symmetric))
-    roots = left.new_ones(items, rows, columns)
-    for (item, row, column), values in found:
+    if item.numel():
+        (item, row, column), values = _full_rank_roots(left, right, item, row, column, symmetric=symmetric)
         roots = roots.index_put((item, row, column), values)
         if symmetric:
             roots = roots.index_put((item, column, row), values)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.compiling import compiled
+from rdc_sweeps.compiled import compiled
 from rdc_sweeps.data.resampling import Change, labels_of, linear, nearest, places
 from rdc_sweeps.data.scene import Scene
 from rdc_sweeps.errors import DataError
@@ -105,7 +105,7 @@ def _places(length: int, zoom: float, start: float) -> _Axis:
     return _Axis(*_centres(length, zoom, start * length))
 
 
-@compiled
+@compiled(error_model="numpy")
 def _centres(length: int, zoom: float, first: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     centres, nearest = np.empty(length, np.float64), np.empty(length, np.int64)
     for at in range(length):

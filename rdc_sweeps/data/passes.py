@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.compiling import compiled
+from rdc_sweeps.compiled import compiled
 from rdc_sweeps.data.scene import Floats
 
 UNIT_LENGTH = 0.25
@@ -77,7 +77,7 @@ def total(values: Floats) -> tuple[int, float]:
     return _total(values.reshape(-1))
 
 
-@compiled
+@compiled(error_model="numpy")
 def _normalize(flat: Floats) -> tuple[int, int, int, int]:
     lengths, of_components = np.empty(BLOCK, np.float32), np.empty(3 * BLOCK, np.float32)
     wrong = unit = some = negative = 0
@@ -102,7 +102,7 @@ def _normalize(flat: Floats) -> tuple[int, int, int, int]:
     return wrong, unit, some, negative
 
 
-@compiled
+@compiled(error_model="numpy")
 def _bounds(flat: NDArray[np.uint32]) -> tuple[int, int, int]:
     low, high, between = flat[0], flat[0], 0
     for i in range(len(flat)):
@@ -111,7 +111,7 @@ def _bounds(flat: NDArray[np.uint32]) -> tuple[int, int, int]:
     return low, high, between
 
 
-@compiled
+@compiled(error_model="numpy")
 def _total(flat: Floats) -> tuple[int, float]:
     # Many sums instead of one, each of which waits for the one before.
     sums, count = np.zeros(BLOCK), 0

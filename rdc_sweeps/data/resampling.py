@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rdc_sweeps.data.compiling import compiled
+from rdc_sweeps.compiled import compiled
 from rdc_sweeps.data.scene import VOID, Scene
 
 Value = TypeVar("Value", bound=np.generic)
@@ -81,7 +81,7 @@ def places(coordinates: NDArray[np.float64], length: int) -> Places:
     return Places(*_places(np.ascontiguousarray(coordinates), length))
 
 
-@compiled
+@compiled(error_model="numpy")
 def _places(coordinates: NDArray[np.float64], length: int) -> tuple[_Unsigned, _Unsigned, NDArray[np.float32]]:
     count = len(coordinates)
     before, after, share = np.empty(count, np.uint32), np.empty(count, np.uint32), np.empty(count, np.float32)
@@ -138,7 +138,7 @@ def _components(columns: _Unsigned) -> _Unsigned:
     return np.ascontiguousarray(columns * np.uint32(3))
 
 
-@compiled
+@compiled(error_model="numpy")
 def _linear(lines: NDArray[Any], rows: Places, columns: Places, smooth: tuple[bool, bool], seen: NDArray[Any]) -> None:
     smooth_down, smooth_across = smooth
     count = len(columns.share)
@@ -166,7 +166,7 @@ def _linear(lines: NDArray[Any], rows: Places, columns: Places, smooth: tuple[bo
         _part(left, y, seen)
 
 
-@compiled
+@compiled(error_model="numpy")
 def _nearest(
     of: Labels,
     rows: _Unsigned,
@@ -213,7 +213,7 @@ def _nearest(
                 right[x] &= (one[x] != _ZERO) | (two[x] != _ZERO) | (three[x] != _ZERO)
 
 
-@compiled
+@compiled(error_model="numpy")
 def _take_row(row: NDArray[Any], columns: _Unsigned, taken: NDArray[Any]) -> None:
     for x in range(len(columns)):
         taken[x] = row[columns[x]]
@@ -223,7 +223,7 @@ def _take_row(row: NDArray[Any], columns: _Unsigned, taken: NDArray[Any]) -> Non
 # loops are along memory, so that they become vector instructions, too.
 
 
-@compiled
+@compiled(error_model="numpy")
 def _take(line: NDArray[Any], columns: _Unsigned, taken: NDArray[Any]) -> None:
     for x in range(len(columns)):
         pixel, into = line[columns[x] :], taken[3 * x :]
@@ -231,7 +231,7 @@ def _take(line: NDArray[Any], columns: _Unsigned, taken: NDArray[Any]) -> None:
         into[0], into[1], into[2], into[3] = one, two, three, further
 
 
-@compiled
+@compiled(error_model="numpy")
 def _part(line: NDArray[Any], y: int, seen: NDArray[Any]) -> None:
     one, two, three = seen[0, y], seen[1, y], seen[2, y]
     for x in range(len(one)):

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rdc_sweeps.compiled import compiled
 from rdc_sweeps.processes.threads import in_threads
 
 Array = NDArray[Any]
@@ -118,7 +118,7 @@ def _group_means(values: Array, groups: Sequence[int]) -> Array:
     return means.repeat(sizes, axis=0)
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+@compiled(fastmath={"contract"})
 def _moments(first: int, last: int, pixels: Array, moments: Array) -> None:
     """Mean and variance of each map, moments (2, N, C)."""
     _, height, width, channels = pixels.shape
@@ -151,7 +151,7 @@ def _moments(first: int, last: int, pixels: Array, moments: Array) -> None:
         moments[1, item] = squares / (height * width) - mean * mean
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+@compiled(fastmath={"contract"})
 def _rectify(first: int, last: int, pixels: Array, factor: Array, constant: Array, edge: int, out: Array) -> None:
     """The output, with its border."""
     _, height, width, channels = pixels.shape
@@ -172,7 +172,7 @@ def _rectify(first: int, last: int, pixels: Array, factor: Array, constant: Arra
             result[height + 1] = result[height - 1]
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _unfolded(coming: Array, y: int, edge: int, row: Array) -> None:
     """Write the gradient (W, C) of row y of a map, with that of its reflections in the border, to `row`."""
     width, height = len(row), len(coming) - 2 * edge
@@ -187,13 +187,13 @@ def _unfolded(coming: Array, y: int, edge: int, row: Array) -> None:
             _add_ends(coming[height + 1], row)
 
 
-@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+@compiled()
 def _add_ends(bordered: Array, row: Array) -> None:
     row[1] += bordered[0]
     row[len(row) - 2] += bordered[len(row) + 1]
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+@compiled(fastmath={"contract"})
 def _sums(
     first: int,
     last: int,
@@ -226,7 +226,7 @@ def _sums(
         sums[:, item] = total
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"})  # type: ignore[untyped-decorator]
+@compiled(fastmath={"contract"})
 def _inner(
     first: int,
     last: int,

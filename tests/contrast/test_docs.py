@@ -31,4 +31,5 @@ def test_the_contrast_needs_of_this_project_what_the_page_says() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     others = {name for name in loaded if not name.startswith("rdc_sweeps.contrast")}
     specs = {"rdc_sweeps.specs", *(f"rdc_sweeps.specs.{name}" for name in ("base", "contrast", "extensions"))}
-    assert others == {"rdc_sweeps.errors", *specs}
+    ground = {f"rdc_sweeps.{name}" for name in ("errors", "compiled", "processes", "processes.threads")}
+    assert others == {*specs, *ground}
