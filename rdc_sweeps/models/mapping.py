@@ -102,7 +102,10 @@ class MappingNetwork(nn.Module):
     def _compiles(self, entered: Mapping[Task, Tensor], groups: Sequence[int]) -> bool:
         """Whether `film.normalise` may take the place of single operations: on a CPU, with statistics of its own."""
         # `share_batch_norms` replaces the forward method of a layer; hooks want to see its output.
-        own = not any("forward" in vars(module) or module._forward_hooks for module in self.modules())
+        own = not any(
+            "forward" in vars(module) or module._forward_hooks or getattr(module, "track_running_stats", False)
+            for module in self.modules()
+        )
         kinds = all(maps.device.type == "cpu" and maps.dtype.itemsize >= 4 for maps in entered.values())
         return own and kinds and all(groups) and not torch.is_autocast_enabled("cpu")
 

@@ -271,7 +271,8 @@ def test_weights_of_timm_are_downloaded_once(
 )
 def test_the_tag_names_the_repository(hub: type[Hub], spec: BackboneSpec, repository: str) -> None:
     assert f"timm/{repository}" in failure(spec, None)
-    assert set(hub.asked) == {f"/timm/{repository}"}
+    # The client of the hub may also ask for something of its own.
+    assert {path for path in hub.asked if not path.startswith("/api/")} == {f"/timm/{repository}"}
 
 
 def test_an_unknown_tag_is_answered_with_the_known_ones(hub: type[Hub]) -> None:
