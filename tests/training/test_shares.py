@@ -36,8 +36,8 @@ SEGNET: dict[str, Any] = {"backbone": {"name": "segnet", "width": 2}}
 """The smallest network: what differs between the methods is not its size."""
 
 STREETS_RUN: dict[str, Any] = {"dataset": STREETS, **SEGNET, "seed": 3}
-"""With this seed no depth map has its largest value twice. Methods divide depth by it, and where several pixels have it,
-rounding decides which of them its gradient reaches."""
+"""With this seed no depth map has its largest value twice. Methods divide depth by it, and where several pixels have
+it, rounding decides which of them its gradient reaches."""
 
 METHODS: dict[str, dict[str, Any]] = {
     "supervised": {**TINY, "method": {"name": "supervised"}},
