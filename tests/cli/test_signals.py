@@ -25,7 +25,8 @@ def test_an_interrupted_sweep_ends_without_a_traceback(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals, seconds: float
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "rdc_sweeps", "run", "tiny"],
+        # Longer than any of the delays.
+        [sys.executable, "-m", "rdc_sweeps", "run", "tiny", "--set", "training.epochs=100"],
         env=environment,
         cwd=tmp_path,
         stdout=subprocess.PIPE,
