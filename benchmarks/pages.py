@@ -1,6 +1,9 @@
 """Generated parts of pages: what stands between `<!-- NAME -->` and `<!-- end of NAME -->`."""
 
+from pathlib import Path
+
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.files import write_atomically
 
 
 def with_part(page: str, name: str, text: str, place: str) -> str:
@@ -21,3 +24,9 @@ def with_part(page: str, name: str, text: str, place: str) -> str:
     if not found or not ended or page.count(begin) + page.count(end) != 2:
         raise UsageError(f"{place}: must have the lines {begin} and {end} once, in this order; write them in again")
     return f"{head}{begin}\n{text}{end}{foot}"
+
+
+def write_part(page: Path, name: str, text: str) -> None:
+    """Replace the part of that name in a file; see `with_part`."""
+    content = with_part(page.read_text(encoding="utf-8"), name, text, str(page)).encode()
+    write_atomically(page, lambda file: file.write(content))

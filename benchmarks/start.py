@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from rdc_sweeps import load_table
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.files import write_json
@@ -54,7 +54,7 @@ def main() -> None:
     if chosen.json:
         write_json(chosen.json, {"commands": commands, "starts": starts})
     if chosen.page:
-        chosen.page.write_text(with_part(chosen.page.read_text(), "start", text, str(chosen.page)))
+        write_part(chosen.page, "start", text)
 
 
 def processor_seconds(words: Sequence[str], repeats: int) -> float:

@@ -1,4 +1,5 @@
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,3 +23,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     needed, found = mark.kwargs.get("gpus", 1), torch.cuda.device_count()
     if not torch.cuda.is_available() or found < needed:
         pytest.skip(f"needs {needed} CUDA devices, found {found}")
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A number of threads of torch."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)

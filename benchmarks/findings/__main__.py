@@ -3,18 +3,15 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from benchmarks.findings.collection import collect
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import draw_figures
 from benchmarks.findings.page import results_text, summary_text
 from benchmarks.findings.records import Results, read_results, write_results
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.files import write_atomically
 from rdc_sweeps.reporting.outcomes import Outcome
 from rdc_sweeps.settings import experiments_folder, load_settings
 from rdc_sweeps.specs.catalogue import Catalogue
@@ -73,13 +70,8 @@ def _write(results: Results, docs: Path) -> None:
         (docs / "findings.md", "results", results_text(results, figures)),
         (docs.parent / "README.md", "findings", summary),
     ):
-        text = with_part(page.read_text(encoding="utf-8"), part, content, str(page))
-        write_atomically(page, partial(_put, text.encode()))
+        write_part(page, part, content)
         print(f"wrote {page}")
-
-
-def _put(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.growth.folder import fill
 from benchmarks.growth.point import OPERATIONS
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.files import write_json
 
 HERE = Path(__file__).parents[2]
 SEEDS = (5, 20, 64, 213)
@@ -40,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if options.json:
             write_json(options.json, results)
         if options.page:
-            page = with_part(options.page.read_text(encoding="utf-8"), "growth", f"\n{text}\n\n", str(options.page))
-            write_atomically(options.page, lambda file: file.write(page.encode()))
+            write_part(options.page, "growth", f"\n{text}\n\n")
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

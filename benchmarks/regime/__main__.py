@@ -8,12 +8,11 @@ from pathlib import Path
 import torch
 
 import rdc_sweeps
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from benchmarks.regime.page import regime_text
 from benchmarks.regime.records import Measured, read_regime, write_regime
 from benchmarks.regime.variants import ROW, VARIANTS, Variant
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.files import write_atomically
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -36,9 +35,7 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
         for run in options.runs:
             for variant in chosen:
                 _measure(variant, run, options)
-        page = docs / "findings.md"
-        text = with_part(page.read_text(encoding="utf-8"), "regime", regime_text(read_regime(options.store)), str(page))
-        write_atomically(page, lambda file: file.write(text.encode()))
+        write_part(docs / "findings.md", "regime", regime_text(read_regime(options.store)))
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

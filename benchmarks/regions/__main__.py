@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from benchmarks.regions.candidates import candidates
 from benchmarks.regions.measure import Labelled, Measures, Row, measure
 from rdc_sweeps.data.roots import open_nyuv2
-from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.files import write_json
 from rdc_sweeps.regions.generator import eight_bit
 from rdc_sweeps.specs.base import Size, Task
 from rdc_sweeps.specs.dataset import NyuV2Spec
@@ -40,9 +40,7 @@ def main() -> None:
     stored = DOCS / "regions" / "superpixels.json"
     if options.root:
         write_json(stored, _measure(options.root))
-    page = DOCS / "regions.md"
-    text = with_part(page.read_text(encoding="utf-8"), "superpixels", _table(json.loads(stored.read_text())), str(page))
-    write_atomically(page, lambda file: file.write(text.encode()))
+    write_part(DOCS / "regions.md", "superpixels", _table(json.loads(stored.read_text())))
 
 
 def _measure(root: Path) -> list[dict[str, Any]]:

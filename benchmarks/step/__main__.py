@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.pages import with_part
+from benchmarks.pages import write_part
 from benchmarks.step.measure import Size, machine, measured
 from rdc_sweeps.errors import RdcError
-from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.files import write_json
 
 SIZES = ("cpu:8:30", "cpu:8:100", "paper:2:30", "paper:2:100", "paper:10:30", "paper:10:100")
 MIB = 2**20
@@ -41,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tables = f"{summary(results)}\n\n{breakdown(results)}"
         print(tables)
         if options.page:
-            page = with_part(options.page.read_text(encoding="utf-8"), "step", f"\n{tables}\n\n", str(options.page))
-            write_atomically(options.page, lambda file: file.write(page.encode()))
+            write_part(options.page, "step", f"\n{tables}\n\n")
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -130,10 +130,10 @@ def _regions(spec: RunSpec, data: TrainingData, settings: Settings, true_regions
 def _load(module: nn.Module, part: str, state: Mapping[str, Any], remedy: str) -> None:
     """Load the part of a learner's state that belongs to one of its modules."""
     own = {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
-    shapes, wanted = ({name: value.shape for name, value in each.items()} for each in (own, module.state_dict()))
     try:
         module.load_state_dict(own)
     except RuntimeError as error:
+        shapes, wanted = ({name: value.shape for name, value in each.items()} for each in (own, module.state_dict()))
         name = next(name for name in [*wanted, *shapes] if shapes.get(name) != wanted.get(name))
         raise UsageError(f"{part}.{name}: the checkpoint does not fit; {remedy}") from error
 

@@ -1,6 +1,5 @@
 """Nuclear norms compiled for a CPU against those by batched products."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,6 @@ from rdc_sweeps.contrast.polar import NuclearNorms
 from rdc_sweeps.contrast.tiles import multiply_add
 
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def values_and_gradient(norms_of: Any, factors: Tensor, *others: Any) -> tuple[Tensor, Tensor]:

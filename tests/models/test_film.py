@@ -1,6 +1,5 @@
 """One pass for normalisation, scale, shift and ReLU, against single operations."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +15,6 @@ from rdc_sweeps.specs.method import MappingSpec
 
 TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-10}
 EPS = 1e-5
-
-
-@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def single_operations(parts: list[Tensor], groups: list[int], scale: Tensor, shift: Tensor, border: bool) -> Tensor:
