@@ -170,7 +170,9 @@ def import_folder(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Describes the files, or a folder with it as import.yaml; see docs/own-data.md.", show_default=False
+            metavar="SOURCE",
+            help="Describes the files, or a folder with it as import.yaml; see docs/own-data.md.",
+            show_default=False,
         ),
     ],
     output: OutputArgument,
@@ -187,7 +189,9 @@ def import_huggingface(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Describes the columns, or a folder with it as import.yaml; see docs/own-data.md.", show_default=False
+            metavar="SOURCE",
+            help="Describes the columns, or a folder with it as import.yaml; see docs/own-data.md.",
+            show_default=False,
         ),
     ],
     output: OutputArgument,
