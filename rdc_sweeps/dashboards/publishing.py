@@ -76,12 +76,16 @@ def publish(view: View, project: Project, *, replace: bool = False) -> Published
     identity = there[0]["id"] if there else None
     saved = _upsert(view, identity, project)
     if identity is None:
-        for other in (found := _find(view, project))[1:]:
-            # The process that created it may remove it at the same moment.
-            with suppress(UnavailableError):
-                project.execute(DELETE, {"id": other["id"]})
-        if found and found[0]["id"] != saved:
-            saved = _upsert(view, found[0]["id"], project)
+        # A list of several pages may lack what moves between them when others are removed, also the one just created.
+        found = [*(one["id"] for one in _find(view, project)), saved]
+        oldest = found[0]
+        for other in dict.fromkeys(found[1:]):
+            if other != oldest:
+                # The process that created it may remove it at the same moment.
+                with suppress(UnavailableError):
+                    project.execute(DELETE, {"id": other})
+        if oldest != saved:
+            saved = _upsert(view, oldest, project)
     return Published(view, _url(view, saved, project), created=not there)
 
 

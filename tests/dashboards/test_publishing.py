@@ -4,12 +4,13 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import psutil
 import pytest
 
 import rdc_sweeps.tracking.project
-from rdc_sweeps.dashboards.publishing import publish
+from rdc_sweeps.dashboards.publishing import LIST, publish
 from rdc_sweeps.dashboards.views import View
 from rdc_sweeps.errors import UnavailableError, UsageError
 from rdc_sweeps.tracking.project import Project, open_project
@@ -96,6 +97,26 @@ def test_processes_that_create_it_at_once_keep_one(processes: int, backend: Back
     assert len(backend.views) == 1
     assert publish(VIEW, project).created is False
     assert len(backend.views) == 1
+
+
+def test_one_that_a_list_lacks_is_removed_by_whom_created_it(backend: Backend, project: Project) -> None:
+    publish(VIEW, project)
+    lists = iter([0, 1])
+
+    class Lacking(Project):
+        """Lists nothing, then the oldest view alone, as pages do from which others move away."""
+
+        def __init__(self) -> None:
+            self.__dict__.update(project.__dict__)
+
+        def execute(self, query: str, variables: object) -> dict[str, Any]:
+            answer: dict[str, Any] = project.execute(query, variables)  # type: ignore[arg-type]
+            if query == LIST:
+                del answer["project"]["allViews"]["edges"][next(lists) :]
+            return answer
+
+    publish(replace(VIEW, spec='{"writer": 2}'), Lacking())
+    assert [(view.id, view.spec) for view in backend.views.values()] == [("view1", '{"writer": 2}')]
 
 
 def test_a_project_that_does_not_exist_is_explained(backend: Backend, project: Project) -> None:
