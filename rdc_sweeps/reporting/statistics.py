@@ -8,7 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import mean as exact_mean
+from statistics import stdev
 from typing import Literal, TypeVar
 
 Verdict = Literal["better", "worse", "cannot tell", "identical"]
@@ -84,7 +85,7 @@ def deviation(values: Sequence[float]) -> float | None:
 def mean_interval(values: Sequence[float]) -> Interval | None:
     """t interval of the mean of a sample; None for fewer than two values."""
     sd = deviation(values)
-    return None if sd is None else _interval(fmean(values), sd, len(values))
+    return None if sd is None else _interval(exact_mean(values), sd, len(values))
 
 
 def _interval(mean: float, sd: float, count: int) -> Interval:
@@ -107,7 +108,7 @@ def difference(by_seed: Mapping[int, float], *, higher_is_better: bool = True) -
         higher_is_better: Whether the row is the better one if this is above 0.
     """
     values = tuple(by_seed.values())
-    mean, sd = fmean(values), deviation(values)
+    mean, sd = exact_mean(values), deviation(values)
     return Difference(
         seeds=tuple(by_seed),
         values=values,
