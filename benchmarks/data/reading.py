@@ -8,7 +8,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import random
 import shutil
 import tempfile
@@ -23,6 +22,7 @@ import numpy as np
 import torch
 
 from benchmarks.data.published_loop import PublishedLoop
+from benchmarks.machine import processor_name
 from rdc_sweeps.data.loading import TrainingBatches
 from rdc_sweeps.data.scene import Subset
 from rdc_sweeps.dispatch.inputs import build_missing_regions
@@ -274,7 +274,7 @@ def main() -> None:
         place = prepare(root, Path(folder), spec)
         results: dict[str, Any] = {
             "machine": {
-                "processor": platform.processor(),
+                "processor": processor_name(),
                 "cores": len(os.sched_getaffinity(0)),
                 "torch": torch.__version__,
             },

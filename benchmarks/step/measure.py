@@ -17,6 +17,7 @@ import torch
 from benchmarks.contrast.timing import medians, paired_ratio, peak_bytes, reset_peak, resident_bytes
 from benchmarks.data.reading import write_root
 from benchmarks.gpu.training import random_batch, without_weights
+from benchmarks.machine import processor_name
 from benchmarks.step.ours import CONTRAST, OurStep
 from benchmarks.step.released import ReleasedStep
 from rdc_sweeps.data.loading import TrainingBatches
@@ -144,9 +145,4 @@ def _loading(spec: RunSpec, repeats: int) -> float:
 
 def machine() -> dict[str, Any]:
     """What figures depend on."""
-    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "processor": _processor_name()}
-
-
-def _processor_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+    return {"threads": torch.get_num_threads(), "torch": torch.__version__, "processor": processor_name()}
