@@ -1,9 +1,11 @@
 """Prefetching in a thread or in worker processes. Results always come in the order of the steps."""
 
+import gc
 import queue
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -66,11 +68,12 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         generator=torch.Generator(),
         # Inside a child of a fork server, the default would start another fork server and import everything again.
         multiprocessing_context="fork" if sys.platform == "linux" else None,
-        # Forked workers inherit the run's lock, so they must not outlive their parent.
-        worker_init_fn=end_with_parent,
+        worker_init_fn=_start_worker,
     )
     try:
-        for result in loader:
+        with _uncollected():
+            results = iter(loader)
+        for result in results:
             if isinstance(result, _Failure):
                 raise result.error
             yield result
@@ -78,6 +81,26 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         if not str(error).startswith("DataLoader worker"):
             raise
         raise InfrastructureError(f"a loader process was killed (out of memory?): {error}") from error
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from running, in this process and in those that it forks."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _start_worker(worker: int) -> None:
+    # What is inherited is not for the worker to end: a process group would wait for its threads, which are not forked.
+    gc.freeze()
+    gc.enable()
+    # Forked workers inherit the run's lock, so they must not outlive their parent.
+    end_with_parent(worker)
 
 
 def _travelling(error: Exception) -> Exception:

@@ -168,13 +168,14 @@ class _Peers:
         """Start a rank."""
         context, rank = fork_server(__name__), place.rank
         self.connections[rank], theirs = context.Pipe()
-        self.processes[rank] = context.Process(
+        process = context.Process(
             target=_train_rank,
             args=(theirs, place, spec, settings, checkpoint, log_path, os.environ.get(VISIBLE)),
             name=f"rank {rank}",
         )
-        self.processes[rank].start()
+        process.start()
         theirs.close()
+        self.processes[rank] = process
         follower = threading.Thread(target=self._follow, args=(rank,), name=f"rank {rank}", daemon=True)
         follower.start()
         self.followers.append(follower)

@@ -184,9 +184,10 @@ def check_package() -> None:
     found = importlib.machinery.PathFinder.find_spec("rdc_sweeps", safe)
     if found is None or found.origin is None or not Path(found.origin).samefile(PACKAGE):
         here = Path(PACKAGE).parents[1]
+        instead = f"import {found.origin}" if found and found.origin else "not find it"
         raise UsageError(
-            f"this process runs rdc_sweeps from {here}, but its workers would import "
-            f"{found.origin if found else 'none'}: install it (pip install -e {here}), or name {here} in PYTHONPATH"
+            f"this process runs rdc_sweeps from {here}, but its workers would {instead}: "
+            f"install it (pip install -e {here}), or name {here} in PYTHONPATH"
         )
 
 

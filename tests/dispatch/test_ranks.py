@@ -204,6 +204,16 @@ def test_an_error_in_another_rank_arrives_with_its_traceback(settings: Settings,
     assert "scene" in note
 
 
+def test_a_rank_that_cannot_start_is_an_error_that_says_why(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rdc_sweeps").mkdir()
+    (tmp_path / "rdc_sweeps" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"its workers would import .*: install it"):
+        train_on(2, small_run(), settings, tmp_path / "last.pt")
+
+
 def test_an_error_of_all_ranks_is_raised_as_such(settings: Settings, tmp_path: Path) -> None:
     spec = small_run({"method": {"name": "supervised"}, "training": {"network": {"learning_rate": 1e18}, "epochs": 4}})
     with pytest.raises(DivergenceError, match=r"not finite"):

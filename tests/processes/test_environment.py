@@ -106,6 +106,10 @@ def test_workers_that_would_import_another_package_are_refused(tmp_path: Path, m
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match=r"its workers would import .*: install it"):
         check_package()
+    (tmp_path / "rdc_sweeps" / "__init__.py").unlink()
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(UsageError, match=r"its workers would not find it: install it"):
+        check_package()
 
 
 @pytest.mark.parametrize("name", ["random.py", "typing_extensions.py", "rich.py"])
