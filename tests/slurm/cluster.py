@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +116,9 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
             raise RuntimeError(f"the test cluster does not start\n{logs}")
         yield Cluster(folder, daemons)
     finally:
-        daemons.stdin.close()
+        with suppress(BrokenPipeError):
+            daemons.stdin.write(b"end\n")
+            daemons.stdin.close()
         daemons.wait()
         daemons.stdout.close()
 

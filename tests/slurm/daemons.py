@@ -4,7 +4,8 @@ Whoever starts it holds the other end of a pipe. However that process ends, also
 one ends the daemons and everything that jobs left behind: as their subreaper it inherits every process that Slurm sets
 free. Nothing outside the folder is written, and /etc/slurm is not read.
 
-A line `start NODE` on standard input starts that node's daemon anew.
+A line `start NODE` on standard input starts that node's daemon anew. A line `end` is like the end of the input, should
+another process have inherited the pipe.
 """
 
 import ctypes
@@ -132,7 +133,7 @@ def serve(folder: Path) -> None:
         if ready:
             # Orders are short lines, which a pipe delivers whole.
             orders = os.read(0, 4096).decode()
-            if not orders:
+            if not orders or "end" in orders.splitlines():
                 return
             for order in orders.splitlines():
                 start_node(folder, order.removeprefix("start "))
