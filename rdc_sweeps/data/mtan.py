@@ -88,6 +88,8 @@ class MtanFolder:
         self._size = size
         self._count = count
         self._sound = SoundFiles(0 if open_file else count * len(layout.folders))
+        # Made once: making a path takes as long as opening its file.
+        self._files = {name: _numbered(folder.absolute() / name, count) for name in layout.folders}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -136,7 +138,7 @@ class MtanFolder:
 
     def files(self) -> list[Path]:
         """All files of the split."""
-        return [self._path(folder, index) for folder in self._layout.folders for index in range(self._count)]
+        return [path for paths in self._files.values() for path in paths]
 
     def all_stamps(self) -> Stamps:
         """The stamps of all files.
@@ -149,7 +151,7 @@ class MtanFolder:
     def stamps(self, indices: Sequence[int]) -> Stamps | None:
         """The stamps of images; None if a file cannot be looked at."""
         try:
-            return stamps([self._path(self._layout.image, index) for index in indices], READING, self._size)
+            return stamps([self._files[self._layout.image][index] for index in indices], READING, self._size)
         except OSError:
             # Reading it says what is wrong.
             return None
@@ -192,13 +194,14 @@ class MtanFolder:
             self._sound.add(number, stored.stamp)
         return array
 
-    def _path(self, folder: str, index: int) -> Path:
-        return (self.folder / folder / f"{index}.npy").absolute()
-
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
-        return self._open_file(self.folder / folder / f"{index}.npy")
+        return self._open_file(self._files[folder][index])
+
+
+def _numbered(folder: Path, count: int) -> list[Path]:
+    return [folder / f"{index}.npy" for index in range(count)]
 
 
 def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:
