@@ -18,6 +18,7 @@ from rdc_sweeps.reporting.report import MISSING, Report
 from rdc_sweeps.reporting.text_tables import TextTable
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.dialect import yaml_text
+from rdc_sweeps.web.best import best_of
 from rdc_sweeps.web.claims import ClaimsPage, claims_page
 from rdc_sweeps.web.curves import row_groups, run_drawing, table_drawing
 from rdc_sweeps.web.pictures import PictureReader
@@ -168,7 +169,10 @@ class _Builder:
         """The overview."""
         names = ", ".join(table.report.table for table in self.tables)
         context = {
-            "tables": [self._results(table) for table in self.tables],
+            "tables": [
+                self._results(table) | {"best": best_of(table.report, pictures)}
+                for table, pictures in zip(self.tables, self.pictures, strict=True)
+            ],
             "claims": self.claims,
             "studies": self.studies,
         }
