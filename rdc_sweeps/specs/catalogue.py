@@ -121,7 +121,10 @@ class Catalogue:
         settings: Sequence[str] = (),
         compat: str | None = None,
     ) -> list[Run]:
-        """Resolve rows x seeds of a table: defaults, row, profile, compat and `--set`, overlaid in this order.
+        """Resolve rows x seeds of a table.
+
+        Defaults, row, profile, compat, what is tuned for the row under the profile, and `--set` are overlaid in this
+        order.
 
         Args:
             table: Name of the table.
@@ -150,6 +153,7 @@ class Catalogue:
         problems = problems + of_profile + of_settings
         if table_spec is not None:
             _check_rows(table_spec, rows)
+            problems = problems + self._unknown_profiles(table_document)
         defaults = table_document.at("defaults")
         runs: list[Run] = []
         overlays = [
@@ -164,8 +168,8 @@ class Catalogue:
             document = overlay(defaults, table_document.at("rows", index, "spec"))
             for when, top in overlays:
                 document = _overlaid(document, when, top)
-            for assigned in assignments:
-                document = overlay(document, assigned)
+            for last in (table_document.at("rows", index, "tuned", profile), *assignments):
+                document = overlay(document, last)
             # Problems that no single field causes are reported for the row.
             place = table_document.place(("rows", index))
             try:
@@ -183,6 +187,16 @@ class Catalogue:
         if problems:
             raise SpecError(list(dict.fromkeys(problems)))
         return runs
+
+    def _unknown_profiles(self, table: Document) -> list[str]:
+        """The problems of rows that are tuned under profiles that there are not."""
+        return [
+            f"{table.place(('rows', index, 'tuned', name))}: rows[{index}].tuned: "
+            + unknown("profile", name, self.profiles)
+            for index, _ in _mappings(table, "rows")
+            for name in table.at("rows", index, "tuned").data
+            if name not in self.profiles
+        ]
 
     def problems(self, tables: Iterable[str]) -> list[str]:
         """All distinct problems of the named tables under every profile."""

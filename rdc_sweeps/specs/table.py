@@ -31,6 +31,9 @@ class RowSpec(Spec):
     id: Slug
     method: str = Field(description="The method column as the paper prints it.")
     spec: dict[str, Any] = Field(default_factory=dict, description="Overlay on the table's defaults.")
+    tuned: dict[Slug, dict[str, Any]] = Field(
+        default_factory=dict, description="By profile, an overlay on the profile: what a study chose under it."
+    )
     published: Published = Published()
     published_improvement: Published | None = None
     baseline: str | None = Field(None, description="Id of the row that improvements are relative to.")

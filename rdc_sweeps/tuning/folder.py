@@ -53,7 +53,6 @@ class StudyRecord:
             "profile": tuned.profile,
             "metrics": list(tuned.metrics),
             "row": tuned.row.model_dump(mode="json"),
-            "overruled": list(tuned.overruled),
             "run": tuned.run.model_dump(mode="json"),
             "baseline_row": tuned.baseline_row,
             "baseline": tuned.baseline.model_dump(mode="json") if tuned.baseline else None,
@@ -75,7 +74,6 @@ class StudyRecord:
             build(RunSpec, document.at("run")),
             baseline,
             data["baseline_row"],
-            tuple(data["overruled"]),
         )
         # The first version was not recorded.
         return cls(tuned, data["storage"], data["token"], data.get("schema", 1))
@@ -180,7 +178,7 @@ def study_names(root: Path) -> list[str]:
 def _identity(record: StudyRecord) -> dict[str, Any]:
     data = record.to_data()
     # How a table prints its row does not change what is trained.
-    del data["row"], data["overruled"]
+    del data["row"]
     data["spec"] = {name: value for name, value in data["spec"].items() if name not in CHANGEABLE}
     return data
 

@@ -150,10 +150,6 @@ def _print_next(summary: StudySummary, console: Console) -> None:
     console.print(Text(f"the same as a row for {summary.table}.yaml:", style="dim"))
     for line in (summary.row_yaml or "").splitlines():
         console.print(Text(f"  {line}"), soft_wrap=True)
-    if summary.overruled:
-        fields = ", ".join(summary.overruled)
-        text = f"Profile {summary.profile} sets {fields} and overrides the row; the command sets it with --set."
-        console.print(_bullet("·", "yellow", text))
 
 
 def _epochs(count: int) -> str:

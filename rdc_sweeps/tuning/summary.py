@@ -69,8 +69,6 @@ class StudySummary:
     """Epochs that pruning has saved."""
     row_yaml: str | None
     """The best configuration as a row for the table's file."""
-    overruled: tuple[str, ...]
-    """Tuned fields that the profile sets for every row, so only --set, not a row, can change them."""
     command: str | None
     """Command that trains the best configuration with the confirmation seeds."""
 
@@ -118,7 +116,6 @@ def summarise(study: Study) -> StudySummary:
         epochs_spent=sum(trial.epochs for trial in trials),
         epochs_saved=sum(study.epochs - trial.epochs for trial in pruned),
         row_yaml=None if best is None else _row_yaml(study, best),
-        overruled=tuned.overruled,
         command=None if best is None else _command(study, best),
     )
 

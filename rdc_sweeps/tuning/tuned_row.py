@@ -8,7 +8,7 @@ from typing import Any
 from rdc_sweeps.errors import SpecError, UsageError
 from rdc_sweeps.specs.catalogue import Catalogue, Run, unknown
 from rdc_sweeps.specs.document import Document, assignment, assignments, overlay, read_document
-from rdc_sweeps.specs.fields import MISSING, at_path, with_values
+from rdc_sweeps.specs.fields import at_path, with_values
 from rdc_sweeps.specs.run import RunSpec
 from rdc_sweeps.specs.study import AlignmentObjective, DeltaObjective, HyperbandPruner, StudySpec
 from rdc_sweeps.specs.table import RowSpec
@@ -41,8 +41,6 @@ class TunedRow:
     seed."""
     baseline: RunSpec | None
     baseline_row: str | None
-    overruled: tuple[str, ...] = ()
-    """Paths of the space that the profile sets, so that a row of a table file cannot."""
 
     @property
     def own_values(self) -> dict[str, Any]:
@@ -82,8 +80,8 @@ class TunedRow:
         return kept + assignments(values)
 
     def chosen_row(self, values: Mapping[str, Any]) -> RowSpec:
-        """The row of a configuration, as written in a table file."""
-        document = Document(self.row.spec)
+        """The row of a configuration, as written in a table file: that of the study, tuned under its profile."""
+        document = Document(self.row.tuned.get(self.profile, {}))
         for text in self.chosen_settings(values):
             document = overlay(document, assignment(text))
         # Readers of a table must know that withheld labels were used.
@@ -92,7 +90,8 @@ class TunedRow:
         return RowSpec(
             id=f"{self.row.id}-tuned",
             method=f"{self.row.method}, tuned",
-            spec=document.data,
+            spec=self.row.spec,
+            tuned={self.profile: document.data},
             baseline=self.baseline_row or self.row.baseline,
             notes=f"tuned by study {self.spec.study} under profile {self.profile}{chosen_by}",
         )
@@ -231,17 +230,7 @@ def resolve_study(
     problems += space_problems(spec, row_spec, lambda *location: _place(file, *location))
     if problems:
         raise SpecError(list(dict.fromkeys(problems)))
-    sets = [one.set for one in catalogue.profile(profile).overlays]
-    return TunedRow(
-        spec,
-        profile,
-        tuned.table.metrics,
-        tuned.row,
-        row_spec,
-        baseline,
-        baseline_row,
-        tuple(path for path in spec.space if any(at_path(found, path) is not MISSING for found in sets)),
-    )
+    return TunedRow(spec, profile, tuned.table.metrics, tuned.row, row_spec, baseline, baseline_row)
 
 
 def _run(file: StudyFile, catalogue: Catalogue, profile: str, spec: StudySpec, row: str, changes: Sequence[str]) -> Run:

@@ -44,6 +44,35 @@ def test_settings_win_over_the_profile_and_are_remembered(experiments: Path) -> 
     assert changed.changes == ("--set training.epochs=3", "--set method.weight=5e-1")
 
 
+def test_a_row_is_tuned_under_a_profile(experiments: Path, edit: Edit) -> None:
+    plain = {name: run(experiments, "one-patch-vector", name) for name in ("cpu", "demo")}
+    first = "  - id: one-patch-vector\n"
+    edit("table3.yaml", first, f"{first}    tuned: {{cpu: {{method: {{weight: 0.7}}}}}}\n")
+    tuned = run(experiments, "one-patch-vector", "cpu")
+    assert tuned.changes == ()
+    assert tuned.id != plain["cpu"].id
+    assert run(experiments, "one-patch-vector", "cpu", "method.weight=0.7").id == tuned.id
+    assert run(experiments, "one-patch-vector", "cpu", "method.weight=0.1").id == plain["cpu"].id
+    assert run(experiments, "one-patch-vector", "demo").id == plain["demo"].id
+
+
+@pytest.mark.parametrize(
+    ("tuned", "problem"),
+    [
+        ("{cpuu: {}}", r"table3.yaml:\d+: rows\[0\].tuned: no profile 'cpuu'; did you mean 'cpu'\?"),
+        ("{cpu: {method: {wait: 1}}}", r"table3.yaml:\d+: method.wait: .*did you mean 'weight'"),
+        ("{cpu: 1}", r"table3.yaml:\d+: rows\[0\].tuned.cpu: "),
+        ("1", r"table3.yaml:\d+: rows\[0\].tuned: "),
+    ],
+)
+def test_what_is_wrong_with_tuned_values(experiments: Path, edit: Edit, tuned: str, problem: str) -> None:
+    first = "  - id: one-patch-vector\n"
+    edit("table3.yaml", first, f"{first}    tuned: {tuned}\n")
+    with pytest.raises(SpecError) as raised:
+        Catalogue(experiments).runs("table3", "cpu")
+    assert re.search(problem, str(raised.value)), str(raised.value)
+
+
 def test_iterations_take_the_place_of_a_profile_s_epochs(experiments: Path, problems: Problems) -> None:
     (problem,) = problems("training.iterations=100")
     assert problem.startswith("--set training.iterations=100: training: epochs is ")

@@ -105,7 +105,6 @@ def summary_of(
         epochs_spent=sum(one.epochs for one in trials),
         epochs_saved=sum(EPOCHS - one.epochs for one in trials if one.phase == "pruned"),
         row_yaml="- id: one-region-gaussian-tuned\n" if best else None,
-        overruled=(),
         command="rdc-sweep run table3 one-region-gaussian --profile demo --seeds 1,2,3 --set a.b=1" if best else None,
     )
     return replace(found, **changes)

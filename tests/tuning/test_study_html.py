@@ -91,7 +91,6 @@ def test_what_comes_from_files_is_escaped(tmp_path: Path) -> None:
     tuned = tuned_row(tmp_path, title=evil)
     found = summary_of(
         tuned, ["complete"] * 9, values_of(tuned, 9), name=evil, row_yaml=evil, command=evil, storage=evil,
-        overruled=(evil,),
     )  # fmt: skip
     html = render(report_of(tuned, found, tmp_path / "runs"))
     assert "<img" not in html
