@@ -3,6 +3,7 @@
 from collections.abc import Sequence, Set
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import get_args
 
 from benchmarks.findings.claims import CLAIMS
 from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
@@ -10,7 +11,7 @@ from benchmarks.findings.records import Results, RowRecord, RunRecord, TableReco
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
 from rdc_sweeps.reporting.evidence import ANSWERS
 from rdc_sweeps.reporting.report import MISSING
-from rdc_sweeps.reporting.statistics import Difference
+from rdc_sweeps.reporting.statistics import Difference, Verdict
 
 TITLES = {"onelabel": "One label per image", "randomlabels": "Random labels", "full": "All labels"}
 
@@ -37,7 +38,7 @@ def results_text(results: Results, figures: Path) -> str:
 
 
 def summary_text(results: Results, figures: str) -> str:
-    """A paragraph on each label setting in which a row was compared over several seeds, and the figure of the first.
+    """A line on each label setting in which a row was compared over several seeds, and the figure of the first.
 
     Args:
         results: All results.
@@ -53,20 +54,31 @@ def summary_text(results: Results, figures: str) -> str:
         if not gains:
             continue
         said = [
-            f"{one.row.method} {_signed('delta_m', gain.mean)} % ({_interval('delta_m', gain)}; {len(one.seeds)} seeds)"
-            f": {gain.verdict}{_unseen(gain)}"
-            for one, gain in gains
+            f"{verdict}: {', '.join(_gain(one, gain) for one, gain in found)}{_unseen([gain for _, gain in found])}"
+            for verdict in get_args(Verdict)
+            if (found := [(one, gain) for one, gain in gains if gain.verdict == verdict])
         ]
-        title = TITLES[setting.label_setting]
-        lines += [f"- {title} (`{setting.table.table}`, profile `{setting.table.profile}`). {'. '.join(said)}.", ""]
-        shown = shown or [f"![{_caption(setting)}]({figures}/{figure_name(setting)})", ""]
+        lines.append(
+            f"- {TITLES[setting.label_setting]} (`{setting.table.table}`, profile `{setting.table.profile}`). "
+            f"{'. '.join(text[0].upper() + text[1:] for text in said)}."
+        )
+        shown = shown or ["", f"![{_caption(setting)}]({figures}/{figure_name(setting)})", ""]
     return "\n".join([*lines, *shown])
 
 
-def _unseen(gain: Difference) -> str:
-    if gain.verdict != "cannot tell" or gain.smallest is None:
+def _gain(one: Comparison, gain: Difference) -> str:
+    """The mean improvement of a row and half its interval, which lies around the mean."""
+    low, high = gain.interval or (gain.mean, gain.mean)
+    return f"{one.row.method} {_signed('delta_m', gain.mean)} ± {_size('delta_m', (high - low) / 2)} ({len(one.seeds)})"
+
+
+def _unseen(gains: Sequence[Difference]) -> str:
+    """What these differences would have had to be to be told from 0."""
+    found = sorted(gain.smallest for gain in gains if gain.verdict == "cannot tell" and gain.smallest is not None)
+    if not found:
         return ""
-    return f" (a true {_size('delta_m', gain.smallest)} % would have shown)"
+    texts = dict.fromkeys(_size("delta_m", value) for value in (found[0], found[-1]))
+    return f"; a true difference of {' to '.join(texts)} % would have shown"
 
 
 def _setting(setting: Setting, figures: Path) -> list[str]:
