@@ -9,8 +9,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.pool import Pool
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -22,6 +23,7 @@ from benchmarks.step.ours import CONTRAST, OurStep
 from benchmarks.step.released import ReleasedStep
 from rdc_sweeps.data.loading import TrainingBatches
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.processes.memory import keep_freed_memory
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.catalogue import Catalogue
 from rdc_sweeps.specs.run import RunSpec
@@ -64,18 +66,21 @@ class Size:
 def measured(size: Size, settings: Sequence[str], repeats: int) -> dict[str, Any]:
     """Seconds of the processor, ratios of steps next to each other, and peaks of memory."""
     spec = size.spec(settings)
-    batch = random_batch(spec, 0, size.regions)
-    ours = OurStep(spec, batch)
-    released = ReleasedStep(ours.learner, batch)
     seconds: dict[str, list[float]] = {"ours": [], "released": []}
     parts: list[dict[str, float]] = []
-    for number in range(WARM_UP + repeats):
-        taken = {"ours": _processor(ours), "released": _processor(released)}
-        cut = ours.parts()
-        if number >= WARM_UP:
-            parts.append(cut)
-            for name, one in taken.items():
-                seconds[name].append(one)
+    with _process() as own, _process() as other:
+        peak = {
+            kind: place.apply(_begin, (kind, size, settings, torch.get_num_threads()))
+            for kind, place in (("ours", own), ("released", other))
+        }
+        for number in range(WARM_UP + repeats):
+            taken = {"ours": own.apply(_take), "released": other.apply(_take)}
+            cut = own.apply(_parts)
+            if number >= WARM_UP:
+                parts.append(cut)
+                for name, one in taken.items():
+                    seconds[name].append(one)
+        metrics = [own.apply(_metrics) for _ in range(repeats)]
     return {
         "size": list(spec.dataset.size),
         "seconds": medians(seconds),
@@ -83,41 +88,61 @@ def measured(size: Size, settings: Sequence[str], repeats: int) -> dict[str, Any
         "contrast": statistics.median(sum(one[name] for name in CONTRAST) / sum(one.values()) for one in parts),
         "parts": medians({name: [one[name] for one in parts] for name in parts[0]}),
         "loading": _loading(spec, repeats),
-        "metrics": statistics.median(ours.metrics() for _ in range(repeats)),
-        "peak": {kind: _peak(kind, size, settings) for kind in ("ours", "released")},
+        "metrics": statistics.median(metrics),
+        "peak": peak,
     }
 
 
-def _processor(step: Callable[[], None]) -> float:
-    began = time.process_time()
-    step()
-    return time.process_time() - began
+def _process() -> Pool:
+    return multiprocessing.get_context("spawn").Pool(1)
 
 
-def _peak(kind: str, size: Size, settings: Sequence[str]) -> int:
-    """Bytes that two steps need beyond the weights, in a process of their own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_here, (kind, size, settings, torch.get_num_threads()))
+class _Begun(NamedTuple):
+    """The steps of a process, of which the released one shares the network's weights."""
+
+    ours: OurStep
+    step: Callable[[], None]
 
 
-def _peak_here(kind: str, size: Size, settings: Sequence[str], threads: int) -> int:
+_begun: list[_Begun] = []
+
+
+def _begin(kind: str, size: Size, settings: Sequence[str], threads: int) -> int:
+    """Make a step in this process; returns the bytes that two of them need beyond the weights."""
     torch.set_num_threads(threads)
+    if kind == "ours":
+        # As the processes of runs do; the transcription is as plain as its process.
+        keep_freed_memory()
     # Code and libraries are loaded by a small step.
-    _step_of(kind, Size(size.profile, 2, 4), settings)()
-    step = _step_of(kind, size, settings)
+    _steps(kind, Size(size.profile, 2, 4), settings).step()
+    _begun.append(_steps(kind, size, settings))
     gc.collect()
     before = resident_bytes()
     reset_peak()
-    step()
-    step()
+    _take()
+    _take()
     return peak_bytes() - before
 
 
-def _step_of(kind: str, size: Size, settings: Sequence[str]) -> Callable[[], None]:
+def _steps(kind: str, size: Size, settings: Sequence[str]) -> _Begun:
     spec = size.spec(settings)
     batch = random_batch(spec, 0, size.regions)
     ours = OurStep(spec, batch)
-    return ours if kind == "ours" else ReleasedStep(ours.learner, batch)
+    return _Begun(ours, ours if kind == "ours" else ReleasedStep(ours.learner, batch))
+
+
+def _take() -> float:
+    began = time.process_time()
+    _begun[-1].step()
+    return time.process_time() - began
+
+
+def _parts() -> dict[str, float]:
+    return _begun[-1].ours.parts()
+
+
+def _metrics() -> float:
+    return _begun[-1].ours.metrics()
 
 
 def _loading(spec: RunSpec, repeats: int) -> float:

@@ -30,6 +30,7 @@ from rdc_sweeps.files import Write, write_atomically
 from rdc_sweeps.parallel.place import Place
 from rdc_sweeps.processes.children import end_with_parent, fork_server, log_to
 from rdc_sweeps.processes.devices import VISIBLE, restrict_to
+from rdc_sweeps.processes.memory import keep_freed_memory
 from rdc_sweeps.processes.signals import ignore_stop_signals
 from rdc_sweeps.runs.states import WorkerExit
 from rdc_sweeps.settings import Settings
@@ -278,6 +279,8 @@ def _train_rank(
         log_to(log_path)
     try:
         connection.send(None)
+        if not place.on_gpus:
+            keep_freed_memory()
         with place.joined():
             train(spec, settings, checkpoint)
             with suppress(EOFError):

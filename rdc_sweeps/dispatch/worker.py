@@ -14,6 +14,7 @@ from rdc_sweeps.errors import DataError, InfrastructureError, LostRunError, infr
 from rdc_sweeps.metrics.selection import SELECTIONS, select
 from rdc_sweeps.processes.children import log_to
 from rdc_sweeps.processes.devices import processes_per_run
+from rdc_sweeps.processes.memory import keep_freed_memory
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.environment import check_packages, describe_environment
 from rdc_sweeps.runs.recorder import Recorder
@@ -64,6 +65,8 @@ class _Trainer:
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         check_packages()
         torch.set_num_threads(self._threads())
+        if device_name(self.settings) == "cpu":
+            keep_freed_memory()
         recorder.run.write_environment(describe_environment())
         self.tracking = Tracker(
             self.directory, Identity.of(self.directory, spec, self.settings), resolve_mode(self.settings.wandb)
