@@ -54,7 +54,7 @@ def summary_text(results: Results, figures: str) -> str:
         if not gains:
             continue
         said = [
-            f"{verdict}: {', '.join(_gain(one, gain) for one, gain in found)}{_unseen([gain for _, gain in found])}"
+            f"{verdict}: {'; '.join(_gain(one, gain) for one, gain in found)}{_unseen([gain for _, gain in found])}"
             for verdict in get_args(Verdict)
             if (found := [(one, gain) for one, gain in gains if gain.verdict == verdict])
         ]
@@ -78,7 +78,7 @@ def _unseen(gains: Sequence[Difference]) -> str:
     if not found:
         return ""
     texts = dict.fromkeys(_size("delta_m", value) for value in (found[0], found[-1]))
-    return f"; a true difference of {' to '.join(texts)} % would have shown"
+    return f" (a true difference of {' to '.join(texts)} % would have shown)"
 
 
 def _setting(setting: Setting, figures: Path) -> list[str]:

@@ -90,7 +90,7 @@ def test_the_summary_has_rows_of_several_seeds() -> None:
     assert text.count("![") == 1
     assert summary_text(results(*several, run("rdc", 1, 25.0)), "docs").strip() == ""
     unclear = summary_text(results(*several, *(run("rdc", s, [22.0, 19.0, 24.1][s]) for s in range(3))), "docs")
-    assert re.search(r"Cannot tell: RDC .* ± .* \(3\); a true difference of \d+\.\d\d % would have shown\.", unclear)
+    assert re.search(r"Cannot tell: RDC .* ± .* \(3\) \(a true difference of \d+\.\d\d % would have shown\)\.", unclear)
 
 
 def test_runs_that_do_not_count_are_mentioned() -> None:
