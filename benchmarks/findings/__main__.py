@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.findings.collection import collect
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import draw_figures
-from benchmarks.findings.page import results_text, summary_text
+from benchmarks.findings.page import results_text, summary_figure, summary_text
 from benchmarks.findings.records import Results, read_results, write_results
 from benchmarks.pages import write_part
 from rdc_sweeps.errors import RdcError
@@ -65,10 +65,11 @@ def _write(results: Results, docs: Path) -> None:
     figures = docs / "findings"
     for path in draw_figures(settings(results), figures):
         print(f"wrote {path}")
-    summary = summary_text(results, f"{docs.name}/{figures.name}")
+    summary, figure = summary_text(results), summary_figure(results, f"{docs.name}/{figures.name}")
     for page, part, content in (
+        (docs / "findings.md", "summary", summary),
         (docs / "findings.md", "results", results_text(results, figures)),
-        (docs.parent / "README.md", "findings", summary),
+        (docs.parent / "README.md", "findings", summary + figure),
     ):
         write_part(page, part, content)
         print(f"wrote {page}")

@@ -37,33 +37,42 @@ def results_text(results: Results, figures: Path) -> str:
     return "\n".join(lines)
 
 
-def summary_text(results: Results, figures: str) -> str:
-    """A line on each label setting in which a row was compared over several seeds, and the figure of the first.
-
-    Args:
-        results: All results.
-        figures: Their folder, as the page that shows them names it.
-    """
-    lines, shown = [""], list[str]()
+def summary_text(results: Results) -> str:
+    """A line on each label setting in which a row was compared over several seeds."""
+    lines = [""]
     for setting in settings(results):
-        gains = [
-            (one, one.differences["delta_m"])
-            for one in setting.comparisons
-            if one.differences and one.differences["delta_m"].interval is not None
-        ]
-        if not gains:
-            continue
+        gains = _gains(setting)
         said = [
             f"{verdict}: {'; '.join(_gain(one, gain) for one, gain in found)}{_unseen([gain for _, gain in found])}"
             for verdict in get_args(Verdict)
             if (found := [(one, gain) for one, gain in gains if gain.verdict == verdict])
         ]
-        lines.append(
-            f"- {TITLES[setting.label_setting]} (`{setting.table.table}`, profile `{setting.table.profile}`). "
-            f"{'. '.join(text[0].upper() + text[1:] for text in said)}."
-        )
-        shown = shown or ["", f"![{_caption(setting)}]({figures}/{figure_name(setting)})", ""]
-    return "\n".join([*lines, *shown])
+        if said:
+            lines.append(
+                f"- {TITLES[setting.label_setting]} (`{setting.table.table}`, profile `{setting.table.profile}`). "
+                f"{'. '.join(text[0].upper() + text[1:] for text in said)}."
+            )
+    return "\n".join([*lines, ""])
+
+
+def summary_figure(results: Results, figures: str) -> str:
+    """The figure of the first label setting of the summary; nothing if there is none.
+
+    Args:
+        results: All results.
+        figures: Their folder, as the page that shows them names it.
+    """
+    first = next((setting for setting in settings(results) if _gains(setting)), None)
+    return "" if first is None else f"\n![{_caption(first)}]({figures}/{figure_name(first)})\n"
+
+
+def _gains(setting: Setting) -> list[tuple[Comparison, Difference]]:
+    """The comparisons over several seeds, with their delta-m."""
+    return [
+        (one, one.differences["delta_m"])
+        for one in setting.comparisons
+        if one.differences and one.differences["delta_m"].interval is not None
+    ]
 
 
 def _gain(one: Comparison, gain: Difference) -> str:

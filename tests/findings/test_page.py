@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.findings.__main__ import DOCS, main
 from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import SOURCE, digest
-from benchmarks.findings.page import results_text, summary_text
+from benchmarks.findings.page import results_text, summary_figure, summary_text
 from benchmarks.findings.records import ClaimRecord, Results, read_results, write_results
 from benchmarks.pages import with_part
 from benchmarks.regime.page import regime_text
@@ -19,6 +19,7 @@ from rdc_sweeps.errors import UsageError
 from tests.findings.made_up import results, run, table
 
 FIGURES = Path("findings")
+SUMMARY = "<!-- summary -->\nold\n<!-- end of summary -->"
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
@@ -82,14 +83,14 @@ def test_a_claim_that_another_table_tests_is_not_missed_in_this_one() -> None:
 
 def test_the_summary_has_rows_of_several_seeds() -> None:
     several = [run("mtl", seed, 20.0 + seed) for seed in range(3)]
-    text = summary_text(
-        results(*several, *(run("rdc", s, [22.0, 23.2, 24.1][s]) for s in range(3)), run("control", 0)), "docs"
-    )
+    better = results(*several, *(run("rdc", s, [22.0, 23.2, 24.1][s]) for s in range(3)), run("control", 0))
+    text = summary_text(better)
     assert re.search(r"Better: RDC \+3\.34 ± \d\.\d\d \(3\)\.", text)
     assert "Control" not in text
-    assert text.count("![") == 1
-    assert summary_text(results(*several, run("rdc", 1, 25.0)), "docs").strip() == ""
-    unclear = summary_text(results(*several, *(run("rdc", s, [22.0, 19.0, 24.1][s]) for s in range(3))), "docs")
+    assert summary_figure(better, "docs").count("![") == 1
+    one_seed = results(*several, run("rdc", 1, 25.0))
+    assert (summary_text(one_seed).strip(), summary_figure(one_seed, "docs")) == ("", "")
+    unclear = summary_text(results(*several, *(run("rdc", s, [22.0, 19.0, 24.1][s]) for s in range(3))))
     assert re.search(r"Cannot tell: RDC .* ± .* \(3\) \(a true difference of \d+\.\d\d % would have shown\)\.", unclear)
 
 
@@ -111,11 +112,11 @@ def test_the_command_writes_page_and_figures_from_json_and_removes_stale_figures
     docs = tmp_path / "docs"
     (docs / "findings").mkdir(parents=True)
     (docs / "findings" / "stale.png").touch()
-    (docs / "findings.md").write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    (docs / "findings.md").write_text(f"above\n{SUMMARY}\n{BEGIN}\nold\n{END}\nbelow\n")
     (tmp_path / "README.md").write_text("<!-- findings -->old<!-- end of findings -->")
     main(["--from", str(tmp_path / "own.json")], docs)
     text = (docs / "findings.md").read_text()
-    assert text.startswith(f"above\n{BEGIN}\n")
+    assert text.startswith("above\n<!-- summary -->\n\n- One label per image")
     assert text.endswith(f"{END}\nbelow\n")
     assert "old" not in text
     (figure,) = (docs / "findings").iterdir()
