@@ -91,7 +91,7 @@ class TunedRow:
             id=f"{self.row.id}-tuned",
             method=f"{self.row.method}, tuned",
             spec=self.row.spec,
-            tuned={self.profile: document.data},
+            tuned={**self.row.tuned, self.profile: document.data},
             baseline=self.baseline_row or self.row.baseline,
             notes=f"tuned by study {self.spec.study} under profile {self.profile}{chosen_by}",
         )
