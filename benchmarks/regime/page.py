@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from benchmarks.regime.records import Measured, Regime
-from benchmarks.regime.variants import BASE
+from benchmarks.regime.variants import BASE, VARIANTS
 from rdc_sweeps.probing.record import Estimate
 from rdc_sweeps.specs.base import Task
 
@@ -21,14 +21,21 @@ Cosines = dict[tuple[str, int], float]
 
 
 def regime_text(regime: Regime) -> str:
-    """The table as Markdown, variants in the order in which they were measured."""
+    """The table as Markdown: variants in their order, then those that are none any more."""
     lines = ["", f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
     variants: dict[tuple[object, ...], list[Measured]] = {}
-    for one in regime.measured:
+    for one in sorted(regime.measured, key=_place):
         variants.setdefault((one.group, one.changes, one.refit, one.true_regions), []).append(one)
     base = next((found for found in variants.values() if found[0].name == BASE), [])
     lines += [f"| {' | '.join(_cells(found, base))} |" for found in variants.values()]
     return "\n".join([*lines, "", ""])
+
+
+def _place(one: Measured) -> int:
+    return next(
+        (place for place, each in enumerate(VARIANTS) if (each.group, each.name) == (one.group, one.name)),
+        len(VARIANTS),
+    )
 
 
 def _cells(found: Sequence[Measured], base: Sequence[Measured]) -> list[str]:
