@@ -65,8 +65,6 @@ class _Trainer:
             raise InfrastructureError("device is cuda, but no GPU can be used here; `nvidia-smi` may say why")
         check_packages()
         torch.set_num_threads(self._threads())
-        if device_name(self.settings) == "cpu":
-            keep_freed_memory()
         recorder.run.write_environment(describe_environment())
         self.tracking = Tracker(
             self.directory, Identity.of(self.directory, spec, self.settings), resolve_mode(self.settings.wandb)
@@ -145,4 +143,6 @@ def main(run_id: str, settings: Settings) -> None:
         if infrastructure_cause(error) is None:
             raise
         sys.exit(WorkerExit.PARKED)
+    if device_name(settings) == "cpu":
+        keep_freed_memory()
     sys.exit(work(run_id, settings))

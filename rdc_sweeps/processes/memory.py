@@ -14,8 +14,9 @@ def keep_freed_memory() -> None:
     """Keep memory that is freed for what this process needs next, however large it is.
 
     Otherwise the GNU C library returns blocks of more than 32 MiB to the system, such as the maps of a batch, and the
-    system hands out new ones page by page, which takes longer than many an operation on them. The process then stays as
-    large as it was at its largest. With another C library nothing changes.
+    system hands out new ones page by page, which takes longer than many an operation on them. The process stays as
+    large as it was at its largest, and grows further if it then does other things, for which what was freed does not
+    fit: this is for a process that trains one run. With another C library nothing changes.
     """
     if sys.platform != "linux" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
         return
