@@ -88,8 +88,7 @@ class MtanFolder:
         self._size = size
         self._count = count
         self._sound = SoundFiles(0 if open_file else count * len(layout.folders))
-        # Made once: making a path takes as long as opening its file.
-        self._files = {name: _numbered(folder.absolute() / name, count) for name in layout.folders}
+        self._paths: dict[tuple[str, int], Path] = {}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -138,7 +137,7 @@ class MtanFolder:
 
     def files(self) -> list[Path]:
         """All files of the split."""
-        return [path for paths in self._files.values() for path in paths]
+        return [self._path(folder, index) for folder in self._layout.folders for index in range(self._count)]
 
     def all_stamps(self) -> Stamps:
         """The stamps of all files.
@@ -151,7 +150,7 @@ class MtanFolder:
     def stamps(self, indices: Sequence[int]) -> Stamps | None:
         """The stamps of images; None if a file cannot be looked at."""
         try:
-            return stamps([self._files[self._layout.image][index] for index in indices], READING, self._size)
+            return stamps([self._path(self._layout.image, index) for index in indices], READING, self._size)
         except OSError:
             # Reading it says what is wrong.
             return None
@@ -197,11 +196,14 @@ class MtanFolder:
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
-        return self._open_file(self._files[folder][index])
+        return self._open_file(self._path(folder, index))
 
-
-def _numbered(folder: Path, count: int) -> list[Path]:
-    return [folder / f"{index}.npy" for index in range(count)]
+    def _path(self, folder: str, index: int) -> Path:
+        # Made once: making a path takes as long as opening its file.
+        found = self._paths.get((folder, index))
+        if found is None:
+            found = self._paths[folder, index] = self.folder.absolute() / folder / f"{index}.npy"
+        return found
 
 
 def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:
