@@ -5,7 +5,6 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -71,9 +70,8 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         worker_init_fn=_start_worker,
     )
     try:
-        with _uncollected():
-            results = iter(loader)
-        for result in results:
+        # Without a name, the processes end with this loop, and not with the traceback of an error in it.
+        for result in _started(loader):
             if isinstance(result, _Failure):
                 raise result.error
             yield result
@@ -83,13 +81,12 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
         raise InfrastructureError(f"a loader process was killed (out of memory?): {error}") from error
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from running, in this process and in those that it forks."""
+def _started(loader: DataLoader[T | _Failure]) -> Iterator[T | _Failure]:
+    """Start the processes, while no garbage is collected, neither in this process nor yet in those that it forks."""
     enabled = gc.isenabled()
     gc.disable()
     try:
-        yield
+        return iter(loader)
     finally:
         if enabled:
             gc.enable()
