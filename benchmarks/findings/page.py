@@ -43,14 +43,14 @@ def summary_text(results: Results) -> str:
     for setting in settings(results):
         gains = _gains(setting)
         said = [
-            f"{verdict}: {'; '.join(_gain(one, gain) for one, gain in found)}{_unseen([gain for _, gain in found])}"
+            f"{verdict.capitalize()}: {'; '.join(_gain(*each) for each in found)}{_unseen([gain for _, gain in found])}"
             for verdict in get_args(Verdict)
             if (found := [(one, gain) for one, gain in gains if gain.verdict == verdict])
         ]
         if said:
             lines.append(
                 f"- {TITLES[setting.label_setting]} (`{setting.table.table}`, profile `{setting.table.profile}`). "
-                f"{'. '.join(text[0].upper() + text[1:] for text in said)}."
+                f"{'. '.join(said)}."
             )
     return "\n".join([*lines, ""])
 

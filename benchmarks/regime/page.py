@@ -24,18 +24,12 @@ def regime_text(regime: Regime) -> str:
     """The table as Markdown: variants in their order, then those that are none any more."""
     lines = ["", f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
     variants: dict[tuple[object, ...], list[Measured]] = {}
-    for one in sorted(regime.measured, key=_place):
+    places = {(each.group, each.name): place for place, each in enumerate(VARIANTS)}
+    for one in sorted(regime.measured, key=lambda one: places.get((one.group, one.name), len(places))):
         variants.setdefault((one.group, one.changes, one.refit, one.true_regions), []).append(one)
     base = next((found for found in variants.values() if found[0].name == BASE), [])
     lines += [f"| {' | '.join(_cells(found, base))} |" for found in variants.values()]
     return "\n".join([*lines, "", ""])
-
-
-def _place(one: Measured) -> int:
-    return next(
-        (place for place, each in enumerate(VARIANTS) if (each.group, each.name) == (one.group, one.name)),
-        len(VARIANTS),
-    )
 
 
 def _cells(found: Sequence[Measured], base: Sequence[Measured]) -> list[str]:

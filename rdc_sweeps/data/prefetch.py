@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rdc_sweeps.errors import InfrastructureError, infrastructure_cause
 from rdc_sweeps.processes.children import end_with_parent
+from rdc_sweeps.processes.garbage import uncollected
 
 T = TypeVar("T")
 _AHEAD = 2
@@ -82,14 +83,9 @@ def _from_processes(load: Callable[[int], T], steps: range, workers: int) -> Gen
 
 
 def _started(loader: DataLoader[T | _Failure]) -> Iterator[T | _Failure]:
-    """Start the processes, while no garbage is collected, neither in this process nor yet in those that it forks."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    """Start the processes, which do not collect garbage until `_start_worker`."""
+    with uncollected():
         return iter(loader)
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _start_worker(worker: int) -> None:

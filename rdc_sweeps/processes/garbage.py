@@ -1,4 +1,4 @@
-"""Imports without the garbage collector, which would look at all that they create again and again."""
+"""Work without the garbage collector."""
 
 import gc
 import sys
@@ -7,14 +7,24 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def lasting_imports() -> Iterator[None]:
-    """Import modules for the rest of the process: what they create is never looked at by the garbage collector."""
-    known, enabled = len(sys.modules), gc.isenabled()
+def uncollected() -> Iterator[None]:
+    """Collect nothing while inside, neither in this process nor, until they collect again, in those that it forks."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if len(sys.modules) > known:
-            gc.freeze()
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def lasting_imports() -> Iterator[None]:
+    """Import modules for the rest of the process: the collector never looks at what they create, again and again."""
+    known = len(sys.modules)
+    with uncollected():
+        try:
+            yield
+        finally:
+            if len(sys.modules) > known:
+                gc.freeze()

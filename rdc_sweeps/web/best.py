@@ -8,8 +8,6 @@ from rdc_sweeps.metrics.metric import MAIN_METRICS
 from rdc_sweeps.reporting.report import Report, Row
 from rdc_sweeps.web.pictures import Pictures
 
-LEGEND = "legend"
-
 
 @dataclass(frozen=True)
 class Tile:
@@ -48,8 +46,8 @@ def best_of(report: Report, pictures: Pictures | None) -> Best | None:
     image = next(image for image in pictures.images if row.id in pictures.addresses[image])
     addresses = pictures.addresses[image][row.id]
     scores = pictures.scores[image].get(row.id, {})
-    # Beside the input, so that a truth and its prediction stand side by side.
-    parts = sorted(addresses, key=lambda part: ("input", LEGEND).index(part) if part in ("input", LEGEND) else 2)
+    # In rows of four, a truth and its prediction stand side by side.
+    parts = ["input", "legend", *(part for task in pictures.tasks for part in (f"{task} truth", task))]
     tiles = [
         Tile(
             addresses[part],
@@ -58,6 +56,7 @@ def best_of(report: Report, pictures: Pictures | None) -> Best | None:
             f"{part} of {image}{f', predicted by {row.id}' if part in pictures.tasks else ''}",
         )
         for part in parts
+        if part in addresses
     ]
     return Best(row.id, row.method, image, tiles)
 
@@ -69,15 +68,15 @@ def best_row(report: Report, among: Collection[str]) -> Row | None:
         report: The table.
         among: Ids of the rows to choose from.
     """
-    metrics = {row.id: found for row in report.rows if (found := _main(row))}
+    names = [measure.key for measure in report.measures if measure.key in MAIN_METRICS]
+    metrics = {row.id: found for row in report.rows if len(found := _values(row, names)) == len(names)}
     reference = next((found for found in metrics.values() if all(found.values())), None)
     if reference is None:
         return None
-    rows = [row for row in report.rows if row.id in among and metrics.get(row.id, {}).keys() == reference.keys()]
+    rows = [row for row in report.rows if row.id in among and row.id in metrics]
     return max(rows, key=lambda row: delta_m(metrics[row.id], reference), default=None)
 
 
-def _main(row: Row) -> Mapping[str, float]:
-    """The main metrics of a row; empty if one is missing."""
-    found = {name: row.cells[name].value for name in MAIN_METRICS if name in row.cells}
-    return {name: value for name, value in found.items() if value is not None} if None not in found.values() else {}
+def _values(row: Row, names: Sequence[str]) -> Mapping[str, float]:
+    """The metrics that a row has values of."""
+    return {name: value for name in names if (value := row.cells[name].value) is not None}

@@ -65,7 +65,7 @@ def test_image_labels_and_regions_stay_together(spec: AugmentationSpec, seed: in
         assert regions.dtype == np.int32
         np.testing.assert_array_equal(view.semantic, regions % 13)
         zoom = zoom_of(view, regions)
-        assert 1 - 1e-5 <= zoom <= 9 + 1e-5
+        assert min(spec.scales) * (1 - 1e-5) <= zoom <= max(spec.scales) ** len(views) * (1 + 1e-5)
         np.testing.assert_allclose(view.depth * zoom, regions + 1, rtol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(view.normal, axis=-1), 1, atol=1e-6)
         rows, columns = regions // WIDTH, regions % WIDTH

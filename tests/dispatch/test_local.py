@@ -1,8 +1,9 @@
 import os
+from types import SimpleNamespace
 
 import pytest
 
-from rdc_sweeps.dispatch.local import Slots, slots
+from rdc_sweeps.dispatch.local import MEMORY_PER_RUN, Slots, slots
 from rdc_sweeps.settings import Settings
 
 CORES = len(os.sched_getaffinity(0))
@@ -29,5 +30,11 @@ def test_slots_share_the_machine(count: int, chosen: Settings, gpus: int, expect
     assert slots(count, chosen, gpus) == expected
 
 
-def test_no_more_runs_than_cores_unless_asked_for() -> None:
-    assert 1 <= slots(1000, settings(), 0).runs <= CORES
+@pytest.mark.parametrize(("fitting", "runs"), [(0, 1), (1, 1), (CORES, CORES), (1000, CORES)])
+def test_no_more_runs_than_cores_and_memory_are_for_unless_asked_for(
+    fitting: int, runs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = SimpleNamespace(available=fitting * MEMORY_PER_RUN)
+    monkeypatch.setattr("rdc_sweeps.dispatch.local.psutil.virtual_memory", lambda: memory)
+    assert slots(1000, settings(), 0) == Slots(runs, max(1, CORES // runs))
+    assert slots(1000, settings(max_parallel=CORES + 3), 0).runs == CORES + 3

@@ -27,7 +27,7 @@ def test_iterations_divide_into_epochs(iterations: int, count: int, batch_size: 
     of_epochs = [length.steps_of(epoch) for epoch in range(length.epochs)]
     assert sum(of_epochs) == iterations
     assert set(of_epochs[:-1]) <= {length.steps_per_epoch}
-    assert 1 <= of_epochs[-1] <= length.steps_per_epoch
+    assert of_epochs[-1] == (iterations - 1) % length.steps_per_epoch + 1
     ends = [sum(of_epochs[: epoch + 1]) for epoch in range(length.epochs)]
     assert [length.end_of(epoch) for epoch in range(length.epochs)] == ends
     for steps in range(iterations + 1):

@@ -55,7 +55,8 @@ def test_the_road_is_a_plane_below_the_camera(scenes: list[Scene]) -> None:
         distance = DISPARITY_AT_1_METRE / scene.depth[road].astype(np.float64)
         # The plane n . p = 1 through all places; 1 / |n| is the camera's height above it.
         normal, *_ = np.linalg.lstsq(rays[road] * distance[:, None], np.ones(len(distance)), rcond=None)
-        assert 1 / np.linalg.norm(normal) == pytest.approx(1.22, abs=0.2)
+        # Cameras are at 0.95 to 1.1 of Cityscapes' 1.22 m above the ground, and roads and kerbs a few centimetres.
+        assert 0.95 * 1.22 - 0.03 < 1 / np.linalg.norm(normal) < 1.1 * 1.22 + 0.03
         assert normal[1] > 0
 
 
