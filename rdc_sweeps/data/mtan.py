@@ -88,6 +88,7 @@ class MtanFolder:
         self._size = size
         self._count = count
         self._sound = SoundFiles(0 if open_file else count * len(layout.folders))
+        self._paths: dict[tuple[str, int], Path] = {}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -192,13 +193,17 @@ class MtanFolder:
             self._sound.add(number, stored.stamp)
         return array
 
-    def _path(self, folder: str, index: int) -> Path:
-        return (self.folder / folder / f"{index}.npy").absolute()
-
     def _open(self, folder: str, index: int) -> Stored:
         if not 0 <= index < self._count:
             raise IndexError(f"{self.folder}: no image {index}, there are {self._count}")
-        return self._open_file(self.folder / folder / f"{index}.npy")
+        return self._open_file(self._path(folder, index))
+
+    def _path(self, folder: str, index: int) -> Path:
+        # Made once: making a path takes as long as opening its file.
+        found = self._paths.get((folder, index))
+        if found is None:
+            found = self._paths[folder, index] = self.folder.absolute() / folder / f"{index}.npy"
+        return found
 
 
 def find_files(folder: Path, layout: MtanLayout, setting: str) -> tuple[int, list[str]]:
