@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from signal import SIGKILL
 
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
@@ -40,7 +41,7 @@ class StudyStorm:
 def storm_over_study(
     study: Study, storage: str | None, *, trials: int, kills: int, workers: int = 3, seed: int = 0
 ) -> StudyStorm:
-    """Storm over a study until all its trials are finished.
+    """Storm over a study until all its trials are finished, or until a worker fails by itself.
 
     Args:
         study: A new study that was asked for the trials.
@@ -56,16 +57,18 @@ def storm_over_study(
     def begin() -> SpawnProcess:
         return begin_worker(root, name, storage, trials, Simulation(seconds=SECONDS))
 
-    living = [begin() for _ in range(workers)]
-    while study.finished < trials:
+    living, failures = [begin() for _ in range(workers)], []
+    while study.finished < trials and not failures:
         time.sleep(dice.uniform(0.1, 0.8))
-        living = [worker if worker.exitcode is None else begin() for worker in living]
+        codes = [worker.exitcode for worker in living]
+        failures = [f"a worker ended with exit code {code}" for code in codes if code not in (None, 0, -SIGKILL)]
+        living = [begin() if code is not None else worker for worker, code in zip(living, codes, strict=True)]
         if killed < kills:
             dice.choice(living).kill()
             killed += 1
     for worker in living:
         worker.join(120)
-    return StudyStorm(killed, study.finished, study_problems(study, trials))
+    return StudyStorm(killed, study.finished, failures + study_problems(study, trials))
 
 
 def new_study(folder: Path, trials: int) -> Study:

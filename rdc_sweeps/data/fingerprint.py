@@ -84,7 +84,8 @@ def means(kinds: Mapping[str, Iterable[AnyArray]]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for kind, arrays in kinds.items():
         for array in arrays:
-            values = np.abs(array.astype(np.float64))
+            with np.errstate(invalid="ignore"):  # signalling NaNs of a damaged file
+                values = np.abs(array.astype(np.float64))
             if (counted := (values > 0) & (values < np.finfo(np.float32).max)).any():
                 found.setdefault(kind, []).append(float(values[counted].mean()))
     return {kind: round(float(np.mean(values)), 6) for kind, values in found.items()}

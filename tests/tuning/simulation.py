@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.dispatch.lifecycle import Stop, run_to_end
+from rdc_sweeps.files import write_json
 from rdc_sweeps.metrics.metric import MetricValues
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.recorder import Recorder
@@ -99,7 +100,7 @@ class _Body:
         history = trained_epochs(self.directory)[: step // STEPS]
         while step < length.steps:
             if stop():
-                checkpoint.write_text(str(step))
+                write_json(checkpoint, step, durable=False)
                 return None
             self._perhaps_die(step)
             time.sleep(self.simulation.seconds)
@@ -112,7 +113,7 @@ class _Body:
                 history.append(_record(spec, step // STEPS - 1, curve))
                 for observer in observers:
                     observer.evaluated(history[-1], step - 1, [])
-                checkpoint.write_text(str(step))
+                write_json(checkpoint, step, durable=False)
         return Result(
             run=self.directory.id,
             selected={},
