@@ -57,7 +57,8 @@ def storm_over_study(
     def begin() -> SpawnProcess:
         return begin_worker(root, name, storage, trials, Simulation(seconds=SECONDS))
 
-    living, failures = [begin() for _ in range(workers)], []
+    living = [begin() for _ in range(workers)]
+    failures: list[str] = []
     while study.finished < trials and not failures:
         time.sleep(dice.uniform(0.1, 0.8))
         codes = [worker.exitcode for worker in living]

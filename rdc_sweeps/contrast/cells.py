@@ -8,7 +8,7 @@ and the sum of their outer products follow from the sums of the interpolation we
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -77,6 +77,16 @@ def map_tensors(record: Record, change: Callable[[Tensor], Tensor]) -> Record:
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
             changed[field.name] = map_tensors(value, change)
     return dataclasses.replace(record, **changed)
+
+
+def tensors(record: DataclassInstance) -> Iterator[Tensor]:
+    """All tensors of a record, also those of records in it."""
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, Tensor):
+            yield value
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            yield from tensors(value)
 
 
 def region_cells(slots: Tensor, capacity: int, size: tuple[int, int]) -> RegionCells:

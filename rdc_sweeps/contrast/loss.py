@@ -12,21 +12,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rdc_sweeps.contrast.arithmetic import Draw, full_precision
+from rdc_sweeps.contrast.candidates import Candidates, item_outcomes
 from rdc_sweeps.contrast.elsewhere import OtherImages, distances_to_same_place
 from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.contrast.gaussians import Gaussians, region_gaussians
 from rdc_sweeps.contrast.index import RegionIndex, as_index
-from rdc_sweeps.contrast.infonce import info_nce
 from rdc_sweeps.contrast.kl import kl_divergence
 from rdc_sweeps.contrast.moments import check_features, region_means
-from rdc_sweeps.contrast.outcome import ContrastOutcome
+from rdc_sweeps.contrast.outcome import ContrastOutcome, ItemOutcomes
 from rdc_sweeps.contrast.pixels import pixel_contrast
+from rdc_sweeps.contrast.turns import compare_in_turns
 from rdc_sweeps.contrast.vectors import cosine_distance, squared_euclidean
 from rdc_sweeps.contrast.wasserstein import wasserstein2_squared
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.base import Spec
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, PixelContrast, VectorContrast
 from rdc_sweeps.specs.extensions import implementation
+
+TURN_BYTES = 2**28
+"""Size of the polar factors of items that are compared at once; beyond that, items take turns."""
 
 DistanceFunction = Callable[[Any, Gaussians, Gaussians], Tensor]
 """An extension's distance: from its spec and Gaussians with mean (..., Ra, d) and (..., Rb, d) to all (..., Ra, Rb)."""
@@ -98,8 +102,9 @@ def region_contrast(
                     compare = partial(_all_pairs, spec=spec)
                     distances = distances_to_same_place(gaussians, others, index, represent, compare)
                     return _between_images(distances, valid, spec, others)
-                distances = _gaussian_distances(gaussians, spec, further)
-        return _within_image(distances, valid, spec, draw, further)
+                candidates = Candidates.of(valid, spec, draw, further)
+                return ContrastOutcome.of(valid, _gaussian_comparison(gaussians, candidates, spec, further))
+        return ContrastOutcome.of(valid, Candidates.of(valid, spec, draw, further).compared(distances, spec))
 
 
 def _given(others: OtherImages | None) -> OtherImages:
@@ -116,15 +121,35 @@ def _vector_distances(
     return distance(own, others)
 
 
-def _gaussian_distances(sides: list[Gaussians], spec: GaussianContrast, further: FurtherNegatives | None) -> Tensor:
-    own = Gaussians.joined(sides, 1)
-    distances = _all_pairs(own, None, spec)
-    if further is None:
-        return distances
-    maps = Gaussians.joined(sides, 0)
-    others = maps.map(lambda values: further.rows(values).flatten(1, 2))
-    others = dataclasses.replace(others, valid=further.known(maps.valid).flatten(1, 2))
-    return torch.cat([distances, _all_pairs(own, others, spec)], 2)
+@dataclasses.dataclass(frozen=True)
+class _Maps:
+    """Gaussians (N, 2R) of the items' own two maps, and those (N, C R) of their further maps."""
+
+    own: Gaussians
+    others: Gaussians | None
+
+
+def _gaussian_comparison(
+    sides: list[Gaussians], candidates: Candidates, spec: GaussianContrast, further: FurtherNegatives | None
+) -> ItemOutcomes:
+    own, others = Gaussians.joined(sides, 1), None
+    if further is not None:
+        maps = Gaussians.joined(sides, 0)
+        others = maps.map(lambda values: further.rows(values).flatten(1, 2))
+        others = dataclasses.replace(others, valid=further.known(maps.valid).flatten(1, 2))
+
+    def compare(gaussians: _Maps, items: slice) -> ItemOutcomes:
+        distances = _all_pairs(gaussians.own, None, spec)
+        if gaussians.others is not None:
+            distances = torch.cat([distances, _all_pairs(gaussians.own, gaussians.others, spec)], 2)
+        return candidates.of_items(items).compared(distances, spec)
+
+    number = None
+    if spec.distance == "wasserstein":
+        anchors = own.mean.shape[1]
+        pairs = anchors * (anchors - 1) // 2 + (0 if others is None else anchors * others.mean.shape[1])
+        number = max(TURN_BYTES // (pairs * own.channels**2 * own.covariance.element_size() + 1), 1)
+    return compare_in_turns(compare, _Maps(own, others), number)
 
 
 def _all_pairs(a: Gaussians, b: Gaussians | None, spec: GaussianContrast) -> Tensor:
@@ -149,39 +174,6 @@ def _extension_distances(a: Gaussians, b: Gaussians, spec: Spec) -> Tensor:
     return distances
 
 
-def _within_image(
-    distances: Tensor,
-    valid: Tensor,
-    spec: GaussianContrast | VectorContrast,
-    draw: Draw,
-    further: FurtherNegatives | None,
-) -> ContrastOutcome:
-    """Eq. 3, 4 and 6 of distances (N, 2R, (2 + C) R).
-
-    Anchors are the regions of the first and then of the second task; candidates are the same, then those of C further
-    maps.
-    """
-    slots = valid.shape[1]
-    candidate = torch.arange(distances.shape[2], device=valid.device)
-    slot, task = candidate % slots, candidate // slots  # 0 and 1 are the item's own two tasks
-    anchor = candidate[: 2 * slots, None]
-    same_region = anchor % slots == slot
-    other_task = anchor // slots != task
-    anchors_valid = valid.repeat(1, 2)
-    usable, log_weights = anchors_valid, None
-    if further is not None:
-        usable = torch.cat([usable, further.known(valid.repeat(2, 1)).flatten(1)], 1)
-        own = further.weights.new_ones(valid.shape[0], 2)
-        weights = torch.cat([own, further.weights], 1).to(distances.dtype)
-        log_weights = weights.log().repeat_interleave(slots, 1)[:, None]
-    pairs = anchors_valid[:, :, None] & usable[:, None, :]
-    positives = pairs & (same_region & other_task & (task < 2))
-    negatives = pairs & ~same_region & (other_task if spec.negatives == "other" else True)
-    if spec.negative_count is not None:
-        negatives = _sampled_negatives(negatives, spec.negative_count, draw)
-    return _outcome(distances, positives, negatives, valid, spec, log_weights)
-
-
 def _between_images(
     distances: Tensor, valid: Tensor, spec: GaussianContrast | VectorContrast, others: OtherImages
 ) -> ContrastOutcome:
@@ -192,41 +184,5 @@ def _between_images(
     negatives = F.pad(known, (1, 0))
     first = torch.zeros_like(negatives)
     first[:, 0] = True
-    return _outcome(distances, pairs & first[:, None], pairs & negatives[:, None], valid, spec)
-
-
-def _outcome(
-    distances: Tensor,
-    positives: Tensor,
-    negatives: Tensor,
-    valid: Tensor,
-    spec: GaussianContrast | VectorContrast,
-    log_weights: Tensor | None = None,
-) -> ContrastOutcome:
-    """The losses of distances (N, 2R, candidates) and their diagnostics; the masks have the same shape."""
-    per_anchor = info_nce(distances, positives, negatives, spec.temperature, log_weights)
-    anchors = (2 * valid.sum(1)).clamp_min(1)
-    known = distances.detach()
-    positive = torch.where(positives, known, 0.0).sum(2)
-    nearest = positive < torch.where(negatives, known, torch.inf).amin(2)
-    counts = negatives.sum(2)
-    slots = (2, valid.shape[1])
-    return ContrastOutcome.of(
-        losses=per_anchor.sum(1) / anchors,
-        valid=valid,
-        positive=positive.sum(1) / anchors,
-        negative=torch.where(negatives, known, 0.0).sum((1, 2)) / counts.sum(1).clamp_min(1),
-        nearest=(nearest & valid.repeat(1, 2)).sum(1) / anchors,
-        hits=nearest.to(known.dtype).unflatten(1, slots).mean(1),
-        chance=(1 / (1 + counts)).to(known.dtype).unflatten(1, slots).mean(1),
-    )
-
-
-def _sampled_negatives(pairs: Tensor, count: int, draw: Draw) -> Tensor:
-    """At most `count` of the true entries of each anchor in pairs (N, 2R, (2 + C) R), drawn without replacement."""
-    items, anchors, candidates = pairs.shape
-    slots = anchors // 2
-    # By task and region, so that an item's numbers do not depend on the number of slots that other images need.
-    order = draw((items, 2, slots, candidates // slots, slots)).reshape(pairs.shape).masked_fill(~pairs, -1.0)
-    chosen = order.topk(min(count, candidates), dim=-1).indices
-    return torch.zeros_like(pairs).scatter_(-1, chosen, True) & pairs
+    outcomes = item_outcomes(distances, pairs & first[:, None], pairs & negatives[:, None], valid, spec)
+    return ContrastOutcome.of(valid, outcomes)

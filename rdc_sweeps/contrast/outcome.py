@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,6 +24,26 @@ class Diagnostics:
     negative_distance: Tensor
     accuracy: Tensor
     regions: Tensor
+
+
+class ItemOutcomes(NamedTuple):
+    """What the comparisons of N items gave, each by itself; see `ContrastOutcome`.
+
+    Attributes:
+        losses: Tensor (N,).
+        positive: Tensor (N,), mean distance of the positives.
+        negative: Tensor (N,), mean distance of the negatives.
+        nearest: Tensor (N,), share of anchors whose positive is nearer than every negative.
+        hits: Tensor (N, R).
+        chance: Tensor (N, R).
+    """
+
+    losses: Tensor
+    positive: Tensor
+    negative: Tensor
+    nearest: Tensor
+    hits: Tensor
+    chance: Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,19 +68,11 @@ class ContrastOutcome:
     chance: Tensor
 
     @staticmethod
-    def of(
-        losses: Tensor,
-        valid: Tensor,
-        positive: Tensor,
-        negative: Tensor,
-        nearest: Tensor,
-        hits: Tensor,
-        chance: Tensor,
-    ) -> ContrastOutcome:
-        """Reduce losses (N,) and means (N,) of distances and accuracy of items with valid slots (N, R)."""
+    def of(valid: Tensor, items: ItemOutcomes) -> ContrastOutcome:
+        """Reduce the outcomes of N items with valid slots (N, R)."""
         regions = valid.sum(1)
         used = regions >= 2
-        losses = torch.where(used, losses, 0.0)
+        losses = torch.where(used, items.losses, 0.0)
         loss = losses.sum() / max(losses.shape[0], 1)
         share = used / used.sum().clamp_min(1)
 
@@ -67,7 +80,9 @@ class ContrastOutcome:
             known = torch.where(used, values.detach(), 0.0)
             return torch.where(used.any(), (known * share).sum(), torch.nan)
 
-        diagnostics = Diagnostics(mean(positive), mean(negative), mean(nearest), regions.to(losses.dtype).mean())
+        diagnostics = Diagnostics(
+            mean(items.positive), mean(items.negative), mean(items.nearest), regions.to(losses.dtype).mean()
+        )
         compared = valid & used[:, None]
-        hits, chance = (torch.where(compared, each.detach(), torch.nan) for each in (hits, chance))
+        hits, chance = (torch.where(compared, each.detach(), torch.nan) for each in (items.hits, items.chance))
         return ContrastOutcome(loss, losses, used, diagnostics, hits, chance)

@@ -13,7 +13,7 @@ from rdc_sweeps.contrast.further import FurtherNegatives
 from rdc_sweeps.contrast.index import RegionIndex
 from rdc_sweeps.contrast.infonce import contrast_terms
 from rdc_sweeps.contrast.moments import at_region_size
-from rdc_sweeps.contrast.outcome import ContrastOutcome
+from rdc_sweeps.contrast.outcome import ContrastOutcome, ItemOutcomes
 from rdc_sweeps.contrast.vectors import unit_vectors
 from rdc_sweeps.specs.contrast import PixelContrast
 
@@ -84,15 +84,15 @@ def pixel_contrast(
     total, negatives = (torch.stack(parts).sum(0) for parts in zip(*totals, strict=True))
     nearer = torch.stack(nearest).to(portion.dtype).mean(0)
     anchors = _per_slot(pixels.slots, torch.ones_like(nearer), valid.shape[1]).clamp_min(1)
-    return ContrastOutcome.of(
+    outcomes = ItemOutcomes(
         losses=(torch.stack(per_anchor).mean(0) * portion).sum(1),
-        valid=valid,
         positive=(positive * portion).sum(1),
         negative=-spec.temperature * total / negatives.clamp_min(1),
         nearest=(nearer * portion).sum(1),
         hits=_per_slot(pixels.slots, nearer, valid.shape[1]) / anchors,
         chance=torch.stack(chance).mean(0),
     )
+    return ContrastOutcome.of(valid, outcomes)
 
 
 def _per_slot(slots: Tensor, values: Tensor, capacity: int) -> Tensor:

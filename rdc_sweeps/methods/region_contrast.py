@@ -82,9 +82,9 @@ class RegionContrastTerm(Term):
         predictions = outputs.last
         if self._trains_mapping_alone(epoch):
             predictions = {task: prediction.detach() for task, prediction in predictions.items()}
-        contrast, diagnostics, counts = self.contrast(predictions, batch)
-        total = self.weight(epoch) * (contrast if self.spec.gradient else contrast.detach())
-        return Losses(total, {"loss/contrast": contrast.detach(), **diagnostics}, counts)
+        with torch.set_grad_enabled(self.spec.gradient and torch.is_grad_enabled()):
+            contrast, diagnostics, counts = self.contrast(predictions, batch)
+        return Losses(self.weight(epoch) * contrast, {"loss/contrast": contrast.detach(), **diagnostics}, counts)
 
     def contrast(self, predictions: Predictions, batch: Batch) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """L_RC of the last view, the diagnostics of the contrast, and the number of items each is averaged over.
