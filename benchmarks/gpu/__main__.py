@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.gpu import distances, loading, loss, tables, training
+from benchmarks.gpu.tabulate import table
 from rdc_sweeps.contrast import kernel_choice
 from rdc_sweeps.dispatch.speeds import Speed, speeds_file
 from rdc_sweeps.errors import RdcError, UsageError
@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> None:
     measure = _Measurements(device, settings, runs, options)
     for part in options.parts or PARTS:
         results[part] = measure.measure(part, console.print)
-        console.print(_table(part, results[part]))
+        console.print(table(part, results[part]))
     results["speeds"] = [one.model_dump() for one in measure.speeds]
     target = options.json or (speeds_file(settings.cache_root, results["device"]) if measure.speeds else None)
     if target is not None:
@@ -133,15 +133,6 @@ def _machine(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "packages": {"torch": torch.__version__, "cuda": torch.version.cuda or "", "python": platform.python_version()},
     }
-
-
-def _table(name: str, rows: list[dict[str, Any]]) -> Table:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    table = Table(*columns, title=name, title_justify="left", box=None)
-    for row in rows:
-        cells = [row.get(column) for column in columns]
-        table.add_row(*("-" if one is None else f"{one:.3g}" if isinstance(one, float) else str(one) for one in cells))
-    return table
 
 
 if __name__ == "__main__":

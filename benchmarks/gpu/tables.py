@@ -19,6 +19,14 @@ def runs_of(catalogue: Catalogue, tables: Sequence[str], profile: str) -> dict[s
     return {table: catalogue.runs(table, profile, seeds=[0]) for table in tables}
 
 
+def kinds(runs: dict[str, list[Run]]) -> list[RunSpec]:
+    """A spec of every kind of run."""
+    found: dict[str, RunSpec] = {}
+    for one in [run for of in runs.values() for run in of]:
+        found.setdefault(_kind(one.spec), one.spec)
+    return list(found.values())
+
+
 def speeds(
     runs: dict[str, list[Run]],
     device: torch.device,
@@ -30,13 +38,10 @@ def speeds(
 
     An epoch is as long as its steps or as loading its images, whichever takes longer, and its evaluation.
     """
-    kinds: dict[str, RunSpec] = {}
-    for one in [run for of in runs.values() for run in of]:
-        kinds.setdefault(_kind(one.spec), one.spec)
-    found = []
-    for number, spec in enumerate(kinds.values(), start=1):
+    found, specs = [], kinds(runs)
+    for number, spec in enumerate(specs, start=1):
         costs = training.costs(spec, device, repeats)
-        what = f"{number} of {len(kinds)} kinds: {spec.backbone.name}, {spec.method.name}, {spec.labels.setting}"
+        what = f"{number} of {len(specs)} kinds: {spec.backbone.name}, {spec.method.name}, {spec.labels.setting}"
         if costs is None:
             said(f"{what}: not enough memory")
             continue
