@@ -2,12 +2,13 @@
 
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor
 
-from rdc_sweeps.contrast import index_regions, region_contrast
+from rdc_sweeps.contrast import index_regions, loss, region_contrast
 from rdc_sweeps.contrast.elsewhere import OtherImages
 from rdc_sweeps.contrast.released import ReleasedBank
 from rdc_sweeps.specs.contrast import ContrastSpec, GaussianContrast, ReleasedContrast, VectorContrast
@@ -21,6 +22,7 @@ IMAGES: list[ContrastSpec] = [
 ]
 CASES = [(spec, which) for spec in EVERY for which in ("two maps", "further maps")]
 CASES += [(spec, "other images") for spec in IMAGES]
+CASES += [(GaussianContrast(), "further maps, in turns")]
 
 VALUES, GRADIENTS = 1e-4, 1e-3
 """Largest errors of single precision, relative to the loss and to the norm of its gradient."""
@@ -36,14 +38,16 @@ def loss_and_gradients(
     index = index_regions(regions, 8).to(device)
     sides = [side.to(device, dtype).requires_grad_() for side in (prediction, label)]
     others = OtherImages((sides[0], sides[1]), torch.tensor([[1], [0]])) if which == "other images" else None
-    further = FURTHER if which == "further maps" else None
+    further = FURTHER if which.startswith("further maps") else None
+    turn_bytes = 1 if which.endswith("in turns") else loss.TURN_BYTES
     pixels = torch.rand(2, 2 * 18 * 24, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).to(device)
 
     def step() -> list[Tensor]:
         draw = partial(_drawn, pixels)
-        found = region_contrast(
-            sides[0], sides[1], index, spec, min_pixels=2, draw=draw, further=further, others=others
-        )
+        with mock.patch.object(loss, "TURN_BYTES", turn_bytes):
+            found = region_contrast(
+                sides[0], sides[1], index, spec, min_pixels=2, draw=draw, further=further, others=others
+            )
         gradients = torch.autograd.grad(found.losses.sum(), sides)
         return [found.losses.detach(), *gradients]
 
