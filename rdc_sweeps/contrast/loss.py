@@ -134,9 +134,9 @@ def _gaussian_comparison(
 ) -> ItemOutcomes:
     own, others = Gaussians.joined(sides, 1), None
     if further is not None:
-        maps = Gaussians.joined(sides, 0)
-        others = maps.map(lambda values: further.rows(values).flatten(1, 2))
-        others = dataclasses.replace(others, valid=further.known(maps.valid).flatten(1, 2))
+        both = Gaussians.joined(sides, 0)
+        others = both.map(lambda values: further.rows(values).flatten(1, 2))
+        others = dataclasses.replace(others, valid=further.known(both.valid).flatten(1, 2))
 
     def compare(gaussians: _Maps, items: slice) -> ItemOutcomes:
         distances = _all_pairs(gaussians.own, None, spec)
@@ -144,12 +144,14 @@ def _gaussian_comparison(
             distances = torch.cat([distances, _all_pairs(gaussians.own, gaussians.others, spec)], 2)
         return candidates.of_items(items).compared(distances, spec)
 
-    number = None
-    if spec.distance == "wasserstein":
-        anchors = own.mean.shape[1]
-        pairs = anchors * (anchors - 1) // 2 + (0 if others is None else anchors * others.mean.shape[1])
-        number = max(TURN_BYTES // (pairs * own.channels**2 * own.covariance.element_size() + 1), 1)
-    return compare_in_turns(compare, _Maps(own, others), number)
+    maps = _Maps(own, others)
+    return compare_in_turns(compare, maps, _items_of_a_turn(maps) if spec.distance == "wasserstein" else None)
+
+
+def _items_of_a_turn(maps: _Maps) -> int:
+    anchors = maps.own.mean.shape[1]
+    pairs = anchors * (anchors - 1) // 2 + (0 if maps.others is None else anchors * maps.others.mean.shape[1])
+    return max(TURN_BYTES // (pairs * maps.own.channels**2 * maps.own.covariance.element_size()), 1)
 
 
 def _all_pairs(a: Gaussians, b: Gaussians | None, spec: GaussianContrast) -> Tensor:

@@ -49,7 +49,7 @@ def compared(
 
 def polar_bytes(items: int) -> int:
     """The size of the polar factors of some items with two maps of six regions."""
-    return items * (12 * 11 // 2 * CHANNELS**2 * 4 + 1)
+    return items * 12 * 11 // 2 * CHANNELS**2 * 4
 
 
 @pytest.mark.parametrize("further", [None, SOME], ids=["pair", "further"])
