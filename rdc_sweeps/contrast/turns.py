@@ -41,7 +41,7 @@ def _in_turns(
     outcomes, gradients = [], []
     for start in range(0, items, number):
         turn = slice(start, min(start + number, items))
-        part = map_tensors(compared, lambda values: values[turn].detach().requires_grad_(values.requires_grad))  # noqa: B023
+        part = _own(compared, turn)
         found = compare(part, turn)
         inputs = [values for values in tensors(part) if values.requires_grad]
         gradients.append(torch.autograd.grad(found.losses.sum(), inputs, allow_unused=True, materialize_grads=True))
@@ -50,6 +50,11 @@ def _in_turns(
     found_gradients = [torch.cat(parts) for parts in zip(*gradients, strict=True)]
     losses: Tensor = _WithGradients.apply(joined.losses, found_gradients, *leaves)
     return joined._replace(losses=losses)
+
+
+def _own(compared: Record, turn: slice) -> Record:
+    """The items of a turn, in a graph of their own."""
+    return map_tensors(compared, lambda values: values[turn].detach().requires_grad_(values.requires_grad))
 
 
 class _WithGradients(torch.autograd.Function):
