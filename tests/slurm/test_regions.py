@@ -13,7 +13,7 @@ from tests.slurm.sweeps import Sweeps
 
 pytestmark = pytest.mark.slow
 
-IMAGES = 60
+IMAGES = 120
 
 
 def workers(shard: str) -> list[psutil.Process]:
@@ -39,11 +39,12 @@ def test_an_array_computes_all_maps_also_if_a_task_is_killed(sweeps: Sweeps, tmp
 
     assert "submitted 2 jobs" in sweeps.call(*arguments, "--shards", "2", variables=cache)
     assert "Slurm already has jobs" in sweeps.call(*arguments, "--shards", "2", variables=cache)
+    # The task's number is only known to the shell that starts the processes. It is found first, so that it is killed
+    # right after the first map.
+    wait_for(lambda: bool(workers("task/2")), "the second task")
+    (shell, *_) = workers("task/2")
     wait_for(lambda: stored() > 0, "the first map")
-    # The task's number is only known to the shell that starts the processes.
-    running = workers("task/2")
-    assert running
-    os.kill(running[0].pid, signal.SIGKILL)
+    os.kill(shell.pid, signal.SIGKILL)
     before = stored()
     assert before < IMAGES
     sweeps.wait_until_quiet(300)
