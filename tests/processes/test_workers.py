@@ -1,6 +1,9 @@
 import os
 import signal
+import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,23 +36,29 @@ def test_an_error_ends_it(workers: int) -> None:
 
 
 class Counted:
-    """A function that counts how often it is sent somewhere."""
+    """A function that counts how often it is sent somewhere, and that no worker ends before two have begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.sent = 0
 
     def __call__(self, number: int) -> int:
+        (self.folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(self.folder.iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         return number
 
-    def __getstate__(self) -> dict[str, int]:
+    def __getstate__(self) -> dict[str, Any]:
         self.sent += 1
-        return {"sent": self.sent}
+        return {"folder": self.folder}
 
 
-def test_the_function_is_sent_once_to_each_worker() -> None:
-    function = Counted()
+def test_the_function_is_sent_once_to_each_worker(tmp_path: Path) -> None:
+    function = Counted(tmp_path)
     assert sorted(map_in_workers(function, range(20), 2)) == list(range(20))
-    assert 1 <= function.sent <= 2
+    assert function.sent == len(list(tmp_path.iterdir())) == 2
 
 
 def test_few_items_are_taken_ahead() -> None:
