@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from benchmarks.gpu import distances, loading, loss, tables, training
-from benchmarks.gpu.tabulate import table
+from benchmarks.gpu.tabulate import table, wide_console
 from rdc_sweeps.contrast import kernel_choice
 from rdc_sweeps.dispatch.speeds import Speed, speeds_file
 from rdc_sweeps.errors import RdcError, UsageError
@@ -52,8 +51,7 @@ def _run(options: argparse.Namespace) -> None:
     if options.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("no GPU can be used here; --device cpu --small shows whether the benchmark works")
     device, settings = torch.device(options.device), load_settings()
-    console = Console()
-    console.width = max(console.width, 120)  # tables are read from logs too
+    console = wide_console()
     catalogue = Catalogue(experiments_folder(settings))
     profile = options.profile or ("demo" if options.small else "paper")
     names = (

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu.tables import hours, kinds, runs_of
-from benchmarks.gpu.tabulate import table
+from benchmarks.gpu.tabulate import table, wide_console
 from benchmarks.gpu.training import random_batch, without_weights
 from rdc_sweeps.dispatch.speeds import Speed
 from rdc_sweeps.errors import RdcError
@@ -34,8 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tables", default="findings", help="names, with commas (default: findings)")
     parser.add_argument("--seeds", type=int, default=5, help="seeds of every row (default: 5)")
     options = parser.parse_args(arguments)
-    console = Console()
-    console.width = max(console.width, 120)  # tables are read from logs too
     try:
         rows = counted(
             Catalogue(experiments_folder(load_settings())), options.tables.split(","), options.profile, options.seeds,
@@ -44,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RdcError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    console.print(table("operations", rows))
+    wide_console().print(table("operations", rows))
 
 
 def counted(catalogue: Catalogue, names: Sequence[str], profile: str, seeds: int, rate: float) -> list[dict[str, Any]]:
@@ -55,7 +52,7 @@ def counted(catalogue: Catalogue, names: Sequence[str], profile: str, seeds: int
         step, evaluation = step_operations(spec), evaluation_operations(spec)
         epoch = spec.length.steps_per_epoch * step + spec.dataset.test_count * evaluation
         found.append(Speed(spec=spec.model_dump(mode="json"), seconds=epoch / (1e12 * rate)))
-    by_row = {f"{table}/{run.row.id}": [run] for table, of in runs.items() for run in of}
+    by_row = {f"{name}/{run.row.id}": [run] for name, of in runs.items() for run in of}
     return [
         {
             "row": one["table"],

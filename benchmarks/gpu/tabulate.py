@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 
@@ -14,3 +15,10 @@ def table(name: str, rows: Sequence[dict[str, Any]]) -> Table:
         cells = [row.get(column) for column in columns]
         found.add_row(*("-" if one is None else f"{one:.3g}" if isinstance(one, float) else str(one) for one in cells))
     return found
+
+
+def wide_console() -> Console:
+    """A console of at least 120 columns, since tables are read from logs too."""
+    console = Console()
+    console.width = max(console.width, 120)
+    return console
