@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence, Set
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import get_args
 
 from benchmarks.findings.claims import CLAIMS
@@ -11,7 +11,7 @@ from benchmarks.findings.records import Results, RowRecord, RunRecord, TableReco
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
 from rdc_sweeps.reporting.evidence import ANSWERS
 from rdc_sweeps.reporting.report import MISSING
-from rdc_sweeps.reporting.statistics import Difference, Verdict
+from rdc_sweeps.reporting.statistics import Difference, Verdict, mean_interval
 
 TITLES = {"onelabel": "One label per image", "randomlabels": "Random labels", "full": "All labels"}
 
@@ -129,7 +129,8 @@ def _mean(name: MainMetric, runs: Sequence[RunRecord]) -> str:
     if not values:
         return MISSING
     text = METRICS[name].text(fmean(values))
-    return f"{text} ± {METRICS[name].text(stdev(values))}" if len(values) > 1 else text
+    interval = mean_interval(values)
+    return text if interval is None else f"{text} ± {METRICS[name].text((interval[1] - interval[0]) / 2)}"
 
 
 def _differences(one: Comparison) -> list[list[str]]:

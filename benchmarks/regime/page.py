@@ -11,10 +11,7 @@ from rdc_sweeps.specs.base import Task
 
 TASKS: tuple[Task, ...] = ("semantic", "depth", "normal")
 
-HEAD = (
-    "variant", "networks", "accuracy: own", "another's", "noise", "chance",
-    "cosine: semantic", "depth", "normals", "mean", "less the row's", "ratio of norms",
-)  # fmt: skip
+HEAD = ("variant", "networks", "cosine: semantic", "depth", "normals", "mean", "less the row's")
 
 Cosines = dict[tuple[str, int], float]
 """By run and image."""
@@ -33,18 +30,14 @@ def regime_text(regime: Regime) -> str:
 
 
 def _cells(found: Sequence[Measured], base: Sequence[Measured]) -> list[str]:
-    accuracy = [_mean([one.accuracy[name] for one in found]) for name in ("own", "other", "noise")]
     cosines = [_cosines(found, task) for task in TASKS]
     less = [_paired(of_task, _cosines(base, task)) for of_task, task in zip(cosines, TASKS, strict=True)]
     return [
         found[0].name,
         str(len(found)),
-        *accuracy,
-        _mean([one.chance for one in found]),
         *(_estimate(Estimate.of(list(of_task.values()))) for of_task in cosines),
         _estimate(_over_tasks([Estimate.of(list(of_task.values())) for of_task in cosines])),
         "" if found[0].name == BASE else _estimate(_over_tasks(less)),
-        _mean([one.ratio for one in found], 2),
     ]
 
 
@@ -65,10 +58,6 @@ def _over_tasks(estimates: Sequence[Estimate | None]) -> Estimate | None:
     return Estimate(
         mean=fmean(one.mean for one in known), error=error, positive=0.0, count=min(one.count for one in known)
     )
-
-
-def _mean(values: Sequence[float], digits: int = 3) -> str:
-    return f"{fmean(values):.{digits}f}"
 
 
 def _estimate(estimate: Estimate | None) -> str:

@@ -42,7 +42,7 @@ def test_means_and_differences_of_complete_rows() -> None:
         FIGURES,
     )
     means, differences = cells(text, "RDC")[:2]
-    assert means[1:4] == ["0 1 2", "3 3 3", "23.10 ± 1.05"]
+    assert means[1:4] == ["0 1 2", "3 3 3", "23.10 ± 2.62"]
     assert differences[:5] == ["RDC", "3", "mIoU ↑", "+2.10", "+1.85 to +2.35"]
     assert differences[6] == "better"
     assert "![One label per image" in text

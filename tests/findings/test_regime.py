@@ -47,19 +47,8 @@ def test_every_variant_is_a_valid_method_and_no_two_are_the_same() -> None:
 def test_differences_to_the_row_are_paired_by_image() -> None:
     text = regime_text(Regime(measured=(measured(BASE), measured("other", shift=0.005))))
     base, other = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.strip().splitlines()[2:])
-    assert base == [
-        BASE,
-        "1",
-        "0.500",
-        "0.250",
-        "0.125",
-        "0.062",
-        *["+0.0200 ± 0.0100"] * 3,
-        "+0.0200 ± 0.0058",
-        "",
-        "0.50",
-    ]
-    assert other[9:11] == ["+0.0250 ± 0.0058", "+0.0050 ± 0.0000"]
+    assert base == [BASE, "1", *["+0.0200 ± 0.0100"] * 3, "+0.0200 ± 0.0058", ""]
+    assert other[5:] == ["+0.0250 ± 0.0058", "+0.0050 ± 0.0000"]
 
 
 def test_networks_of_a_variant_are_pooled_and_a_missing_task_shows_as_x() -> None:
@@ -68,7 +57,7 @@ def test_networks_of_a_variant_are_pooled_and_a_missing_task_shows_as_x() -> Non
     )
     base, other = regime_text(pooled).strip().splitlines()[2:]
     assert base.split(" | ")[1] == "2"
-    assert other.split(" | ")[6:11] == ["X", "+0.1000 ± 0.0000", "X", "X", "X"]
+    assert other.removesuffix(" |").split(" | ")[2:] == ["X", "+0.1000 ± 0.0000", "X", "X", "X"]
 
 
 def test_other_steps_and_other_regions_are_other_variants() -> None:
