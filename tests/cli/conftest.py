@@ -99,14 +99,14 @@ def inside(
 def cli(environment: dict[str, str], tmp_path: Path) -> Cli:
     """Run `rdc-sweep` as a user would, in the test's folder."""
 
-    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: str, timeout: float = 300, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "rdc_sweeps", *arguments],
             capture_output=True,
             text=True,
             env={**environment, **variables},
             cwd=tmp_path,
-            timeout=300,
+            timeout=timeout,
         )
 
     return call

@@ -19,7 +19,6 @@ def at_path(config: Any, path: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_everything_that_a_dashboard_names_is_at_wandb_after_a_real_sweep(cli: Cli, tmp_path: Path) -> None:
     # Every metric has a label to be measured by.
     changes = ("training.probe={every: 1, images: 4}", "training.epochs=1", "labels={setting: full}")

@@ -85,8 +85,11 @@ def test_an_import_that_was_killed_continues(
         [sys.executable, "-m", "rdc_sweeps", *command(official, out)], env=environment, stderr=subprocess.DEVNULL
     )
     try:
-        while not (out / "train/depth/2.npy").exists():
-            assert killed.poll() is None, "it ended before it could be killed"
+        while True:
+            ended = killed.poll() is not None
+            if (out / "train/depth/2.npy").exists():
+                break
+            assert not ended, "it ended before it wrote anything"
             time.sleep(0.002)
     finally:
         os.kill(killed.pid, signal.SIGKILL)
@@ -97,7 +100,7 @@ def test_an_import_that_was_killed_continues(
     files = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     assert files == {path: (tmp_path / "whole" / path).read_bytes() for path in files}
     assert len(files) == 15 * 3 + 2
-    assert "0 already there" not in done.err
+    assert ", 0 already there" not in done.err
 
 
 def test_folder_tells_how_the_data_are_used(inside: Inside, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def in_group(size: int, function: Callable[..., Any], *arguments: Any, on_gpus: 
         for process in processes:
             process.start()
         for process in processes:
-            process.join(300 if on_gpus else 60)
+            process.join(600)
             process.kill()
         assert [process.exitcode for process in processes] == [0] * size
         return [torch.load(output, weights_only=False) for output in outputs]

@@ -1,6 +1,6 @@
-"""A build in a process of its own: `building.py STORE IMAGES SECONDS SHARD SHARDS` prints what was built and reused.
+"""A build in a process of its own: `building.py STORE IMAGES SECONDS SHARD SHARDS HOLD` prints what it built and found.
 
-Each map takes SECONDS, so that a test can kill the build or run beside it.
+Each map takes SECONDS, so that a test can build beside it. After HOLD images it waits to be killed, unless HOLD is 0.
 """
 
 import json
@@ -46,12 +46,18 @@ class Brightness:
 
 def main() -> None:
     """Build, with a line on stdout after each image."""
-    root, count, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    root, count, seconds, hold = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[6])
+
+    def told(done: int, total: int) -> None:
+        print(done, total, flush=True)
+        if done == hold:
+            time.sleep(600)
+
     report = build_regions(
         Pictures(count),
         Brightness(seconds),
         RegionStore(root, KEY),
-        lambda done, total: print(done, total, flush=True),
+        told,
         Shard(int(sys.argv[4]), int(sys.argv[5])),
     )
     print(json.dumps({"built": report.built, "reused": report.reused}), flush=True)

@@ -18,10 +18,10 @@ def directory(tmp_path: Path) -> RunDirectory:
     return RunDirectory(tmp_path, "0" * 16)
 
 
-def elsewhere(beat: int = 0, state: str = "training") -> Status:
+def elsewhere(beat: int = 0, state: str = "training", interval: float = 0.2) -> Status:
     """A heartbeat of a worker on another host, on whose locks this disk does not insist."""
     fields = {"state": state, "host": "another", "process": 7, "time": 0.0, "token": "x", "beat": beat}
-    return Status.model_validate({**fields, "interval": 0.2})
+    return Status.model_validate({**fields, "interval": interval})
 
 
 def beating(directory: RunDirectory, ended: threading.Event) -> threading.Thread:
@@ -29,10 +29,10 @@ def beating(directory: RunDirectory, ended: threading.Event) -> threading.Thread
         count = 0
         while not ended.wait(0.1):
             count += 1
-            write_status(directory, elsewhere(count))
+            write_status(directory, elsewhere(count, interval=4.0))
 
     directory.folder.mkdir(parents=True)
-    write_status(directory, elsewhere())
+    write_status(directory, elsewhere(interval=4.0))
     thread = threading.Thread(target=beat)
     thread.start()
     return thread

@@ -6,6 +6,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from multiprocessing.sharedctypes import Synchronized
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -38,12 +39,13 @@ def listing(root: Path) -> dict[str, int]:
     return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob("*")}
 
 
-def poll(root: Path, ended: Event, seen: "multiprocessing.Queue[dict[str, int]]") -> None:
-    """Look again and again, and count the states."""
-    states: dict[str, int] = {}
+def poll(root: Path, looks: "Synchronized[int]", ended: Event, seen: "multiprocessing.Queue[set[str]]") -> None:
+    """Look again and again, and tell which states there were."""
+    states: set[str] = set()
     while not ended.is_set():
-        state = RunDirectory(root, ID).state()
-        states[state] = states.get(state, 0) + 1
+        states.add(RunDirectory(root, ID).state())
+        with looks.get_lock():
+            looks.value += 1
     seen.put(states)
 
 
@@ -52,18 +54,21 @@ class Pollers:
 
     def __init__(self, root: Path, count: int) -> None:
         context = multiprocessing.get_context("fork")
-        self.ended, self.seen = context.Event(), context.Queue()
-        self.processes = [context.Process(target=poll, args=(root, self.ended, self.seen)) for _ in range(count)]
+        self.looks, self.ended, self.seen = context.Value("i", 0), context.Event(), context.Queue()
+        arguments = (root, self.looks, self.ended, self.seen)
+        self.processes = [context.Process(target=poll, args=arguments, daemon=True) for _ in range(count)]
         for process in self.processes:
             process.start()
 
-    def end(self) -> dict[str, int]:
-        """The states that they saw, counted."""
+    def wait(self, looks: int) -> None:
+        """Until they have looked so often, all together."""
+        while self.looks.value < looks:
+            time.sleep(0.01)
+
+    def end(self) -> set[str]:
+        """The states that they saw."""
         self.ended.set()
-        states: dict[str, int] = {}
-        for _ in self.processes:
-            for state, count in self.seen.get(timeout=60).items():
-                states[state] = states.get(state, 0) + count
+        states = set[str]().union(*(self.seen.get(timeout=60) for _ in self.processes))
         for process in self.processes:
             process.join(60)
         return states
@@ -77,10 +82,8 @@ def pollers(tmp_path: Path) -> Iterator[Pollers]:
 
 
 def test_observers_do_not_take_each_other_for_an_owner(run: RunDirectory, pollers: Pollers) -> None:
-    time.sleep(2)
-    states = pollers.end()
-    assert set(states) == {"preempted"}
-    assert states["preempted"] > 1000
+    pollers.wait(3000)
+    assert pollers.end() == {"preempted"}
 
 
 def test_observers_do_not_prevent_ownership(run: RunDirectory, pollers: Pollers) -> None:
@@ -92,18 +95,18 @@ def test_observers_do_not_prevent_ownership(run: RunDirectory, pollers: Pollers)
     for _ in range(20):
         assert set_aside(run) is not None
         request_run(run, RunSpec())
-    assert {"planned", "preempted", "running"} >= set(pollers.end())
+    assert pollers.end() <= {"planned", "preempted", "running"}
 
 
 def test_an_owner_is_seen_and_respected_by_all(run: RunDirectory) -> None:
     with acquire(run):
         observers = Pollers(run.root, 2)
-        time.sleep(0.5)
+        observers.wait(1)
         with pytest.raises(RunLockedError, match="is working on it"), acquire(run):
             pass
         with pytest.raises(RunLockedError, match="is working on it"):
             set_aside(run)
-        assert set(observers.end()) == {"running"}
+        assert observers.end() == {"running"}
 
 
 def test_a_look_creates_nothing(run: RunDirectory) -> None:
