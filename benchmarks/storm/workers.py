@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 import signal
@@ -15,11 +16,13 @@ from benchmarks.dispatch.trainer import Trainer
 from rdc_sweeps import files
 from rdc_sweeps.dispatch import lifecycle
 from rdc_sweeps.dispatch.lifecycle import run_to_end
-from rdc_sweeps.processes.children import end_with_parent
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGSTOP)
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 MakeTrainer = Callable[[RunDirectory, bool], Trainer]
 """The training of a run, given whether only one process at a time may train it."""
@@ -53,12 +56,12 @@ class Workers:
         """Fork a worker that goes through runs, by default all of them in any order."""
         host = f"host{self.random.randrange(self.hosts)}" if self.hosts > 1 else socket.gethostname()
         order = list(runs or self.random.sample(list(self.runs), len(self.runs)))
-        process = os.fork()
+        parent, process = os.getpid(), os.fork()
         if process:
             self.living[process] = False
             return
         try:
-            end_with_parent()
+            _end_with(parent)
             # Whoever waits for a frozen owner misses the storm.
             lifecycle.PATIENCE = 0.1
             if self.hosts > 1:
@@ -111,6 +114,13 @@ class Workers:
         while self.living:
             self.reap()
             time.sleep(0.01)
+
+
+def _end_with(parent: int) -> None:
+    """Have the system kill this process with its parent: frozen, it could not end itself."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
 
 
 @dataclass(frozen=True)

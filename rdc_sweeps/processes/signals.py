@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-REPEAT_SECONDS = 0.01
+REPEAT_SECONDS = 0.5
+"""Until an ignored interrupt is repeated: Python also ignores one that comes while it still tells of the last."""
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 

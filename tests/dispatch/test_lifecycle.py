@@ -101,18 +101,23 @@ def test_one_of_many_workers_at_once_trains_it(directory: RunDirectory) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2])
 def test_stop_signals_leave_it_resumable(directory: RunDirectory, number: int) -> None:
-    threading.Timer(0.2, os.kill, (os.getpid(), number)).start()
+    def body(recorder: Recorder, stop: Stop) -> Result | None:
+        os.kill(os.getpid(), number)
+        return until_stopped(recorder, stop)
+
     before = signal.getsignal(number)
-    assert run_to_end(directory, settings(), until_stopped) == WorkerExit.PREEMPTED
+    assert run_to_end(directory, settings(), body) == WorkerExit.PREEMPTED
     assert directory.state() == "preempted"
     assert directory.deaths() == 0
     assert signal.getsignal(number) is before
 
 
 def test_a_cancellation_reaches_the_worker_by_its_heartbeat(directory: RunDirectory) -> None:
-    stopped = Stopped.now("cancelled", "by hand")
-    threading.Timer(0.2, request_stop, (directory, stopped)).start()
-    assert run_to_end(directory, settings(), until_stopped) == WorkerExit.STOPPED
+    def body(recorder: Recorder, stop: Stop) -> Result | None:
+        request_stop(directory, Stopped.now("cancelled", "by hand"))
+        return until_stopped(recorder, stop)
+
+    assert run_to_end(directory, settings(), body) == WorkerExit.STOPPED
     assert directory.state() == "cancelled"
     assert run_to_end(directory, settings(), until_stopped) == WorkerExit.STOPPED
     withdraw_stop(directory)
@@ -182,8 +187,9 @@ def test_a_checkpoint_in_between_is_progress(directory: RunDirectory) -> None:
 
 def test_a_worker_whose_run_was_taken_over_writes_nothing(directory: RunDirectory) -> None:
     def body(recorder: Recorder, stop: Stop) -> Result:
-        write_status(directory, Status.of_this_process("training"))  # by another worker
         while not stop():
+            # By another worker; again, since a heartbeat may be about to replace it.
+            write_status(directory, Status.of_this_process("training"))
             time.sleep(0.01)
         return result(directory)
 

@@ -32,6 +32,7 @@ from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.setup import open_data
 from tests.aging import age
+from tests.tracking.observing import is_alive
 from tests.training.small import small_run
 from tests.training.test_loop import Notes, assert_same, write_as_nyuv2
 
@@ -258,6 +259,6 @@ def test_ranks_end_with_the_first(settings: Settings, tmp_path: Path) -> None:
         assert others
         process.kill()
     deadline = time.monotonic() + 120
-    while any(other.is_running() and other.status() != psutil.STATUS_ZOMBIE for other in others):
+    while any(is_alive(other.pid) for other in others):
         assert time.monotonic() < deadline, others
         time.sleep(0.1)

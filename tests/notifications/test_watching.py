@@ -37,6 +37,7 @@ def test_failures_are_told_while_others_still_train(
     bench: Bench, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rdc_sweeps.notifications.watching, "PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(rdc_sweeps.notifications.watching, "SHARE", 0)
     runs = [bench.run(seed, "planned") for seed in range(2)]
     warnings: list[str] = []
 

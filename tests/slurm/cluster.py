@@ -26,7 +26,7 @@ PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"
 START_SECONDS = 150.0
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 600.0) -> None:
     """Block until `condition()` holds.
 
     Raises:
@@ -71,7 +71,7 @@ class Cluster:
         """Submit a shell command as a job; returns its number."""
         return self.call("sbatch", "--parsable", "--output=/dev/null", *options, f"--wrap={command}").strip()
 
-    def wait_for_state(self, job: str, state: str, seconds: float = 120.0) -> None:
+    def wait_for_state(self, job: str, state: str, seconds: float = 600.0) -> None:
         """Block until a job that still exists is in this state."""
         wait_for(lambda: self.show(job)["JobState"] == state, f"job {job} {state}", seconds)
 

@@ -83,17 +83,17 @@ class Sweeps:
         wait_for(lambda: row in self.runs(), f"run {row}")
         return self.runs()[row]
 
-    def wait_until_done(self, seconds: float = 300.0) -> None:
+    def wait_until_done(self, seconds: float = 1200.0) -> None:
         """Block until all runs are done and no job is left."""
         wait_for(lambda: all(run.state() == "done" for run in self.runs().values()), "the end of all runs", seconds)
         self.wait_until_quiet()
 
-    def wait_until_quiet(self, seconds: float = 120.0) -> None:
+    def wait_until_quiet(self, seconds: float = 600.0) -> None:
         """Block until no job is left."""
         wait_for(lambda: not self.cluster.jobs(), "the end of all jobs", seconds)
 
 
-def wait_for_step(run: RunDirectory, step: int, after: str = "", seconds: float = 120.0) -> Status:
+def wait_for_step(run: RunDirectory, step: int, after: str = "", seconds: float = 600.0) -> Status:
     """The heartbeat of a worker (not the one whose token is `after`) that is at this step or a later one."""
 
     def look() -> bool:

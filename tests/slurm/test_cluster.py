@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,10 @@ from tests.slurm.daemons import GPUS, NODES
 pytestmark = pytest.mark.slow
 
 
+def has_text(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
 def test_jobs_get_gpus_are_preempted_and_survive_a_node(cluster: Cluster, tmp_path: Path) -> None:
     script = f'echo "$SLURM_RESTART_COUNT $CUDA_VISIBLE_DEVICES" >> {tmp_path}/$SLURM_JOB_ID; sleep 600'
     low = [
@@ -20,8 +25,7 @@ def test_jobs_get_gpus_are_preempted_and_survive_a_node(cluster: Cluster, tmp_pa
     ]
     for job in low:
         cluster.wait_for_state(job, "RUNNING")
-        wait_for((tmp_path / job).exists, "the job's first line")
-        assert (tmp_path / job).read_text() == " 0,1\n"
+        wait_for(partial(has_text, tmp_path / job, " 0,1\n"), "the job's first line")
     high = cluster.submit("sleep 1", f"--gres=gpu:a100:{GPUS}", "--partition=high", "--nodelist=alpha")
     wait_for(lambda: cluster.show(low[0])["Restarts"] == "1", "preemption")
     wait_for(lambda: cluster.show(high)["JobState"] == "COMPLETED", "the end of the preempting job")

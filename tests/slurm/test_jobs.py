@@ -11,7 +11,7 @@ import pytest
 from tests.slurm.cluster import wait_for
 from tests.slurm.sweeps import Sweeps, endings, kill, starts, steps, wait_for_step
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 LONG = ("--set", "training.epochs=30")
 LONGER = ("--set", "training.epochs=120")

@@ -11,7 +11,7 @@ import pytest
 from tests.slurm.cluster import wait_for
 from tests.slurm.sweeps import Sweeps
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 IMAGES = 120
 

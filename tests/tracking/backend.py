@@ -159,7 +159,7 @@ class Backend:
         """What `WANDB_BASE_URL` is set to."""
         return f"http://127.0.0.1:{self._http.server_address[1]}"
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 300.0) -> None:
         """Block until `condition()` holds.
 
         Raises:

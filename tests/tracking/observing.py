@@ -24,7 +24,7 @@ def assert_complete(backend: Backend, end: int) -> None:
     assert {picture["path"] for _, picture in pictures} <= set(run.files)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

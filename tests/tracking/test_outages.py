@@ -11,7 +11,7 @@ from tests.tracking.conftest import KEY
 from tests.tracking.observing import assert_complete, children_of, is_alive, uploaders_of, wait_for
 from tests.tracking.training import RUN, Node
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR, Fault.QUOTA, Fault.HANG, Fault.DROP])
@@ -34,7 +34,7 @@ def test_out_of_reach_all_the_time(fault: Fault, backend: Backend, tmp_path: Pat
 def test_without_a_server(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     warnings: list[str] = []
-    node = Node(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
+    node = Node(tmp_path, "online", init_timeout=5.0, warn=warnings.append)
     node.start()
     node.train(0, 25)
     node.finish("done")

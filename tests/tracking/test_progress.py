@@ -27,7 +27,7 @@ def steps_logged(folder: Path) -> int:
 
 def checkpoint_step(folder: Path) -> int:
     """The latest step that a training can have a checkpoint of: one at the end of an epoch follows its evaluation."""
-    epochs = sum(event["kind"] == "epoch" for event in read_events(folder / RUN / "events.jsonl"))
+    epochs: int = sum(event["kind"] == "epoch" for event in read_events(folder / RUN / "events.jsonl"))
     return min(steps_logged(folder), (epochs + 1) * STEPS_PER_EPOCH - 1)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import rdc_sweeps.tracking.tracker
 from rdc_sweeps.errors import UnavailableError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
@@ -123,15 +124,19 @@ def test_killed_and_resumed_offline_then_synced_with_the_tool_of_wandb(backend: 
     subprocess.run(
         [sys.executable, "-m", "wandb", "sync", "--yes", str(tmp_path / RUN / "wandb")],
         check=True,
-        timeout=60,
+        timeout=300,
         capture_output=True,
         cwd=tmp_path,
     )
     assert_complete(backend, 50)
 
 
-def test_preempted_before_its_evaluation_and_resumed_after_it(backend: Backend, tmp_path: Path) -> None:
-    node = Node(tmp_path, "online")
+def test_preempted_before_its_evaluation_and_resumed_after_it(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Long enough for everything to be sent.
+    monkeypatch.setattr(rdc_sweeps.tracking.tracker, "PREEMPTED_SECONDS", 300.0)
+    node = Node(tmp_path, "online", finish_timeout=300.0)
     node.start()
     for step in range(10):
         node.step(step, loss(step))
@@ -160,7 +165,7 @@ def test_a_failed_run_says_so(backend: Backend, tmp_path: Path) -> None:
 def test_out_of_reach_at_the_start_and_back_before_the_end(backend: Backend, tmp_path: Path) -> None:
     backend.fault = Fault.ERROR
     warnings: list[str] = []
-    node = Node(tmp_path, "online", init_timeout=2.0, warn=warnings.append)
+    node = Node(tmp_path, "online", init_timeout=5.0, warn=warnings.append)
     node.start()
     node.train(0, 25)
 
@@ -186,8 +191,11 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
     node.start()
     node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    answered = backend.operations["file_stream"]
     backend.fault = fault
     node.train(15, 30)
+    # If all came at the end, W&B might end before it tells that it has failed.
+    backend.wait_for(lambda: backend.operations["file_stream"] > answered)
     node.finish("done")
     (warning,) = warnings
     assert "the upload to W&B is incomplete" in warning

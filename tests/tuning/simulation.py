@@ -24,6 +24,9 @@ from rdc_sweeps.tuning.epochs import trained_epochs
 
 STEPS = 4
 
+WAITS = "waits"
+"""A file in the folder of a run that has waited."""
+
 
 def quality(spec: RunSpec) -> float:
     """1 at tau = 1, shrinkage = 0.3, ridge = 1e-3; 0.5 for what is not a Gaussian contrast."""
@@ -63,6 +66,8 @@ class Simulation:
     """Of a step."""
     kill_at: int | None = None
     """Step of a run at which the process is killed, once per run folder."""
+    waits_from: int | None = None
+    """First trial whose runs wait in their first epoch until they are to stop or are killed."""
     error: Exception | None = None
     """Raised by the runs that `fails` names."""
     fails: Callable[[RunSpec], bool] = is_hot
@@ -103,6 +108,7 @@ class _Body:
                 write_json(checkpoint, step, durable=False)
                 return None
             self._perhaps_die(step)
+            self._perhaps_wait(step, stop)
             time.sleep(self.simulation.seconds)
             if self.simulation.error is not None and self.simulation.fails(spec):
                 raise self.simulation.error
@@ -130,6 +136,15 @@ class _Body:
         if step == self.simulation.kill_at and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _perhaps_wait(self, step: int, stop: Stop) -> None:
+        first, origin = self.simulation.waits_from, self.directory.origin()
+        if step != STEPS // 2 or first is None or origin is None or origin.trial is None:
+            return
+        if origin.trial >= first:
+            (self.directory.folder / WAITS).touch()
+            while not stop():
+                time.sleep(0.01)
 
 
 def _record(spec: RunSpec, epoch: int, curve: Callable[[RunSpec, int], MetricValues]) -> EpochRecord:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections import Counter
 from dataclasses import replace
 from multiprocessing.context import SpawnProcess
@@ -17,8 +16,9 @@ from rdc_sweeps.specs.ranges import ChoiceRange
 from rdc_sweeps.tuning.study import Study, open_study
 from rdc_sweeps.tuning.study_workers import work_in_pool
 from rdc_sweeps.tuning.summary import summarise
+from tests.tracking.observing import wait_for
 from tests.tuning.conftest import Make, Open, Where
-from tests.tuning.simulation import STEPS, Simulation, settings
+from tests.tuning.simulation import STEPS, WAITS, Simulation, settings
 
 EPOCHS = 3
 
@@ -33,9 +33,12 @@ def ended(process: SpawnProcess) -> int | None:
 
 
 def await_trials(study: Study, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while len(study.optuna.get_trials(deepcopy=False)) < count and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: len(study.optuna.get_trials(deepcopy=False)) >= count)
+
+
+def await_waiting(where: Where) -> None:
+    """Until the run of a trial waits."""
+    wait_for(lambda: any(where.root.glob(f"*/{WAITS}")))
 
 
 def assert_exact(study: Study, trials: int) -> None:
@@ -52,7 +55,9 @@ def test_two_workers_share_a_study(where: Where, opened: Open) -> None:
 
 def test_the_trial_of_a_killed_worker_is_resumed(everywhere: Where, opened: Open) -> None:
     study = opened(everywhere, 6, epochs=EPOCHS)
-    doomed, other = begin(everywhere, 6, Simulation(seconds=0.02)), begin(everywhere, 6, Simulation(seconds=0.02))
+    doomed = begin(everywhere, 6, Simulation(waits_from=0))
+    await_waiting(everywhere)
+    other = begin(everywhere, 6, Simulation(seconds=0.02))
     await_trials(study, 3)
     doomed.kill()
     assert ended(doomed) == -signal.SIGKILL
@@ -74,13 +79,12 @@ def test_every_worker_is_killed_once_in_each_trial(where: Where, opened: Open) -
 
 def test_a_stopped_worker_leaves_its_trial_to_the_next(where: Where, opened: Open) -> None:
     study = opened(where, 4, "pruner: {name: none}", epochs=EPOCHS)
-    worker = begin(where, 4, Simulation(seconds=0.05))
-    await_trials(study, 2)
-    time.sleep(0.2)
+    worker = begin(where, 4, Simulation(waits_from=0))
+    await_waiting(where)
     os.kill(worker.pid or 0, signal.SIGTERM)
     assert ended(worker) == WorkerExit.PREEMPTED
-    assert study.finished < 4
-    assert summarise(study).count("interrupted") <= 1
+    assert study.finished == 0
+    assert summarise(study).count("interrupted") == 1
     assert ended(begin(where, 4, Simulation())) == WorkerExit.DONE
     assert_exact(study, 4)
 
@@ -142,13 +146,13 @@ def test_a_study_resumes_after_its_pool_was_interrupted(journal: Where, opened: 
     study = opened(journal, 4, "pruner: {name: none}", epochs=EPOCHS)
 
     def watch() -> None:
-        if len(study.optuna.get_trials(deepcopy=False)) > 1 and study.finished:
+        if study.finished:
             raise KeyboardInterrupt
 
-    chosen, slow = settings(journal.root), Simulation(seconds=0.05)
+    chosen, slow = settings(journal.root), Simulation(waits_from=1)
     with pytest.raises(KeyboardInterrupt):
         work_in_pool(journal.root, journal.name, chosen, 4, workers=2, work=slow, watch=watch, interval=0.05)
-    assert 0 < study.finished < 4
+    assert study.finished == 1
     assert summarise(study).count("running") == 0
     assert work_in_pool(journal.root, journal.name, chosen, 4, workers=2, work=Simulation(), interval=0.05) == [
         WorkerExit.DONE,

@@ -49,10 +49,12 @@ if name == "sbatch":
     tasks = range(int(re.match(r"0-(\d+)", array)[1]) + 1) if array else ["N/A"]
     if (seconds := behaviour("slow-sbatch")) is not None:
         fcntl.flock(lock, fcntl.LOCK_UN)
-        if seconds.startswith("orphaned"):
+        if seconds == "orphaned":
             os.kill(os.getppid(), signal.SIGKILL)
-            seconds = seconds.split()[1]
-        time.sleep(float(seconds))
+            while not (state / "go").exists():
+                time.sleep(0.05)
+        else:
+            time.sleep(float(seconds))
     job = {{"name": found["job-name"], "file": arguments[-1], "tasks": {{str(task): "PENDING" for task in tasks}},
            "options": found, "environment": dict(os.environ)}}
     (state / f"{{number}}.json").write_text(json.dumps(job))
