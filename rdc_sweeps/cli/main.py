@@ -18,6 +18,8 @@ from rdc_sweeps.processes.signals import sigterm_interrupts
 
 INTERRUPTED = 130
 
+KEPT = "interrupted; finished work is kept"
+
 DEBUG = "--debug"
 """May stand anywhere among the arguments."""
 
@@ -124,7 +126,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        messages.print("interrupted; finished work is kept")
+        messages.print(KEPT)
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has closed the pipe. Nothing more can be written, not even at exit.
@@ -133,10 +135,19 @@ def main() -> None:
     except Exception as error:
         if DEBUG in sys.argv:
             traceback.print_exc()
-        explained = error if isinstance(error, RdcError) else explanation(error)
-        messages.print(f"error: {explained}", style="red")
-        code = explained.exit_code
+        if hides_interrupt(error):
+            messages.print(KEPT)
+            code = INTERRUPTED
+        else:
+            explained = error if isinstance(error, RdcError) else explanation(error)
+            messages.print(f"error: {explained}", style="red")
+            code = explained.exit_code
     sys.exit(code or 0)
+
+
+def hides_interrupt(error: Exception) -> bool:
+    """Whether it is what Pydantic makes of an interrupt that comes while it builds a validator."""
+    return type(error).__name__ == "SchemaError" and "KeyboardInterrupt" in str(error)
 
 
 def explanation(error: Exception) -> RdcError:

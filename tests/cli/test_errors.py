@@ -3,8 +3,10 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic_core import SchemaValidator, core_schema
 
 from rdc_sweeps.cli import main as command_line
 from rdc_sweeps.cli.main import explanation
@@ -88,6 +90,17 @@ def test_errors_of_python(
     answer = inside("tables")
     assert answer.code == code
     assert "Traceback" not in answer.err
+
+
+def test_an_interrupt_while_pydantic_builds_a_validator_is_one(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def __float__(self) -> float:
+            raise KeyboardInterrupt
+
+    bound: Any = Interrupted()
+    monkeypatch.setattr(command_line, "commands", lambda: SchemaValidator(core_schema.float_schema(gt=bound)))
+    answer = inside("tables")
+    assert (answer.code, answer.err) == (130, "interrupted; finished work is kept\n")
 
 
 def test_a_spec_that_is_not_utf_8_is_shown(inside: Inside, tmp_path: Path, experiments: Path) -> None:
