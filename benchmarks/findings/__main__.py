@@ -10,6 +10,7 @@ from benchmarks.findings.comparisons import settings
 from benchmarks.findings.figures import draw_figures
 from benchmarks.findings.page import results_text, summary_figure, summary_text
 from benchmarks.findings.records import Results, read_results, write_results
+from benchmarks.machine import processor_name
 from benchmarks.pages import write_part
 from rdc_sweeps.errors import RdcError
 from rdc_sweeps.reporting.outcomes import Outcome
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
     parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
     parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="seeds of every row (default: 0,1,2,3,4)")
+    parser.add_argument("--machine", default=processor_name(), help="what trained the runs (default: %(default)s)")
     parser.add_argument("--from", dest="source", type=Path, help="instead of runs, results that were stored as JSON")
     options = parser.parse_args(arguments)
     try:
@@ -43,7 +45,9 @@ def _collected(options: argparse.Namespace, stored: Path) -> Results:
     """The stored results with those of the runs folder, for which they are replaced."""
     chosen = load_settings(root=options.root)
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    found, missing = collect(Catalogue(experiments_folder(chosen)), options.profile, seeds, chosen.root)
+    found, missing = collect(
+        Catalogue(experiments_folder(chosen)), options.profile, seeds, chosen.root, options.machine
+    )
     for line in _missing_lines(missing):
         print(line, file=sys.stderr)
     earlier = read_results(stored) if stored.exists() else Results()

@@ -15,7 +15,9 @@ from rdc_sweeps.specs.run import run_id
 PREFIX = "findings"
 
 
-def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path) -> tuple[Results, list[Outcome]]:
+def collect(
+    catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path, machine: str
+) -> tuple[Results, list[Outcome]]:
     """The results of the tables that have any, of those whose names start with `findings`, and their missing runs.
 
     Args:
@@ -23,6 +25,7 @@ def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path
         profile: Name of the profile.
         seeds: Of every row.
         root: The runs folder, which is only read.
+        machine: That trained its runs.
 
     Raises:
         UsageError: There is no such profile.
@@ -33,7 +36,7 @@ def collect(catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path
         if name.startswith(PREFIX):
             runs = catalogue.runs(name, profile, seeds=seeds)
             results = [(run, outcome(run, root, run.profile.selection, MAIN_METRICS)) for run in runs]
-            finished = [_record(run, result, root) for run, result in results if result.cause is None]
+            finished = [_record(run, result, root, machine) for run, result in results if result.cause is None]
             if finished:
                 tables.append(_table(runs, seeds, root))
                 found += finished
@@ -68,7 +71,7 @@ def _spec_id(run: Run) -> str:
     return run_id(run.spec.model_copy(update={"seed": 0}))
 
 
-def _record(run: Run, found: Outcome, root: Path) -> RunRecord:
+def _record(run: Run, found: Outcome, root: Path, machine: str) -> RunRecord:
     result = RunDirectory(root, run.id).result()
     selected = result.selected[run.profile.selection] if result else None
     assert result is not None
@@ -79,6 +82,7 @@ def _record(run: Run, found: Outcome, root: Path) -> RunRecord:
         row=run.row.id,
         seed=run.spec.seed,
         run=run.id,
+        machine=machine,
         spec=_spec_id(run),
         epoch=selected.epoch + 1,
         seconds=round(result.seconds, 1),

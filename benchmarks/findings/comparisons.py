@@ -13,9 +13,13 @@ Measure = MainMetric | Literal["delta_m"]
 MEASURES: tuple[Measure, ...] = (*MAIN_METRICS, "delta_m")
 
 
+Runs = Mapping[int, Mapping[str, RunRecord]]
+"""Those of a row, by seed and machine."""
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """A row minus another, over the seeds that both have."""
+    """A row minus another, over the seeds that both have, each on one machine if both have been trained on one."""
 
     row: RowRecord
     other: RowRecord
@@ -32,8 +36,8 @@ class Setting:
     table: TableRecord
     label_setting: str
     rows: tuple[RowRecord, ...]
-    runs: Mapping[str, Mapping[int, RunRecord]]
-    """By row and seed."""
+    runs: Mapping[str, Runs]
+    """By row."""
     comparisons: tuple[Comparison, ...]
     """Of each row that has a baseline with it."""
 
@@ -63,18 +67,18 @@ def claimed(results: Results, table: TableRecord) -> tuple[Comparison, ...]:
     return compare(pairs, counted_runs(results, table))
 
 
-def counted_runs(results: Results, table: TableRecord) -> dict[str, dict[int, RunRecord]]:
-    """By row and seed, the runs whose spec is that of the row."""
+def counted_runs(results: Results, table: TableRecord) -> dict[str, Runs]:
+    """By row, the runs whose spec is that of the row."""
     specs = {row.id: row.spec for row in table.rows}
-    found: dict[str, dict[int, RunRecord]] = {row: {} for row in specs}
+    found: dict[str, dict[int, dict[str, RunRecord]]] = {row: {} for row in specs}
     for run in results.runs:
         if (run.table, run.profile) == table.key and specs.get(run.row) == run.spec:
-            found[run.row][run.seed] = run
-    return found
+            found[run.row].setdefault(run.seed, {})[run.machine] = run
+    return dict(found)
 
 
 def compare(
-    pairs: Iterable[tuple[RowRecord, RowRecord, str | None]], runs: Mapping[str, Mapping[int, RunRecord]]
+    pairs: Iterable[tuple[RowRecord, RowRecord, str | None]], runs: Mapping[str, Runs]
 ) -> tuple[Comparison, ...]:
     """Differences of pairs of rows; for each measure, p values are corrected over all pairs."""
     found = [_differences(row, other, claim, runs) for row, other, claim in pairs]
@@ -96,11 +100,9 @@ def compare(
     )
 
 
-def _differences(
-    row: RowRecord, other: RowRecord, claim: str | None, runs: Mapping[str, Mapping[int, RunRecord]]
-) -> Comparison:
+def _differences(row: RowRecord, other: RowRecord, claim: str | None, runs: Mapping[str, Runs]) -> Comparison:
     seeds = tuple(sorted(runs[row.id].keys() & runs[other.id].keys()))
-    pairs = {seed: (runs[row.id][seed].test, runs[other.id][seed].test) for seed in seeds}
+    pairs = {seed: _tests(runs[row.id][seed], runs[other.id][seed]) for seed in seeds}
     if not pairs:
         return Comparison(row, other, (), {}, claim)
     found: dict[Measure, Difference] = {
@@ -112,3 +114,11 @@ def _differences(
     }
     found["delta_m"] = difference({seed: delta_m(first, second) for seed, (first, second) in pairs.items()})  # type: ignore[arg-type]
     return Comparison(row, other, seeds, found, claim)
+
+
+def _tests(
+    one: Mapping[str, RunRecord], other: Mapping[str, RunRecord]
+) -> tuple[Mapping[MainMetric, float], Mapping[MainMetric, float]]:
+    """What two rows measured with a seed: on the first machine that trained both, else on the first of each."""
+    both = sorted(one.keys() & other.keys())
+    return one[both[0] if both else min(one)].test, other[both[0] if both else min(other)].test

@@ -1,12 +1,12 @@
 """The generated part of docs/findings.md: tables and links to the figures."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
 from benchmarks.findings.claims import CLAIMS
-from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Setting, claimed, settings
+from benchmarks.findings.comparisons import MEASURES, Comparison, Measure, Runs, Setting, claimed, settings
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
 from rdc_sweeps.metrics.metric import MAIN_METRICS, METRICS, MainMetric
 from rdc_sweeps.reporting.evidence import ANSWERS
@@ -119,13 +119,19 @@ def _means(row: RowRecord, setting: Setting) -> list[str]:
     return [
         f"{row.method} (`{row.id}`)",
         " ".join(seeds),
-        " ".join(str(runs[seed].epoch) for seed in sorted(runs)) or MISSING,
-        *(_mean(name, list(runs.values())) for name in MAIN_METRICS),
+        " ".join(_epochs(runs[seed].values()) for seed in sorted(runs)) or MISSING,
+        *(_mean(name, runs) for name in MAIN_METRICS),
     ]
 
 
-def _mean(name: MainMetric, runs: Sequence[RunRecord]) -> str:
-    values = [run.test[name] for run in runs]
+def _epochs(runs: Collection[RunRecord]) -> str:
+    """Of a seed, on each machine; once if they are the same."""
+    return "/".join(dict.fromkeys(str(run.epoch) for run in runs))
+
+
+def _mean(name: MainMetric, runs: Runs) -> str:
+    """Over seeds, each the mean over its machines."""
+    values = [fmean(run.test[name] for run in of_seed.values()) for of_seed in runs.values()]
     if not values:
         return MISSING
     text = METRICS[name].text(fmean(values))

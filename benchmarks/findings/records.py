@@ -65,6 +65,8 @@ class RunRecord(Record):
     row: str
     seed: int
     run: str
+    machine: str
+    """That trained it."""
     spec: str
     """As of its row, then; a run counts if this is still the spec of the row."""
     epoch: int
@@ -75,8 +77,8 @@ class RunRecord(Record):
     validation: dict[MainMetric, float] | None
 
     @property
-    def order(self) -> tuple[str, str, str, int, str]:
-        return self.table, self.profile, self.row, self.seed, self.run
+    def order(self) -> tuple[str, str, str, int, str, str]:
+        return self.table, self.profile, self.row, self.seed, self.run, self.machine
 
 
 class Results(Record):
@@ -88,14 +90,16 @@ class Results(Record):
     @model_validator(mode="after")
     def _nothing_twice(self) -> Self:
         keys = [" ".join(table.key) for table in self.tables]
-        keys += [f"{run.table} {run.profile} {run.row} seed {run.seed}, spec {run.spec}" for run in self.runs]
+        keys += [
+            f"{run.table} {run.profile} {run.row} seed {run.seed}, spec {run.spec}, {run.machine}" for run in self.runs
+        ]
         twice = [key for key, count in Counter(keys).items() if count > 1]
         if twice:
             raise ValueError(f"is there twice: {'; '.join(twice)}")
         return self
 
     def merged(self, found: "Results") -> "Results":
-        """These results with others: those replace what has the same id, and all else stays."""
+        """These results with others: those replace what has the same id and machine, and all else stays."""
         tables = {table.key: table for table in self.tables}
         for table in found.tables:
             earlier = tables[table.key].seeds if table.key in tables else ()

@@ -38,6 +38,7 @@ def run(row: str, seed: int, miou: float = 20.0, **changes: Any) -> RunRecord:
         "row": row,
         "seed": seed,
         "run": f"{row}-{seed}",
+        "machine": "one",
         "spec": f"{row}-spec",
         "epoch": 3,
         "seconds": 60.0,

@@ -59,6 +59,22 @@ def test_missing_runs_show_as_x_and_differences_use_the_common_seeds() -> None:
     assert none[1:] == ["0", *["X"] * 6]
 
 
+def test_seeds_are_paired_on_one_machine_and_means_are_over_machines() -> None:
+    text = results_text(
+        results(
+            *(run("mtl", seed, 20.0 + seed, machine="a") for seed in range(3)),
+            *(run("mtl", seed, 30.0 + seed, machine="b", epoch=2) for seed in range(3)),
+            run("rdc", 0, 21.0, machine="a"),
+            run("rdc", 1, 32.0, machine="b"),
+            # Trained where its baseline was not: it is compared with the first.
+            run("rdc", 2, 23.0, machine="c"),
+        ),
+        FIGURES,
+    )
+    assert cells(text, "MTL")[0][2:4] == ["3/2 3/2 3/2", "26.00 ± 2.48"]
+    assert cells(text, "RDC")[1][1:5] == ["3", "mIoU ↑", "+1.00", "+1.00 to +1.00"]
+
+
 def test_one_seed_has_neither_interval_nor_verdict() -> None:
     text = results_text(results(run("mtl", 0), run("rdc", 0, 30.0), seeds=(0,)), FIGURES)
     assert cells(text, "RDC")[0][3] == "30.00"

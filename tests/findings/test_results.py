@@ -38,7 +38,7 @@ def finish(one: Run, root: Path, miou: float) -> None:
 def test_finished_runs_are_collected_and_all_others_reported(catalogue: Catalogue, tmp_path: Path) -> None:
     first, second = catalogue.runs("findings", "cpu", rows=["one-mtl"], seeds=[0, 1])
     finish(first, tmp_path, 18.0)
-    found, missing = collect(catalogue, "cpu", [0, 1], tmp_path)
+    found, missing = collect(catalogue, "cpu", [0, 1], tmp_path, "one")
     (one,) = found.runs
     assert (one.row, one.seed, one.run, one.epoch, one.images, one.seconds) == ("one-mtl", 0, first.id, 6, 400, 61.2)
     assert one.test == {"mIoU": 18.0, "aErr": 0.7, "mErr": 40.0}
