@@ -7,7 +7,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     sys.path.append(sys.path.pop(0))
 
 from rdc_sweeps.processes.garbage import lasting_imports
-from rdc_sweeps.processes.signals import sigterm_interrupts
+from rdc_sweeps.processes.signals import INTERRUPTED, KEPT, sigterm_interrupts
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
             run_command()
     except KeyboardInterrupt:
         # Before the command line could say it.
-        sys.stderr.write("interrupted; finished work is kept\n")
-        sys.exit(130)
+        sys.stderr.write(f"{KEPT}\n")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -67,14 +67,14 @@ def claimed(results: Results, table: TableRecord) -> tuple[Comparison, ...]:
     return compare(pairs, counted_runs(results, table))
 
 
-def counted_runs(results: Results, table: TableRecord) -> dict[str, Runs]:
+def counted_runs(results: Results, table: TableRecord) -> Mapping[str, Runs]:
     """By row, the runs whose spec is that of the row."""
     specs = {row.id: row.spec for row in table.rows}
     found: dict[str, dict[int, dict[str, RunRecord]]] = {row: {} for row in specs}
     for run in results.runs:
         if (run.table, run.profile) == table.key and specs.get(run.row) == run.spec:
             found[run.row].setdefault(run.seed, {})[run.machine] = run
-    return dict(found)
+    return found
 
 
 def compare(

@@ -14,11 +14,7 @@ from typer.core import TyperGroup
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.processes.garbage import lasting_imports
-from rdc_sweeps.processes.signals import sigterm_interrupts
-
-INTERRUPTED = 130
-
-KEPT = "interrupted; finished work is kept"
+from rdc_sweeps.processes.signals import INTERRUPTED, KEPT, sigterm_interrupts
 
 DEBUG = "--debug"
 """May stand anywhere among the arguments."""
@@ -135,19 +131,10 @@ def main() -> None:
     except Exception as error:
         if DEBUG in sys.argv:
             traceback.print_exc()
-        if hides_interrupt(error):
-            messages.print(KEPT)
-            code = INTERRUPTED
-        else:
-            explained = error if isinstance(error, RdcError) else explanation(error)
-            messages.print(f"error: {explained}", style="red")
-            code = explained.exit_code
+        explained = error if isinstance(error, RdcError) else explanation(error)
+        messages.print(f"error: {explained}", style="red")
+        code = explained.exit_code
     sys.exit(code or 0)
-
-
-def hides_interrupt(error: Exception) -> bool:
-    """Whether it is what Pydantic makes of an interrupt that comes while it builds a validator."""
-    return type(error).__name__ == "SchemaError" and "KeyboardInterrupt" in str(error)
 
 
 def explanation(error: Exception) -> RdcError:

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from rdc_sweeps.processes.environment import PACKAGE, built_environment
-from rdc_sweeps.processes.signals import STOP_SIGNALS
+from rdc_sweeps.processes.signals import INTERRUPTED, STOP_SIGNALS
 
 STOP_SECONDS = 60.0
 """Seconds that stopped runs may take to save their checkpoints."""
 
 ORPHANED = os.EX_TEMPFAIL
 """Exit code of a process whose parent has ended."""
-
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit code of an interrupted process."""
 
 POLL_SECONDS = 0.5
 

@@ -11,6 +11,12 @@ from types import FrameType
 REPEAT_SECONDS = 0.5
 """Until an ignored interrupt is repeated: Python also ignores one that comes while it still tells of the last."""
 
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit code of an interrupted process."""
+
+KEPT = "interrupted; finished work is kept"
+"""What an interrupted command says."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
@@ -34,7 +40,10 @@ def stop_signals_set(stop: threading.Event) -> Iterator[None]:
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[None]:
-    """Make SIGTERM raise KeyboardInterrupt, so that a background process stops like one at a terminal."""
+    """Make SIGTERM raise KeyboardInterrupt, so that a background process stops like one at a terminal.
+
+    Interrupts that are lost on the way are raised again.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -46,6 +55,11 @@ def sigterm_interrupts() -> Iterator[None]:
     sys.unraisablehook = _repeat_interrupt
     try:
         yield
+    except Exception as error:
+        # What Pydantic makes of an interrupt that comes while it builds a validator.
+        if type(error).__name__ == "SchemaError" and "KeyboardInterrupt" in str(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)

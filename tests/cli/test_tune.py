@@ -118,12 +118,15 @@ def test_an_interrupted_study_resumes_and_gets_the_requested_number_of_trials(
     assert first.returncode == 130, messages
     assert "Traceback" not in messages
     states = json.loads(cli("status", "--study", "small-small", "--json").stdout)
-    assert {run["state"] for group in states for run in group["runs"]} <= {"preempted", "planned", "done"}
+    found = {run["state"] for group in states for run in group["runs"]}
+    # The other one may have ended while the killed one was replaced.
+    assert "preempted" in found
+    assert found <= {"preempted", "planned", "done"}
     second = cli("tune", "small", "--trials", "2", *WORKERS, *longer, "--json")
     assert second.returncode == 0, second.stderr
-    found = json.loads(second.stdout)
-    assert [(trial["number"], trial["phase"]) for trial in found["trials"]] == [(0, "complete"), (1, "complete")]
-    assert found["confirmation"]["missing"]
+    study = json.loads(second.stdout)
+    assert [(trial["number"], trial["phase"]) for trial in study["trials"]] == [(0, "complete"), (1, "complete")]
+    assert study["confirmation"]["missing"]
 
 
 def wait_for_training(root: Path, count: int, but: Collection[int] = ()) -> list[dict[str, Any]]:

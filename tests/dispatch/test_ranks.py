@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from rdc_sweeps.training.checkpoints import load_checkpoint
 from rdc_sweeps.training.loop import Training
 from rdc_sweeps.training.setup import open_data
 from tests.aging import age
-from tests.tracking.observing import is_alive
+from tests.tracking.observing import is_alive, wait_for
 from tests.training.small import small_run
 from tests.training.test_loop import Notes, assert_same, write_as_nyuv2
 
@@ -258,7 +257,4 @@ def test_ranks_end_with_the_first(settings: Settings, tmp_path: Path) -> None:
         others = psutil.Process(process.pid).children(recursive=True)
         assert others
         process.kill()
-    deadline = time.monotonic() + 120
-    while any(is_alive(other.pid) for other in others):
-        assert time.monotonic() < deadline, others
-        time.sleep(0.1)
+    wait_for(lambda: not any(is_alive(other.pid) for other in others))
