@@ -52,9 +52,12 @@ class Case(NamedTuple):
 
 
 @st.composite
-def cases(draw: st.DrawFn, *, cells: int = 1, levels: int = 4) -> Case:
-    """Maps of at least this many cells of the features a side, also of sizes that are no multiples of the stride."""
-    channels = tuple(draw(st.lists(st.integers(1, 6), min_size=1, max_size=levels)))
+def cases(draw: st.DrawFn, *, cells: int = 1, levels: int = 4, narrowest: int = 1) -> Case:
+    """Maps of at least this many cells of the features a side, also of sizes that are no multiples of the stride.
+
+    Narrow networks may be dead: where a level's only channels are negative everywhere, what follows is constant.
+    """
+    channels = tuple(draw(st.lists(st.integers(narrowest, 6), min_size=1, max_size=levels)))
     stride = 2 ** len(channels)
     side = st.integers(cells * stride, (cells + 2) * stride)
     size = (draw(side), draw(side))
@@ -115,18 +118,17 @@ def test_a_constant_map_has_constant_features_in_every_layer(case: Case) -> None
 
 
 @some
-@given(cases(cells=3))
+@given(cases(cells=3, narrowest=4))
 def test_with_zeros_a_constant_map_has_features_that_tell_the_place(case: Case) -> None:
     network = case.network("zeros")
     outputs = layers(network)
     features = mapped(network, case.task, constants(case))
     assert spread(outputs[0]) > SAME
-    assume((features > 0).any())  # a narrow network may be dead
     assert spread(features) > SAME
 
 
 @some
-@given(cases(cells=2))
+@given(cases(cells=2, narrowest=4))
 def test_features_follow_their_maps_when_images_are_swapped(case: Case) -> None:
     network = case.network("reflect")
     predictions, labels = maps(case, 3), maps(case, 5)[3:]
@@ -139,7 +141,6 @@ def test_features_follow_their_maps_when_images_are_swapped(case: Case) -> None:
     swapped = features(predictions[order])
     torch.testing.assert_close(swapped[:3], before[order], rtol=0, atol=1e-9)
     torch.testing.assert_close(swapped[3:], before[3:], rtol=0, atol=1e-9)
-    assume((before > 0).any())
     assert (swapped[:3] - before[:3]).abs().max() > 1e-4
 
 
