@@ -215,7 +215,7 @@ def test_what_is_no_array_is_named(write_mtan: WriteMtan, content: bytes) -> Non
         dataset.scene(2, ["depth"])
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(800, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [12, pytest.param(200, marks=pytest.mark.slow)])
 def test_a_mutated_file_is_read_or_an_error_of_ours(write_mtan: WriteMtan, count: int) -> None:
     root = write_mtan(train=1, val=0, size=(8, 8))
     dataset = opened(root)
