@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import sys
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
@@ -18,8 +20,18 @@ from rdc_sweeps.tracking.history import HistoryRow
 from rdc_sweeps.tracking.identity import Identity
 from rdc_sweeps.tracking.keys import EPOCH, of_picture, of_selection
 from rdc_sweeps.tracking.mode import Mode
+from rdc_sweeps.tracking.project import open_project
 
 SERVER = "server.json"
+
+STORED_SECONDS = 10.0
+"""How long the server may take to tell of what it has just been sent."""
+
+STORED = """
+query RdcStored($entity: String!, $project: String!, $run: String!) {
+    project(name: $project, entityName: $entity) { run(name: $run) { historyLineCount state } }
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -174,6 +186,28 @@ class Session:
             TimeoutError: The upload did not finish in time.
         """
         self._run.finish()
+
+    def is_stored(self, rows: int, *, ended: bool) -> bool:
+        """Whether the server says that it has so many rows and, if `ended`, that the run is over.
+
+        The library does not always tell when the server has refused the last part of an upload. Offline, nothing was
+        sent and there is nothing to ask.
+        """
+        if not self._online:
+            return True
+        place = {"entity": self._run.entity, "project": self._run.project, "run": self._run.id}
+        deadline = time.monotonic() + STORED_SECONDS
+        try:
+            with open_project(self._run.project, self._run.entity) as project:
+                while True:
+                    stored = (project.execute(STORED, place)["project"] or {}).get("run")
+                    if stored and stored["historyLineCount"] >= rows and not (ended and stored["state"] == "running"):
+                        return True
+                    if time.monotonic() > deadline:
+                        return False
+                    time.sleep(0.5)
+        except UnavailableError:
+            return False
 
     def confirm(self, end: int, events: int, *, ended: bool) -> None:
         """Record that the server has everything before step `end`, and how many events of the log were sent."""

@@ -151,10 +151,11 @@ def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
     except Exception as error:
         _say(f"{type(error).__name__}: {error}")
         return Exit.UNREACHABLE
-    history = History()
+    history, rows = History(), 0
     for event in follow(job.run.events, live=job.trainer is not None):
         if row := history.add(event):
             session.send(row)
+            rows += 1
     result = _awaited_result(job.run) if history.ended == "done" else None
     # A worker that died logged no end; one that died before writing its result was not done.
     state = "failed" if history.ended is None or (history.ended == "done" and result is None) else history.ended
@@ -165,9 +166,11 @@ def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
             session.finish(history.pending, state, result)
     except TimeoutError:
         return Exit.INCOMPLETE
-    if stream.gave_up:
+    whole = state == "done" and not partial and history.pending is not None
+    if stream.gave_up or not session.is_stored(rows + whole, ended=not partial):
+        _say("the server does not have all that was sent")
         return Exit.INCOMPLETE
-    end = history.pending.step + (state == "done" and not partial) if history.pending else 0
+    end = history.pending.step + whole if history.pending else 0
     session.confirm(end, history.events, ended=not partial)
     return Exit.COMPLETE
 

@@ -36,6 +36,7 @@ class Fault(enum.Enum):
     NONE = "answers"
     ERROR = "answers every request with 500"
     QUOTA = "answers what would store something with 403"
+    FORGET = "answers, and keeps nothing of the file stream"
     HANG = "accepts and never answers"
     DROP = "closes every connection without an answer"
     SLOW = "answers after `Backend.delay` seconds"
@@ -58,6 +59,11 @@ class StoredRun:
     console: dict[int, str] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     exit_code: int | None = None
+
+    @property
+    def state(self) -> str:
+        """Whether it is over, and how."""
+        return "running" if self.exit_code is None else "failed" if self.exit_code else "finished"
 
     def settings(self) -> Json:
         """The run's config without the bookkeeping that the client adds to it."""
@@ -179,6 +185,10 @@ class Backend:
             run = self.runs.get(variables["name"])
             model = {"id": "project", "name": variables["project"], "entity": {"id": "entity", "name": ENTITY}}
             return {"model": {**model, "bucket": run.bucket() if run else None}}
+        if operation == "RdcStored":
+            run = self.runs.get(variables["run"])
+            found = run if run and run.project == variables["project"] else None
+            return {"project": {"run": found and {"historyLineCount": len(found.history), "state": found.state}}}
         if operation == "CreateRunFiles":
             files = [{"name": f, "uploadUrl": f"{self.url}/upload/{variables['run']}/{f}"} for f in variables["files"]]
             return {"createRunFiles": {"runID": "run", "uploadHeaders": [], "files": files}}
@@ -280,7 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"data": data, **errors})
         elif stream and not self._misbehaves("file_stream", stores=True):
             with backend.lock:
-                backend.stream(backend.runs[stream.group(1)], json.loads(body))
+                if backend.fault is not Fault.FORGET:
+                    backend.stream(backend.runs[stream.group(1)], json.loads(body))
             self._answer({"exitcode": None, "limits": {}, "stopped": backend.stop_requested})
         elif not stream:
             self._answer({}, 404)

@@ -191,11 +191,8 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
     node.start()
     node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
-    answered = backend.operations["file_stream"]
     backend.fault = fault
     node.train(15, 30)
-    # If all came at the end, W&B might end before it tells that it has failed.
-    backend.wait_for(lambda: backend.operations["file_stream"] > answered)
     node.finish("done")
     (warning,) = warnings
     assert "the upload to W&B is incomplete" in warning
@@ -205,6 +202,26 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
 
     backend.fault = Fault.NONE
     upload(RunDirectory(tmp_path, RUN))
+    assert_complete(backend, 30)
+
+
+def test_what_the_server_does_not_have_was_not_sent(backend: Backend, tmp_path: Path) -> None:
+    warnings: list[str] = []
+    node = Node(tmp_path, "online", warn=warnings.append)
+    node.start()
+    node.train(0, 15)
+    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    # To the client, all is well.
+    backend.fault = Fault.FORGET
+    node.train(15, 30)
+    node.finish("done")
+    (warning,) = warnings
+    assert "the upload to W&B is incomplete" in warning
+    assert not is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
+
+    backend.fault = Fault.NONE
+    upload(RunDirectory(tmp_path, RUN))
+    assert is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
     assert_complete(backend, 30)
 
 
