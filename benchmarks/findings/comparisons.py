@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from benchmarks.findings.records import Results, RowRecord, RunRecord, TableRecord
@@ -13,13 +14,16 @@ Measure = MainMetric | Literal["delta_m"]
 MEASURES: tuple[Measure, ...] = (*MAIN_METRICS, "delta_m")
 
 
+Tests = Mapping[MainMetric, float]
+"""What a run measured on test images."""
+
 Runs = Mapping[int, Mapping[str, RunRecord]]
 """Those of a row, by seed and machine."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A row minus another, over the seeds that both have, each on one machine if both have been trained on one."""
+    """A row minus another, over the seeds that both have: for each, the mean over the machines that trained both."""
 
     row: RowRecord
     other: RowRecord
@@ -107,18 +111,19 @@ def _differences(row: RowRecord, other: RowRecord, claim: str | None, runs: Mapp
         return Comparison(row, other, (), {}, claim)
     found: dict[Measure, Difference] = {
         name: difference(
-            {seed: first[name] - second[name] for seed, (first, second) in pairs.items()},
+            {seed: fmean(first[name] - second[name] for first, second in of_seed) for seed, of_seed in pairs.items()},
             higher_is_better=METRICS[name].higher_is_better,
         )
         for name in MAIN_METRICS
     }
-    found["delta_m"] = difference({seed: delta_m(first, second) for seed, (first, second) in pairs.items()})  # type: ignore[arg-type]
+    found["delta_m"] = difference(
+        {seed: fmean(delta_m(first, second) for first, second in of_seed) for seed, of_seed in pairs.items()}
+    )
     return Comparison(row, other, seeds, found, claim)
 
 
-def _tests(
-    one: Mapping[str, RunRecord], other: Mapping[str, RunRecord]
-) -> tuple[Mapping[MainMetric, float], Mapping[MainMetric, float]]:
-    """What two rows measured with a seed: on the first machine that trained both, else on the first of each."""
+def _tests(one: Mapping[str, RunRecord], other: Mapping[str, RunRecord]) -> list[tuple[Tests, Tests]]:
+    """What two rows measured with a seed: on each machine that trained both, else on the first of each."""
     both = sorted(one.keys() & other.keys())
-    return one[both[0] if both else min(one)].test, other[both[0] if both else min(other)].test
+    chosen = [(machine, machine) for machine in both] or [(min(one), min(other))]
+    return [(one[first].test, other[second].test) for first, second in chosen]

@@ -1,9 +1,12 @@
 """Relative improvements: per metric, and their mean delta-m (Maninis et al., CVPR 2019)."""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.metrics.metric import METRICS
+
+Name = TypeVar("Name", bound=str)
 
 
 def improvement_percent(value: float, baseline: float, metric: str) -> float:
@@ -22,7 +25,7 @@ def improvement_percent(value: float, baseline: float, metric: str) -> float:
     return change if METRICS[metric].higher_is_better else -change
 
 
-def delta_m(metrics: Mapping[str, float], baseline: Mapping[str, float]) -> float:
+def delta_m(metrics: Mapping[Name, float], baseline: Mapping[Name, float]) -> float:
     """Mean improvement in percent over the metrics that `baseline` has.
 
     Args:

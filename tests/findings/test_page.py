@@ -75,6 +75,17 @@ def test_seeds_are_paired_on_one_machine_and_means_are_over_machines() -> None:
     assert cells(text, "RDC")[1][1:5] == ["3", "mIoU ↑", "+1.00", "+1.00 to +1.00"]
 
 
+def test_a_seed_of_two_machines_counts_with_its_mean_difference() -> None:
+    runs = [
+        run(row, seed, first + 10 * on_b + gain, machine="b" if on_b else "a")
+        for seed, first in enumerate((20.0, 21.0))
+        for on_b in (False, True)
+        for row, gain in (("mtl", 0.0), ("rdc", 3.0 if on_b else 1.0))
+    ]
+    text = results_text(results(*runs, seeds=(0, 1)), FIGURES)
+    assert cells(text, "RDC")[1][1:5] == ["2", "mIoU ↑", "+2.00", "+2.00 to +2.00"]
+
+
 def test_one_seed_has_neither_interval_nor_verdict() -> None:
     text = results_text(results(run("mtl", 0), run("rdc", 0, 30.0), seeds=(0,)), FIGURES)
     assert cells(text, "RDC")[0][3] == "30.00"
