@@ -38,7 +38,7 @@ def results_text(results: Results, figures: Path) -> str:
 
 
 def summary_text(results: Results) -> str:
-    """A line on each label setting in which a row was compared over several seeds."""
+    """A line on each label setting in which a row was compared with the first one over several seeds."""
     lines = [""]
     for setting in settings(results):
         gains = _gains(setting)
@@ -67,11 +67,11 @@ def summary_figure(results: Results, figures: str) -> str:
 
 
 def _gains(setting: Setting) -> list[tuple[Comparison, Difference]]:
-    """The comparisons over several seeds, with their delta-m."""
+    """The comparisons with the first row over several seeds, with their delta-m."""
     return [
         (one, one.differences["delta_m"])
         for one in setting.comparisons
-        if one.differences and one.differences["delta_m"].interval is not None
+        if one.other == setting.rows[0] and one.differences and one.differences["delta_m"].interval is not None
     ]
 
 

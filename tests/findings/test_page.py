@@ -121,6 +121,15 @@ def test_the_summary_has_rows_of_several_seeds() -> None:
     assert re.search(r"Cannot tell: RDC .* ± .* \(3\) \(a true difference of \d+\.\d\d % would have shown\)\.", unclear)
 
 
+def test_the_summary_has_no_rows_that_are_compared_with_another_than_the_first() -> None:
+    first, control, rdc = table().rows
+    variants = table(rows=(first, control, rdc.model_copy(update={"baseline": "control"})))
+    runs = [run(row, seed, 20.0 + seed) for row in ("mtl", "control", "rdc") for seed in range(3)]
+    text = summary_text(Results(tables=(variants,), runs=tuple(runs)))
+    assert "Identical: Control" in text
+    assert "RDC" not in text
+
+
 def test_runs_that_do_not_count_are_mentioned() -> None:
     text = results_text(results(run("mtl", 0), run("rdc", 0, spec="older")), FIGURES)
     assert "1 runs of rows that have another spec by now are kept, but not counted: rdc (cpu)." in text
