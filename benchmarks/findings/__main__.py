@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
     parser = argparse.ArgumentParser(description="The results of docs/findings.md, from finished runs or from JSON.")
     parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
     parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
-    parser.add_argument("--seeds", default=",".join(map(str, SEEDS)), help="seeds of every row (default: 0,1,2,3,4)")
+    parser.add_argument("--seeds", type=_seeds, default=SEEDS, help="seeds of every row (default: 0,1,2,3,4)")
     parser.add_argument("--machine", default=processor_name(), help="what trained the runs (default: %(default)s)")
     parser.add_argument("--from", dest="source", type=Path, help="instead of runs, results that were stored as JSON")
     options = parser.parse_args(arguments)
@@ -41,12 +41,18 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
         sys.exit(error.exit_code)
 
 
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(seed) for seed in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers such as 0,1,2") from None
+
+
 def _collected(options: argparse.Namespace, stored: Path) -> Results:
     """The stored results with those of the runs folder, for which they are replaced."""
     chosen = load_settings(root=options.root)
-    seeds = [int(seed) for seed in options.seeds.split(",")]
     found, missing = collect(
-        Catalogue(experiments_folder(chosen)), options.profile, seeds, chosen.root, options.machine
+        Catalogue(experiments_folder(chosen)), options.profile, options.seeds, chosen.root, options.machine
     )
     for line in _missing_lines(missing):
         print(line, file=sys.stderr)
@@ -57,12 +63,15 @@ def _collected(options: argparse.Namespace, stored: Path) -> Results:
     return merged
 
 
-def _missing_lines(missing: Sequence[Outcome]) -> list[str]:
+def _missing_lines(missing: Sequence[tuple[str, Outcome]]) -> list[str]:
     """A line for each row and cause, with the seeds."""
-    seeds: dict[tuple[str, str, str | None], list[str]] = {}
-    for one in missing:
-        seeds.setdefault((one.row, one.state, one.cause), []).append(str(one.seed))
-    return [f"no result of {row}, seed {', '.join(of)}: {state}, {cause}" for (row, state, cause), of in seeds.items()]
+    seeds: dict[tuple[str, str, str, str | None], list[str]] = {}
+    for table, one in missing:
+        seeds.setdefault((table, one.row, one.state, one.cause), []).append(str(one.seed))
+    return [
+        f"no result of {table}/{row}, seed {', '.join(of)}: {state}, {cause}"
+        for (table, row, state, cause), of in seeds.items()
+    ]
 
 
 def _write(results: Results, docs: Path) -> None:

@@ -17,7 +17,7 @@ PREFIX = "findings"
 
 def collect(
     catalogue: Catalogue, profile: str, seeds: Sequence[int], root: Path, machine: str
-) -> tuple[Results, list[Outcome]]:
+) -> tuple[Results, list[tuple[str, Outcome]]]:
     """The results of the tables that have any, of those whose names start with `findings`, and their missing runs.
 
     Args:
@@ -40,7 +40,7 @@ def collect(
             if finished:
                 tables.append(_table(runs, seeds, root))
                 found += finished
-                missing += [result for _, result in results if result.cause is not None]
+                missing += [(name, result) for _, result in results if result.cause is not None]
     return Results(tables=tuple(tables), runs=tuple(found)), missing
 
 

@@ -1,7 +1,7 @@
 """Rows compared by seed: with their baseline in each label setting, and with each other where a claim says so."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -31,6 +31,11 @@ class Comparison:
     differences: Mapping[Measure, Difference]
     """Empty without a common seed."""
     claim: str | None = None
+
+    @property
+    def specs(self) -> tuple[str, str]:
+        """What the two rows train."""
+        return self.row.spec, self.other.spec
 
 
 @dataclass(frozen=True)
@@ -84,23 +89,18 @@ def counted_runs(results: Results, table: TableRecord) -> Mapping[str, Runs]:
 def compare(
     pairs: Iterable[tuple[RowRecord, RowRecord, str | None]], runs: Mapping[str, Runs]
 ) -> tuple[Comparison, ...]:
-    """Differences of pairs of rows; for each measure, p values are corrected over all pairs."""
+    """Differences of pairs of rows; for each measure, p values are corrected over all pairs.
+
+    Pairs of the same trainings, as under two claims, are one.
+    """
     found = [_differences(row, other, claim, runs) for row, other, claim in pairs]
     by_measure = {
-        measure: corrected(
-            {index: one.differences[measure] for index, one in enumerate(found) if measure in one.differences}
-        )
+        measure: corrected({one.specs: one.differences[measure] for one in found if measure in one.differences})
         for measure in MEASURES
     }
     return tuple(
-        Comparison(
-            one.row,
-            one.other,
-            one.seeds,
-            {measure: by_measure[measure][index] for measure in one.differences},
-            one.claim,
-        )
-        for index, one in enumerate(found)
+        replace(one, differences={measure: by_measure[measure][one.specs] for measure in one.differences})
+        for one in found
     )
 
 

@@ -42,7 +42,12 @@ def _save(figure: Figure, path: Path, source: str) -> None:
 def digest(setting: Setting) -> str:
     """Identifies the differences that a figure shows, by what does not depend on the CPU."""
     shown = [
-        (one.row.method, one.seeds, [(measure, found.values) for measure, found in one.differences.items()])
+        (
+            one.row.method,
+            one.other.method,
+            one.seeds,
+            [(measure, found.values) for measure, found in one.differences.items()],
+        )
         for one in setting.comparisons
     ]
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

@@ -30,7 +30,7 @@ def results_text(results: Results, figures: Path) -> str:
         elsewhere = {one.claim for other in results.tables if other != table for one in other.claims}
         lines += _claims(claimed(results, table), table, elsewhere)
     if left_out := results.uncounted():
-        specs = sorted({f"{run.row} ({run.profile})" for run in left_out})
+        specs = sorted({f"{run.table}/{run.row} ({run.profile})" for run in left_out})
         lines += [f"{len(left_out)} runs of rows that have another spec by now are kept, but not counted: "]
         lines[-1] += f"{', '.join(specs)}."
         lines += [""]

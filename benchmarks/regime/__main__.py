@@ -13,6 +13,8 @@ from benchmarks.regime.page import regime_text
 from benchmarks.regime.records import Measured, read_regime, write_regime
 from benchmarks.regime.variants import ROW, VARIANTS, Variant
 from rdc_sweeps.errors import RdcError
+from rdc_sweeps.runs.directory import find_run
+from rdc_sweeps.settings import load_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -23,7 +25,8 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="ids of runs of the row findings/one-mtl")
     parser.add_argument("--root", type=Path, help="runs folder, only read (default: the setting `root`)")
     parser.add_argument("--profile", default="cpu", help="profile of the runs (default: cpu)")
-    parser.add_argument("--only", nargs="+", metavar="GROUP", help="groups of variants (default: all)")
+    groups = list(dict.fromkeys(variant.group for variant in VARIANTS))
+    parser.add_argument("--only", nargs="+", choices=groups, help="groups of variants (default: all)")
     parser.add_argument("--refit", type=int, default=200, help="training steps of a_theta (default: 200)")
     parser.add_argument("--images", type=int, default=96, help="training images to probe (default: 96)")
     parser.add_argument("--store", type=Path, help="JSON of the results (default: docs/findings/regime.json)")
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
     torch.set_num_threads(1)
     chosen = [variant for variant in VARIANTS if options.only is None or variant.group in options.only]
     try:
-        for run in options.runs:
+        for run in [find_run(load_settings(root=options.root).root, prefix).id for prefix in options.runs]:
             for variant in chosen:
                 _measure(variant, run, options)
         write_part(docs / "findings.md", "regime", regime_text(read_regime(options.store)))
@@ -43,10 +46,9 @@ def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
 
 def _measure(variant: Variant, run: str, options: argparse.Namespace) -> None:
     refit = options.refit if variant.refit is None else variant.refit
-    wanted = (variant.changes, refit, variant.true_regions)
-    for one in read_regime(options.store).measured:
-        if one.run.startswith(run) and (one.changes, one.refit, one.true_regions) == wanted:
-            return
+    wanted = (variant.changes, run, refit, options.images, variant.true_regions)
+    if wanted in {one.key for one in read_regime(options.store).measured}:
+        return
     (found,) = rdc_sweeps.probe(
         [run],
         images=options.images,
@@ -58,10 +60,9 @@ def _measure(variant: Variant, run: str, options: argparse.Namespace) -> None:
         profile=options.profile,
     )
     (probe,) = found.probes
-    measured = Measured.of(variant, found.run, refit, probe)
+    measured = Measured.of(variant, run, refit, options.images, probe)
     write_regime(options.store, read_regime(options.store).with_(measured))
-    alignment = probe.alignment()
-    print(f"{variant.group}, {variant.name}: alignment {alignment:+.4f}, {measured.accuracy}", flush=True)
+    print(f"{variant.group}, {variant.name}: alignment {probe.alignment()}, {measured.accuracy}", flush=True)
 
 
 if __name__ == "__main__":

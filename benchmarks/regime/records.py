@@ -10,6 +10,8 @@ from rdc_sweeps.files import write_json
 from rdc_sweeps.probing.record import Probe
 from rdc_sweeps.specs.base import Task
 
+MeasuredKey = tuple[tuple[str, ...], str, int, int, bool]
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -24,6 +26,7 @@ class Measured(_Record):
         changes: See `Variant`.
         run: Id of the run whose network it is.
         refit: Steps for which a_theta was trained on it.
+        images: Number of training images that were asked for.
         true_regions: See `Variant`.
         accuracy: Mean over batches, by substitute.
         chance: Mean over regions.
@@ -38,6 +41,7 @@ class Measured(_Record):
     changes: tuple[str, ...]
     run: str
     refit: int
+    images: int = 96
     true_regions: bool = False
     accuracy: dict[str, float]
     chance: float
@@ -47,7 +51,7 @@ class Measured(_Record):
     path: list[float]
 
     @classmethod
-    def of(cls, variant: Variant, run: str, refit: int, probe: Probe) -> "Measured":
+    def of(cls, variant: Variant, run: str, refit: int, images: int, probe: Probe) -> "Measured":
         """Of the probe of a variant."""
         headline = {name.removeprefix(f"{probe.term}/"): value for name, value in probe.headline().items()}
         start, *_ = probe.path
@@ -57,6 +61,7 @@ class Measured(_Record):
             changes=variant.changes,
             run=run,
             refit=refit,
+            images=images,
             true_regions=variant.true_regions,
             accuracy={name: round(headline[f"accuracy/{name}"], 5) for name in probe.accuracy},
             chance=round(headline["chance"], 5),
@@ -64,7 +69,10 @@ class Measured(_Record):
                 task: {image: round(value, 5) for image, value in values.items()}
                 for task, values in probe.prediction.items()
             },
-            parameters={name: [round(value, 5) for value in values] for name, values in probe.parameters.items()},
+            parameters={
+                name: [round(value, 5) for value in values if value is not None]
+                for name, values in probe.parameters.items()
+            },
             ratio=round(headline["ratio/all"], 5),
             path=[
                 round(sum(value - own for value, own in zip(place, start, strict=True)) / len(start), 5)
@@ -73,9 +81,9 @@ class Measured(_Record):
         )
 
     @property
-    def key(self) -> tuple[tuple[str, ...], str, int, bool]:
+    def key(self) -> MeasuredKey:
         """What is measured once."""
-        return self.changes, self.run, self.refit, self.true_regions
+        return self.changes, self.run, self.refit, self.images, self.true_regions
 
 
 class Regime(_Record):

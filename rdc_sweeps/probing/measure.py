@@ -22,6 +22,10 @@ ENDS: dict[float, Substitute] = {0.0: "own", 1.0: "truth"}
 """The ends of the path from prediction to truth."""
 
 
+NONE = (None, None)
+"""Of a task that no image of a batch predicts."""
+
+
 def terms_of_method(method: Method) -> dict[str, Term]:
     """The cross-task terms of a method, by name; empty if it has none."""
     return dict(method.terms.items()) if isinstance(method, SupervisedMethod) else {}  # type: ignore[arg-type]
@@ -68,29 +72,25 @@ def unchanged(*modules: nn.Module) -> Iterator[None]:
 
 def _probe(network: nn.Module, name: str, term: Term, batches: Sequence[ProbeBatch], tasks: tuple[Task, ...]) -> Probe:
     values: dict[Substitute, list[float]] = {substitute: [] for substitute in SUBSTITUTES}
-    accuracy: dict[Substitute, list[float]] = {substitute: [] for substitute in SUBSTITUTES}
+    accuracy: dict[Substitute, list[float | None]] = {substitute: [] for substitute in SUBSTITUTES}
     path: list[list[float]] = [[] for _ in FRACTIONS]
     prediction: dict[Task, dict[int, float]] = {task: {} for task in tasks}
-    parameters: dict[str, list[float]] = {}
-    ratios: dict[str, list[float]] = {}
+    through: list[dict[str, tuple[float, float]]] = []
     regions: list[RegionMeasure] = []
     for batch in batches:
         outputs = network_outputs(network, batch.shown, last_view=True, encoder=term.uses_encoder, view_norm="apart")
         gradients = Gradients.of(outputs, term, batch, tasks)
+        through.append({} if gradients is None else gradients.through(network))
         if gradients is not None:
             for task, cosines in gradients.cosines().items():
                 prediction[task].update(cosines)
-            for which, (cosine, ratio) in gradients.through(network).items():
-                parameters.setdefault(which, []).append(cosine)
-                ratios.setdefault(which, []).append(ratio)
         with torch.no_grad():
             shown = substitutes(outputs.last, batch, tasks)
             found = {one: _shown(term, shown_to(outputs, maps), batch) for one, maps in shown.items()}
             compared = _compared(term, shown_to(outputs, shown["own"]), batch)
             for substitute, (value, share) in found.items():
                 values[substitute].append(value)
-                if share is not None and math.isfinite(share):
-                    accuracy[substitute].append(share)
+                accuracy[substitute].append(share if share is not None and math.isfinite(share) else None)
             if compared is not None:
                 regions += _region_measures(compared, batch, tasks, gradients)
             for measured, fraction in zip(path, FRACTIONS, strict=True):
@@ -99,6 +99,7 @@ def _probe(network: nn.Module, name: str, term: Term, batches: Sequence[ProbeBat
                 else:
                     maps = towards_truth(outputs.last, batch, tasks, fraction)
                     measured.append(_shown(term, shown_to(outputs, maps), batch)[0])
+    reached = dict.fromkeys(which for of_batch in through for which in of_batch)
     return Probe(
         term=name,
         batches=[batch.shown.indices.tolist() for batch in batches],
@@ -106,8 +107,8 @@ def _probe(network: nn.Module, name: str, term: Term, batches: Sequence[ProbeBat
         accuracy=accuracy if regions else {},
         path=path,
         prediction={task: cosines for task, cosines in prediction.items() if cosines},
-        parameters=parameters,
-        ratios=ratios,
+        parameters={which: [of_batch.get(which, NONE)[0] for of_batch in through] for which in reached},
+        ratios={which: [of_batch.get(which, NONE)[1] for of_batch in through] for which in reached},
         regions=regions,
     )
 

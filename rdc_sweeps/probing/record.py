@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from rdc_sweeps.specs.base import Task
+
+Key = TypeVar("Key")
 
 Substitute = Literal["own", "other", "constant", "noise", "truth"]
 """What a term is shown as predictions: the network's own, those for another image, their mean everywhere, random
@@ -44,9 +46,9 @@ class Estimate(_Record):
     count: int
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Self | None:
-        """The estimate of values, those that are not finite left out; None if none are left."""
-        known = [value for value in values if math.isfinite(value)]
+    def of(cls, values: Sequence[float | None]) -> Self | None:
+        """The estimate of values, missing ones and those that are not finite left out; None if none are left."""
+        known = [value for value in values if value is not None and math.isfinite(value)]
         count = len(known)
         if not count:
             return None
@@ -81,7 +83,7 @@ class RegionMeasure(_Record):
 
 
 class Probe(_Record):
-    """The measurements of one term, by image or by batch.
+    """The measurements of one term, by image or by batch; None where a batch has nothing to measure.
 
     Attributes:
         term: Name of the term.
@@ -100,11 +102,11 @@ class Probe(_Record):
     term: str
     batches: list[list[int]]
     values: dict[Substitute, list[float]]
-    accuracy: dict[Substitute, list[float]]
+    accuracy: dict[Substitute, list[float | None]]
     path: list[list[float]]
     prediction: dict[Task, dict[int, float]]
-    parameters: dict[str, list[float]]
-    ratios: dict[str, list[float]]
+    parameters: dict[str, list[float | None]]
+    ratios: dict[str, list[float | None]]
     regions: list[RegionMeasure]
 
     def alignment(self) -> float | None:
@@ -114,7 +116,7 @@ class Probe(_Record):
 
     def headline(self) -> dict[str, float]:
         """The main means by name, as they are logged during a training."""
-        samples: dict[str, Sequence[float]] = {
+        samples: dict[str, Sequence[float | None]] = {
             **{f"value/{name}": values for name, values in self.values.items()},
             **{f"accuracy/{name}": values for name, values in self.accuracy.items()},
             "chance": [region.chance for region in self.regions],
@@ -171,7 +173,7 @@ def grouped(
             )
             for task in tasks
         }
-        chance = Estimate.of([region.chance for region in inside])
+        chance = Estimate.of(_per_image([(region.image, region.chance) for region in inside]))
         groups.append(
             RegionGroup(
                 above=above,
@@ -194,6 +196,6 @@ def _per_image(values: Sequence[tuple[int, float]]) -> list[float]:
     return [math.fsum(of_image) / len(of_image) for of_image in by_image.values()]
 
 
-def differences(one: Mapping[int, float], other: Mapping[int, float]) -> Estimate | None:
+def differences(one: Mapping[Key, float], other: Mapping[Key, float]) -> Estimate | None:
     """`other` less `one`, paired by key; None if they have no key in common."""
     return Estimate.of([other[key] - one[key] for key in one.keys() & other.keys()])

@@ -33,9 +33,12 @@ def _draw(runs: Sequence[ProbedRun], term: str) -> Figure:
         _draw_substitutes(shown, probe, colour, shift, width)
         _draw_path(path, probe, colour)
         for place, task in enumerate(tasks):
-            samples = list(probe.prediction.get(task, {}).values()), probe.parameters.get(task, [])
+            samples = (
+                Estimate.of([*probe.prediction.get(task, {}).values()]),
+                Estimate.of(probe.parameters.get(task, [])),
+            )
             for axes, sample in zip(cosines, samples, strict=True):
-                _bar(axes, place + shift, Estimate.of(sample), colour, width)
+                _bar(axes, place + shift, sample, colour, width)
         names.append(Patch(color=colour, label=f"{run.title}, epoch {run.epoch}"))
     compares = any(probe.accuracy for _, probe in probes)
     shown.set_xticks(range(len(SUBSTITUTES)), [SHOWN[one].replace(" ", "\n") for one in SUBSTITUTES], fontsize=7)

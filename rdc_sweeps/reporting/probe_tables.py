@@ -172,5 +172,6 @@ def _differences(first: ProbedRun, other: ProbedRun, term: str) -> list[list[str
     ]
 
 
-def _by_batch(one: Sequence[float], other: Sequence[float]) -> Estimate | None:
-    return differences(dict(enumerate(one)), dict(enumerate(other)))
+def _by_batch(one: Sequence[float | None], other: Sequence[float | None]) -> Estimate | None:
+    first, second = ({batch: value for batch, value in enumerate(side) if value is not None} for side in (one, other))
+    return differences(first, second)

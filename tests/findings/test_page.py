@@ -108,6 +108,18 @@ def test_a_claim_that_another_table_tests_is_not_missed_in_this_one() -> None:
     assert [line[1] for line in cells(shown, text)] == ["`rdc` − `control`"]
 
 
+def test_two_claims_about_the_same_trainings_are_one_test() -> None:
+    runs = [run("mtl", seed, 20.0 + seed) for seed in range(3)] + [
+        run("rdc", seed, [22.0, 23.2, 24.1][seed]) for seed in range(3)
+    ]
+    (claim,) = table().claims
+    again = claim.model_copy(update={"claim": "Gaussians are better than vectors"})
+    one, two = (Results(tables=(table(claims=claims),), runs=tuple(runs)) for claims in ((claim,), (claim, again)))
+    asked = cells(results_text(one, FIGURES), claim.claim)
+    assert cells(results_text(two, FIGURES), claim.claim) == asked
+    assert cells(results_text(two, FIGURES), again.claim)[0][1:] == asked[0][1:]
+
+
 def test_the_summary_has_rows_of_several_seeds() -> None:
     several = [run("mtl", seed, 20.0 + seed) for seed in range(3)]
     better = results(*several, *(run("rdc", s, [22.0, 23.2, 24.1][s]) for s in range(3)), run("control", 0))
@@ -132,7 +144,7 @@ def test_the_summary_has_no_rows_that_are_compared_with_another_than_the_first()
 
 def test_runs_that_do_not_count_are_mentioned() -> None:
     text = results_text(results(run("mtl", 0), run("rdc", 0, spec="older")), FIGURES)
-    assert "1 runs of rows that have another spec by now are kept, but not counted: rdc (cpu)." in text
+    assert "1 runs of rows that have another spec by now are kept, but not counted: findings/rdc (cpu)." in text
     assert cells(text, "RDC")[0][1] == "X X X"
 
 
@@ -168,6 +180,9 @@ def test_errors_are_messages(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         main(["--from", str(tmp_path / "none.json")], tmp_path)
     assert ended.value.code == UsageError.exit_code
     assert "no such file" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--seeds", "all"], tmp_path)
+    assert "'all' is not a list of numbers" in capsys.readouterr().err
 
 
 def test_the_page_and_its_figures_are_what_the_results_give(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def test_networks_of_a_variant_are_pooled_and_a_missing_task_shows_as_x() -> Non
     )
     base, other = regime_text(pooled).strip().splitlines()[2:]
     assert base.split(" | ")[1] == "2"
-    assert other.removesuffix(" |").split(" | ")[2:] == ["X", "+0.1000 ± 0.0000", "X", "X", "X"]
+    assert other.removesuffix(" |").split(" | ")[2:] == ["X", "+0.1000 ± X", "X", "X", "X"]
 
 
 def test_other_steps_and_other_regions_are_other_variants() -> None:
@@ -67,6 +67,13 @@ def test_other_steps_and_other_regions_are_other_variants() -> None:
         regime = regime.with_(one)
     assert regime.measured == apart
     assert [line.split(" | ")[1] for line in regime_text(regime).strip().splitlines()[2:]] == ["1"] * 3
+
+
+def test_the_row_that_a_variant_is_compared_with_was_measured_as_it_was() -> None:
+    few = measured(BASE, shift=0.1, refit=50)
+    of_few_images = measured(BASE, shift=0.2, images=8)
+    lines = regime_text(Regime(measured=(few, of_few_images, measured(BASE), measured("x", shift=0.005))))
+    assert lines.strip().splitlines()[-1].removesuffix(" |").split(" | ")[-1] == "+0.0050 ± 0.0000"
 
 
 def test_what_is_measured_again_takes_the_place_of_the_earlier(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def test_finished_runs_are_collected_and_all_others_reported(catalogue: Catalogu
     rows = {row.id: row for row in found.tables[0].rows}
     assert [table.table for table in found.tables] == ["findings"], "that has a run"
     assert len(missing) == 2 * len(rows) - 1
-    assert (second.id, "not started") in {(lost.run, lost.cause) for lost in missing}
+    assert (second.id, "not started") in {(lost.run, lost.cause) for _, lost in missing}
+    assert {table for table, _ in missing} == {"findings"}
     assert rows["one-mtl"].spec == first.id, "the id with seed 0"
     assert found.uncounted() == []
 

@@ -24,7 +24,7 @@ def test_one_value_has_no_error_and_none_no_estimate() -> None:
     one = Estimate.of([2.0])
     assert one is not None
     assert one.error is None
-    assert Estimate.of([math.nan]) is None
+    assert Estimate.of([math.nan, None]) is None
 
 
 def test_differences_are_paired() -> None:
@@ -35,8 +35,10 @@ def test_differences_are_paired() -> None:
     assert differences({1: 0.0}, {2: 0.0}) is None
 
 
-def measure(image: int, part: float, border: float, hit: float = 0.0, cosine: float | None = None) -> RegionMeasure:
-    return RegionMeasure(image=image, task="depth", part=part, border=border, hit=hit, chance=0.1, cosine=cosine)
+def measure(
+    image: int, part: float, border: float, hit: float = 0.0, cosine: float | None = None, chance: float = 0.1
+) -> RegionMeasure:
+    return RegionMeasure(image=image, task="depth", part=part, border=border, hit=hit, chance=chance, cosine=cosine)
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 1), st.floats(0, 0.5)), max_size=30))
@@ -50,7 +52,7 @@ def test_groups_weigh_images_equally() -> None:
     regions = [
         measure(1, 0.01, 0.0, hit=1.0, cosine=0.5),
         measure(1, 0.01, 0.0, hit=0.0, cosine=0.3),
-        measure(2, 0.01, 0.0, hit=0.0),
+        measure(2, 0.01, 0.0, hit=0.0, chance=0.3),
         measure(2, 0.5, 0.3, hit=1.0, cosine=-1.0),
     ]
     first, second, third, last = grouped(regions, "part", SIZES)
@@ -58,6 +60,7 @@ def test_groups_weigh_images_equally() -> None:
     assert first.accuracy is None
     assert second.accuracy is not None
     assert second.accuracy.mean == 0.25
+    assert second.chance == pytest.approx(0.2)
     assert second.cosine["depth"].mean == pytest.approx(0.4)
     assert last.cosine["depth"].mean == -1.0
     at_border, near, inside = grouped(regions, "border", BORDERS)
