@@ -73,9 +73,11 @@ def dashboard(
             write_json(output, content)
         return
     from rdc_sweeps.dashboards.publishing import publish
+    from rdc_sweeps.tracking.mode import require_key
     from rdc_sweeps.tracking.project import open_project
 
     published = []
+    require_key()
     with open_project(settings.wandb_project, settings.wandb_entity) as project:
         for title, what, view in views:
             done = publish(view, project, replace=replace)

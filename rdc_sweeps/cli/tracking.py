@@ -7,7 +7,7 @@ import typer
 
 from rdc_sweeps.cli.console import messages
 from rdc_sweeps.cli.options import RootOption, find_run
-from rdc_sweeps.errors import RunLockedError, UnavailableError, UsageError
+from rdc_sweeps.errors import DamagedError, RunLockedError, UnavailableError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.settings import Settings, load_settings
 
@@ -32,10 +32,9 @@ def sync(
     For runs in progress, everything recorded so far is uploaded.
     """
     settings = load_settings(root=root)
-    from rdc_sweeps.tracking.mode import has_key
+    from rdc_sweeps.tracking.mode import require_key
 
-    if not has_key():
-        raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
+    require_key()
     named = [find_run(settings, run_id) for run_id in run_ids or ()]
     while watch is not None:
         try:
@@ -50,7 +49,11 @@ def sync(
 
 
 def _tracked(settings: Settings) -> list[RunDirectory]:
-    return [RunDirectory(settings.root, path.parent.name) for path in sorted(settings.root.glob("*/wandb"))]
+    """Runs whose tracking has begun."""
+    from rdc_sweeps.tracking.identity import IDENTITY
+
+    folders = sorted(path.parents[1] for path in settings.root.glob(f"*/wandb/{IDENTITY}"))
+    return [RunDirectory(settings.root, folder.name) for folder in folders]
 
 
 def _send(directories: list[RunDirectory], *, again: bool) -> None:
@@ -71,7 +74,9 @@ def _send(directories: list[RunDirectory], *, again: bool) -> None:
             upload(directory, in_progress=in_progress)
         except RunLockedError as error:
             messages.print(f"{directory.id}: skipped, {error}", markup=False, highlight=False)
-        except UnavailableError as error:
+        except (UnavailableError, UsageError, DamagedError) as error:
+            if again and not isinstance(error, UnavailableError):
+                raise
             failed += 1
             messages.print(f"{directory.id}: {error}", style="red", markup=False, highlight=False)
         else:

@@ -1,6 +1,5 @@
 """Checks of Slurm from this host, and of the node profile against its partitions."""
 
-import getpass
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from rdc_sweeps.dispatch.executors import EXECUTORS, SlurmExecutor
 from rdc_sweeps.dispatch.slurm.nodes import node_profile
 from rdc_sweeps.doctor.findings import Finding, Level, output
 from rdc_sweeps.errors import UsageError
+from rdc_sweeps.processes.environment import user_name
 from rdc_sweeps.settings import Settings
 
 
@@ -48,11 +48,7 @@ def examine_slurm(settings: Settings) -> Iterator[Finding]:
 
 def _limits() -> Finding:
     form = "Account,Partition,QOS,MaxJobs,MaxSubmit,GrpTRES"
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = ""
-    command = ["sacctmgr", "--noheader", "--parsable2", "show", "association", f"user={user}", f"format={form}"]
+    command = ["sacctmgr", "--noheader", "--parsable2", "show", "association", f"user={user_name()}", f"format={form}"]
     lines = (output(command) or "").splitlines()
     if not lines:
         return Finding("limits", "ok", "unknown: Slurm lists no account for this user")

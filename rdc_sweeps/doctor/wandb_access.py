@@ -1,6 +1,5 @@
 """Checks of W&B: mode, key and server. The key is never shown."""
 
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from urllib.parse import urlsplit
 from rdc_sweeps.doctor.findings import Finding
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.settings import Settings
-from rdc_sweeps.tracking.mode import PUBLIC_URL, has_key, resolve_mode
+from rdc_sweeps.tracking.mode import has_key, resolve_mode, server_url
 
 SERVER_SECONDS = 4.0
 
@@ -31,7 +30,7 @@ def examine_wandb(settings: Settings) -> Iterator[Finding]:
     )
     if mode == "disabled":
         return
-    url = urlsplit(os.environ.get("WANDB_BASE_URL") or PUBLIC_URL)
+    url = urlsplit(server_url())
     # Not the whole address, which can contain a password.
     host = url.hostname or "nowhere"
     server = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"

@@ -11,6 +11,7 @@ from typing import Any
 from rdc_sweeps.errors import RdcError, UsageError
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.tracking.identity import Identity
+from rdc_sweeps.tracking.mode import require_key
 from rdc_sweeps.tracking.project import open_project
 from rdc_sweeps.tracking.session import Server
 
@@ -35,6 +36,7 @@ def alert(root: Path, message: dict[str, Any]) -> None:
     identity = next((found for run in message["runs"] if (found := _at_wandb(RunDirectory(root, run)))), None)
     if identity is None:
         raise UsageError("none of the runs is at W&B, to which an alert belongs; send one with rdc-sweep sync")
+    require_key()
     with open_project(identity.project, identity.entity) as project:
         project.execute(
             ALERT,

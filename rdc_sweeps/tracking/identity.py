@@ -13,7 +13,7 @@ from rdc_sweeps.runs.records import Origin
 from rdc_sweeps.settings import Settings
 from rdc_sweeps.specs.run import RunSpec
 
-FILE = "identity.json"
+IDENTITY = "identity.json"
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Identity:
 
     def save(self, folder: Path) -> None:
         """Write it to the W&B folder of a run."""
-        write_json(folder / FILE, asdict(self))
+        write_json(folder / IDENTITY, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -58,7 +58,7 @@ class Identity:
         Raises:
             UsageError: The folder does not contain a tracked run.
         """
-        path = folder / FILE
+        path = folder / IDENTITY
         try:
             data = json.loads(path.read_text())
             return cls(**{**data, "tags": tuple(data["tags"])})

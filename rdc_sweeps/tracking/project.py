@@ -9,7 +9,6 @@ from typing import Any
 import psutil
 
 from rdc_sweeps.errors import UnavailableError
-from rdc_sweeps.tracking.mode import has_key
 
 TIMEOUT_SECONDS = 30
 """Of one request, with all of its retries."""
@@ -60,11 +59,11 @@ class Project:
 def open_project(name: str, entity: str | None) -> Iterator[Project]:
     """Connect to a project; without an entity, to one of the key's own.
 
+    There must be a key, see `require_key`.
+
     Raises:
-        UnavailableError: There is no key, or W&B does not answer.
+        UnavailableError: W&B does not answer.
     """
-    if not has_key():
-        raise UnavailableError("no W&B key found: run `wandb login`, or set WANDB_API_KEY")
     # It would say who is logged in.
     os.environ["WANDB_SILENT"] = "true"
     import wandb

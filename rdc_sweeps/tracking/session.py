@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_json
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
@@ -26,6 +25,9 @@ SERVER = "server.json"
 
 STORED_SECONDS = 10.0
 """How long the server may take to tell of what it has just been sent."""
+
+OPEN_STATES = (None, "pending", "running", "preempting", "crashed")
+"""Of a run at W&B whose end it does not know; a run counts as crashed after some minutes without news."""
 
 STORED = """
 query RdcStored($entity: String!, $project: String!, $run: String!) {
@@ -133,7 +135,8 @@ class Session:
         self._over_epochs: set[str] = set()
         self._server = Server.load(run.wandb)
         if self._online:
-            self._server = replace(self._server, rows=self._run.starting_step)
+            # The run is open again at W&B: what is sent counts once this session has confirmed it.
+            self._server = replace(self._server, rows=self._run.starting_step, events=0, ended=False)
         elif any(any(session.glob("*.wandb.synced")) for session in earlier):
             # Somebody ran `wandb sync` on an earlier offline session.
             steps = (event["step"] for event in read_events(run.events))
@@ -187,27 +190,29 @@ class Session:
         """
         self._run.finish()
 
-    def is_stored(self, rows: int, *, ended: bool) -> bool:
-        """Whether the server says that it has so many rows and, if `ended`, that the run is over.
+    def missing(self, rows: int, *, ended: bool) -> str | None:
+        """What the server lacks of so many rows and, if `ended`, of the news that the run is over; None for nothing.
 
         The library does not always tell when the server has refused the last part of an upload. Offline, nothing was
         sent and there is nothing to ask.
+
+        Raises:
+            UnavailableError: The server does not answer.
         """
         if not self._online:
-            return True
+            return None
         place = {"entity": self._run.entity, "project": self._run.project, "run": self._run.id}
         deadline = time.monotonic() + STORED_SECONDS
-        try:
-            with open_project(self._run.project, self._run.entity) as project:
-                while True:
-                    stored = (project.execute(STORED, place)["project"] or {}).get("run")
-                    if stored and stored["historyLineCount"] >= rows and not (ended and stored["state"] == "running"):
-                        return True
-                    if time.monotonic() > deadline:
-                        return False
-                    time.sleep(0.5)
-        except UnavailableError:
-            return False
+        with open_project(self._run.project, self._run.entity) as project:
+            while True:
+                stored = (project.execute(STORED, place).get("project") or {}).get("run") or {}
+                # Of a run without rows, and of one that is not there, they may be missing.
+                found, state = stored.get("historyLineCount") or 0, stored.get("state")
+                if found >= rows and not (ended and state in OPEN_STATES):
+                    return None
+                if time.monotonic() > deadline:
+                    return f"W&B has {found} of {rows} rows, and says that the run is {state}"
+                time.sleep(0.5)
 
     def confirm(self, end: int, events: int, *, ended: bool) -> None:
         """Record that the server has everything before step `end`, and how many events of the log were sent."""

@@ -18,6 +18,9 @@ RESTARTS = 3
 
 LOG = "uploader.log"
 
+BEGIN = "--- an upload begins"
+"""Line of the log."""
+
 
 class Supervisor:
     """The uploader process of one session, restarted or switched to another mode depending on its exit code.
@@ -144,6 +147,8 @@ def is_sent(run: RunDirectory, *, in_progress: bool) -> bool:
 
 def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[bytes]:
     with (run.wandb / LOG).open("ab") as output:
+        output.write(f"{BEGIN}\n".encode())
+        output.flush()
         return subprocess.Popen(
             [*PYTHON_COMMAND, "-m", "rdc_sweeps.tracking.uploader", str(run.folder.absolute()), mode, *options],
             env=program_environment(),
@@ -155,7 +160,8 @@ def _start(run: RunDirectory, mode: str, *options: str) -> subprocess.Popen[byte
 
 
 def _last_reason(run: RunDirectory) -> str:
-    """The reason that the latest failed upload logged, or where to look."""
-    lines = reversed((run.wandb / LOG).read_text(errors="replace").splitlines())
+    """The reason that the latest upload logged, or where to look."""
+    latest = (run.wandb / LOG).read_text(errors="replace").rpartition(BEGIN)[2]
+    lines = reversed(latest.splitlines())
     reason = next((line.removeprefix(REASON) for line in lines if line.startswith(REASON)), f"see {run.wandb / LOG}")
     return reason[:300]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from rdc_sweeps.errors import DamagedError, EventLogError, RunLockedError, UsageError
+from rdc_sweeps.errors import DamagedError, EventLogError, RunLockedError, UnavailableError, UsageError
 from rdc_sweeps.processes.children import end_with_process
 from rdc_sweeps.processes.signals import ignore_stop_signals
 from rdc_sweeps.runs.directory import RunDirectory
@@ -39,7 +39,7 @@ REASON = "reason: "
 POLL_SECONDS = 0.5
 
 RESULT_SECONDS = 5.0
-"""Seconds to wait for a run's result after the end of its log."""
+"""Seconds to wait for a run's result after the end of its log, if its worker cannot be waited for."""
 
 # `WANDB_*` variables of an enclosing W&B run, agent or sweep, which would make this session part of it.
 FOREIGN = (
@@ -156,7 +156,7 @@ def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
         if row := history.add(event):
             session.send(row)
             rows += 1
-    result = _awaited_result(job.run) if history.ended == "done" else None
+    result = _awaited_result(job) if history.ended == "done" else None
     # A worker that died logged no end; one that died before writing its result was not done.
     state = "failed" if history.ended is None or (history.ended == "done" and result is None) else history.ended
     try:
@@ -165,10 +165,15 @@ def _send(job: Upload, identity: Identity, stream: GuardedStream) -> Exit:
         else:
             session.finish(history.pending, state, result)
     except TimeoutError:
+        _say("the upload did not finish in time")
         return Exit.INCOMPLETE
     whole = state == "done" and not partial and history.pending is not None
-    if stream.gave_up or not session.is_stored(rows + whole, ended=not partial):
-        _say("the server does not have all that was sent")
+    try:
+        missing = "W&B gave up" if stream.gave_up else session.missing(rows + whole, ended=not partial)
+    except UnavailableError as error:
+        missing = str(error)
+    if missing is not None:
+        _say(missing)
         return Exit.INCOMPLETE
     end = history.pending.step + whole if history.pending else 0
     session.confirm(end, history.events, ended=not partial)
@@ -180,10 +185,10 @@ def _has_ended(run: RunDirectory) -> bool:
     return last is not None and last["kind"] == "end"
 
 
-def _awaited_result(run: RunDirectory) -> Result | None:
-    """Wait for the result of a run, which is written right after the end of its log."""
-    deadline = time.monotonic() + RESULT_SECONDS
-    while (result := run.result()) is None and time.monotonic() < deadline:
+def _awaited_result(job: Upload) -> Result | None:
+    """Wait for the result of a run, which is written right after the end of its log; as long as its worker lives."""
+    deadline = time.monotonic() + RESULT_SECONDS if job.trainer is None else float("inf")
+    while (result := job.run.result()) is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return result
 

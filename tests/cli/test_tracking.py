@@ -38,8 +38,22 @@ def test_every_row_is_one_tracked_run_offline_without_a_key_and_sent_later(cli: 
     assert all(KEY.encode() not in path.read_bytes() for path in (tmp_path / "runs").rglob("*") if path.is_file())
 
 
-def test_sync_without_runs_is_an_error(cli: Cli) -> None:
+def test_sync_without_runs_is_an_error(cli: Cli, tmp_path: Path) -> None:
     assert cli("sync", WANDB_API_KEY=KEY).returncode == 2
+    # As a disk leaves it that is full at the start of a run.
+    (tmp_path / "runs" / "aaaa" / "wandb").mkdir(parents=True)
+    assert cli("sync", WANDB_API_KEY=KEY).returncode == 2
+
+
+def test_a_damaged_run_does_not_keep_sync_from_others(cli: Cli, tmp_path: Path) -> None:
+    for name in ("aaaa", "bbbb"):
+        (tmp_path / "runs" / name / "wandb").mkdir(parents=True)
+        (tmp_path / "runs" / name / "wandb" / "identity.json").write_text("{")
+    done = cli("sync", WANDB_API_KEY=KEY)
+    assert done.returncode == 5
+    for name in ("aaaa", "bbbb"):
+        assert f"{name}: " in done.stderr
+    assert done.stderr.count("no tracked run here") == 2
 
 
 @pytest.mark.slow

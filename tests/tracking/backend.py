@@ -36,7 +36,8 @@ class Fault(enum.Enum):
     NONE = "answers"
     ERROR = "answers every request with 500"
     QUOTA = "answers what would store something with 403"
-    FORGET = "answers, and keeps nothing of the file stream"
+    FORGET_FILES = "answers, and keeps no rows, summaries or lines"
+    FORGET_ENDS = "answers, and does not learn that a run is over"
     HANG = "accepts and never answers"
     DROP = "closes every connection without an answer"
     SLOW = "answers after `Backend.delay` seconds"
@@ -183,12 +184,16 @@ class Backend:
             return self._upsert(variables)
         if operation == "RunResumeStatus":
             run = self.runs.get(variables["name"])
+            if run is not None:
+                run.exit_code = None
             model = {"id": "project", "name": variables["project"], "entity": {"id": "entity", "name": ENTITY}}
             return {"model": {**model, "bucket": run.bucket() if run else None}}
         if operation == "RdcStored":
             run = self.runs.get(variables["run"])
             found = run if run and run.project == variables["project"] else None
-            return {"project": {"run": found and {"historyLineCount": len(found.history), "state": found.state}}}
+            return {
+                "project": {"run": found and {"historyLineCount": len(found.history) or None, "state": found.state}}
+            }
         if operation == "CreateRunFiles":
             files = [{"name": f, "uploadUrl": f"{self.url}/upload/{variables['run']}/{f}"} for f in variables["files"]]
             return {"createRunFiles": {"runID": "run", "uploadHeaders": [], "files": files}}
@@ -237,7 +242,8 @@ class Backend:
 
     def stream(self, run: StoredRun, body: Json) -> None:
         """Store one chunk of the file stream: lines replace what is at their offset and after it."""
-        for name, chunk in (body.get("files") or {}).items():
+        files = {} if self.fault is Fault.FORGET_FILES else body.get("files") or {}
+        for name, chunk in files.items():
             offset, lines = chunk["offset"], chunk["content"]
             if name == "wandb-summary.json":
                 run.summaryMetrics = lines[-1]
@@ -246,7 +252,7 @@ class Backend:
             else:
                 kept = run.history if name == "wandb-history.jsonl" else run.events
                 kept[offset:] = [json.loads(line) for line in lines]
-        if body.get("complete"):
+        if body.get("complete") and self.fault is not Fault.FORGET_ENDS:
             run.exit_code = body.get("exitcode")
 
 
@@ -290,8 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer({"data": data, **errors})
         elif stream and not self._misbehaves("file_stream", stores=True):
             with backend.lock:
-                if backend.fault is not Fault.FORGET:
-                    backend.stream(backend.runs[stream.group(1)], json.loads(body))
+                backend.stream(backend.runs[stream.group(1)], json.loads(body))
             self._answer({"exitcode": None, "limits": {}, "stopped": backend.stop_requested})
         elif not stream:
             self._answer({}, 404)

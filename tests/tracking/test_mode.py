@@ -1,11 +1,14 @@
 """Which of online, offline and disabled a run gets."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from rdc_sweeps.errors import UsageError
-from rdc_sweeps.tracking.mode import has_key, resolve_mode
+from rdc_sweeps.tracking.mode import PUBLIC_URL, has_key, resolve_mode, server_url
 
 KEY = {"WANDB_API_KEY": "0" * 40}
 
@@ -43,6 +46,22 @@ def netrc(folder: Path, host: str) -> dict[str, str]:
 
 def test_a_key_in_the_netrc_file_counts(tmp_path: Path) -> None:
     assert has_key(netrc(tmp_path, "api.wandb.ai"))
+
+
+@pytest.mark.parametrize("host", [None, "https://wandb.example.org"])
+def test_what_the_login_of_wandb_stores_is_a_key(host: str | None, tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    # As `wandb login`, which asks the server whether it knows the key.
+    log_in = f"import wandb; wandb.login(key='{'0' * 40}', host={host!r}, relogin=True, verify=False)"
+    assert not has_key(environ)
+    subprocess.run([sys.executable, "-c", log_in], env=environ, cwd=tmp_path, check=True, capture_output=True)
+    assert has_key(environ)
+    assert server_url(environ) == (host or PUBLIC_URL)
+
+
+def test_unreadable_settings_of_wandb_are_none(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_bytes(b"\xff no section")
+    assert server_url({"WANDB_CONFIG_DIR": str(tmp_path)}) == PUBLIC_URL
 
 
 def test_a_netrc_file_elsewhere_counts(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What reaches W&B: the real library against a server on loopback."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,11 +17,12 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.events import read_events
 from rdc_sweeps.tracking.mode import resolve_mode
 from rdc_sweeps.tracking.supervisor import is_sent, upload
+from rdc_sweeps.tracking.uploader import RESULT_SECONDS
 from tests.tracking import training
 from tests.tracking.backend import Backend, Fault
 from tests.tracking.conftest import KEY
 from tests.tracking.observing import assert_complete, uploaders_of, wait_for
-from tests.tracking.training import IDENTITY, RUN, Node, loss, miou
+from tests.tracking.training import IDENTITY, RUN, Node, loss, miou, result
 
 ROOT = Path(__file__).parents[2]
 
@@ -205,24 +207,62 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
     assert_complete(backend, 30)
 
 
-def test_what_the_server_does_not_have_was_not_sent(backend: Backend, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "lacks"),
+    [
+        (Fault.FORGET_FILES, r"reason: W&B has 1\d of 30 rows, and says that the run is finished"),
+        (Fault.FORGET_ENDS, r"reason: W&B has 30 of 30 rows, and says that the run is running"),
+    ],
+)
+def test_what_the_server_does_not_have_was_not_sent(fault: Fault, lacks: str, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
     node = Node(tmp_path, "online", warn=warnings.append)
     node.start()
     node.train(0, 15)
     backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
     # To the client, all is well.
-    backend.fault = Fault.FORGET
+    backend.fault = fault
     node.train(15, 30)
     node.finish("done")
     (warning,) = warnings
     assert "the upload to W&B is incomplete" in warning
-    assert not is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
+    run = RunDirectory(tmp_path, RUN)
+    assert re.search(lacks, (run.wandb / "uploader.log").read_text())
+    assert not is_sent(run, in_progress=False)
 
     backend.fault = Fault.NONE
     upload(RunDirectory(tmp_path, RUN))
     assert is_sent(RunDirectory(tmp_path, RUN), in_progress=False)
     assert_complete(backend, 30)
+
+
+def test_an_upload_that_is_repeated_and_fails_is_noticed(backend: Backend, tmp_path: Path) -> None:
+    node = Node(tmp_path, "online")
+    node.start()
+    node.train(0, 10)
+    node.finish("done")
+    run = RunDirectory(tmp_path, RUN)
+    assert is_sent(run, in_progress=False)
+    backend.fault = Fault.FORGET_ENDS
+    with pytest.raises(UnavailableError, match="10 of 10 rows, and says that the run is running"):
+        upload(run)
+    assert not is_sent(run, in_progress=False)
+    assert not is_sent(run, in_progress=True)
+    backend.fault = Fault.NONE
+    upload(run)
+    assert is_sent(run, in_progress=False)
+
+
+@pytest.mark.slow
+def test_a_result_that_is_written_late_is_sent(backend: Backend, tmp_path: Path) -> None:
+    node = Node(tmp_path, "online")
+    node.start()
+    node.train(0, 10)
+    node.recorder.ended("done")
+    time.sleep(RESULT_SECONDS + 3)
+    node.owned.write_result(result())
+    node.tracker.finish("done")
+    assert_complete(backend, 10)
 
 
 def test_an_uploader_that_dies_is_replaced(backend: Backend, tmp_path: Path) -> None:

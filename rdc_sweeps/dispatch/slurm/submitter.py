@@ -1,6 +1,5 @@
 """Submits the missing runs, none of them twice, even if several processes submit or one is killed."""
 
-import getpass
 import re
 import shutil
 import socket
@@ -18,6 +17,7 @@ from rdc_sweeps.dispatch.slurm.sbatch import JobFile, JobFiles, job_file_text
 from rdc_sweeps.dispatch.slurm.submissions import Submission, SubmissionDirectory, new_id, submission_lock, submissions
 from rdc_sweeps.errors import UnavailableError
 from rdc_sweeps.files import write_atomically, write_json
+from rdc_sweeps.processes.environment import user_name
 from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.runs.requests import request_run, request_stop, restore_failure
 from rdc_sweeps.runs.states import STARTABLE_STATES
@@ -26,8 +26,6 @@ from rdc_sweeps.specs.run import RunSpec, run_id
 
 DEFAULT_ARRAY = 1001
 """Slurm's default limit of tasks in an array."""
-
-"""States of submitted runs that have not ended."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def _draft(kind: str, runs: int, table: str, settings: Settings, after: Submissi
             "kind": kind,
             "time": time.time(),
             "host": socket.gethostname(),
-            "user": getpass.getuser(),
+            "user": user_name(),
             "table": table,
             "node": settings.node,
             "runs": runs,
