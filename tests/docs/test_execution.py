@@ -61,6 +61,7 @@ ROWS = {
     "table3": ("one-patch-vector", "one-region-gaussian"),
     "findings": ("one-mtl", "one-rdc", "one-rdc-zeros"),
     "findings-rooms": ("one-mtl", "one-rdc"),
+    "findings-regime": ("one-mtl", "one-rdc"),
 }
 """The rows of the small tables; others of `findings` are found by their ids."""
 
