@@ -13,7 +13,7 @@ from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable
 from rdc_sweeps.contrast.cells import Record, map_tensors
 from rdc_sweeps.contrast.factors import safe_root
 from rdc_sweeps.contrast.index import RegionIndex, as_index
-from rdc_sweeps.contrast.moments import check_features, region_moments, small_region_roots
+from rdc_sweeps.contrast.moments import check_features, region_moments, rounding_of_moments, small_region_roots
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
 
@@ -136,6 +136,7 @@ def region_gaussians(
         (features,) = promote(features)
         mean, moments = region_moments(features, index)
         keep, floor = regularisation(mean, moments, index.counts, spec.shrinkage, spec.ridge)
+        floor = floor + rounding_of_moments(features, mean, index)
         valid = index.valid(min_pixels)
         identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
         if spec.pooled_ridge:
@@ -164,7 +165,7 @@ def regularisation(
     They shrink it to its mean variance and add a relative ridge and a floor at rounding error.
     """
     limits = torch.finfo(covariance.dtype)
-    variance = covariance.diagonal(dim1=-2, dim2=-1).mean(-1)
+    variance = covariance.diagonal(dim1=-2, dim2=-1).mean(-1).clamp_min(0.0)  # rounding may have made it negative
     alpha = oas_shrinkage(covariance, counts) if isinstance(shrinkage, str) else torch.full_like(variance, shrinkage)
     floor = limits.eps * variance + (limits.eps * mean).square().mean(-1) + limits.tiny**0.5
     return 1 - alpha, (alpha + ridge) * variance + floor

@@ -64,6 +64,24 @@ def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor
     return mean, scatter / (index.counts - 1).clamp_min(1)[..., None, None]
 
 
+@torch.no_grad()
+def rounding_of_moments(features: Tensor, mean: Tensor, index: RegionIndex) -> Tensor:
+    """By how much rounding may lower the eigenvalues of `region_moments`' covariances, a Tensor (B, R).
+
+    Those of pixels are rounded relative to themselves, which other floors cover: 0. Those of cells are sums of products
+    of cells' weights and features, which cancel where cells differ and the region's pixels do not.
+    """
+    if not _fits(index.cells, features):
+        return torch.zeros_like(mean[..., 0])
+    members = _cells(features, index.cells)
+    centred = members.values - of_slots(mean, members.block_slots)[:, :, None]
+    squares = centred.square().mean(-1) * index.cells.first.to(mean.dtype).flatten(2)
+    total = sum_blocks(squares.sum(-1), members.block_slots, index.counts.shape[1])
+    # Errors of single entries are about eps of these squares; the largest eigenvalue of d x d of them is sqrt(d) times.
+    scale = torch.finfo(mean.dtype).eps * features.shape[1] ** 0.5
+    return scale * total / (index.counts - 1).clamp_min(1)
+
+
 def small_region_roots(features: Tensor, mean: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor] | None:
     """Roots U (B, R, d, 8) of the covariances U U^T of small regions, and which regions (B, R) are small.
 

@@ -2,7 +2,7 @@ from functools import partial
 
 import torch
 
-from rdc_sweeps.contrast import kl_divergence, region_contrast, region_gaussians
+from rdc_sweeps.contrast import kl_divergence, region_contrast, region_gaussians, wasserstein2_squared
 from rdc_sweeps.specs.contrast import CovarianceSpec, GaussianContrast
 
 gaussians = partial(region_gaussians, min_pixels=2)
@@ -48,3 +48,20 @@ def test_the_kl_of_a_constant_region_stays_in_bounds_with_it() -> None:
     assert features.grad is not None
     assert features.grad.isfinite().all()
     assert loss < 100
+
+
+def test_a_region_in_which_coarse_features_are_constant_has_a_distance_and_a_gradient() -> None:
+    # A column of pixels between cells that differ from each other, but not along the column.
+    columns = torch.rand(20, 16, 1, 12, generator=torch.Generator().manual_seed(0))
+    regions = torch.zeros(20, 64, 96, dtype=torch.long)
+    regions[:, :, 28], regions[:, :, 60:] = 1, 2
+    for shrinkage in (0.0, 0.1):
+        features = columns.expand(-1, -1, 8, -1).clone().requires_grad_()
+        gaussians = region_gaussians(features, regions, CovarianceSpec(shrinkage=shrinkage), min_pixels=10)
+        assert gaussians.valid.all()
+        assert torch.linalg.eigvalsh(gaussians.covariance.double()).min() > 0
+        distances = wasserstein2_squared(gaussians, root="polar")
+        assert distances.isfinite().all()
+        distances.sum().backward()
+        assert features.grad is not None
+        assert features.grad.isfinite().all()

@@ -76,7 +76,13 @@ def test_disturbed_runs_end_bit_equal_to_undisturbed_ones(sweeps: Sweeps, tmp_pa
         wait_for(lambda: cluster.show(limited)["Restarts"] != "0", "the end of the time", 1200)
         cluster.call("scontrol", "update", f"jobid={limited}", "timelimit=30")
         runs = sweeps.runs()
-        (out_of_time,) = [run for run in runs.values() if [start.job for start in starts(run)][:1] == [limited]]
+
+        def of_limited() -> list[RunDirectory]:
+            return [run for run in runs.values() if [start.job for start in starts(run)][:1] == [limited]]
+
+        # Its time may have ended before its worker began.
+        wait_for(lambda: bool(of_limited()), "the run whose time ended", 1200)
+        (out_of_time,) = of_limited()
         disturbed = {row: run for row, run in runs.items() if run.id in {*disturber.disturbed, out_of_time.id}}
         assert len(disturbed) == 5
         peace = sweeps.start("run", "table3", *disturbed, *OPTIONS, "--max-parallel", "2", variables=undisturbed)
