@@ -79,7 +79,8 @@ def rounding_of_moments(features: Tensor, mean: Tensor, index: RegionIndex) -> T
     total = sum_blocks(squares.sum(-1), members.block_slots, index.counts.shape[1])
     # Errors of single entries are about eps of these squares; the largest eigenvalue of d x d of them is sqrt(d) times.
     scale = torch.finfo(mean.dtype).eps * features.shape[1] ** 0.5
-    return scale * total / (index.counts - 1).clamp_min(1)
+    rounding: Tensor = scale * total / (index.counts - 1).clamp_min(1)
+    return rounding
 
 
 def small_region_roots(features: Tensor, mean: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor] | None:
