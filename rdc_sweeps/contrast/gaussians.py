@@ -13,7 +13,7 @@ from rdc_sweeps.contrast.arithmetic import full_precision, promote, readable
 from rdc_sweeps.contrast.cells import Record, map_tensors
 from rdc_sweeps.contrast.factors import safe_root
 from rdc_sweeps.contrast.index import RegionIndex, as_index
-from rdc_sweeps.contrast.moments import check_features, region_moments, rounding_of_moments, small_region_roots
+from rdc_sweeps.contrast.moments import check_features, region_moments, small_region_roots
 from rdc_sweeps.errors import UsageError
 from rdc_sweeps.specs.contrast import CovarianceSpec, Shrinkage
 
@@ -134,9 +134,9 @@ def region_gaussians(
     check_features(features, index)
     with full_precision(features):
         (features,) = promote(features)
-        mean, moments = region_moments(features, index)
+        mean, moments, rounding = region_moments(features, index)
         keep, floor = regularisation(mean, moments, index.counts, spec.shrinkage, spec.ridge)
-        floor = floor + rounding_of_moments(features, mean, index)
+        floor = floor + rounding
         valid = index.valid(min_pixels)
         identity = torch.eye(features.shape[1], dtype=mean.dtype, device=mean.device)
         if spec.pooled_ridge:

@@ -48,8 +48,12 @@ def region_means(features: Tensor, index: RegionIndex) -> Tensor:
         return _means(members, index)
 
 
-def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor]:
+def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor, Tensor]:
     """Mean (B, R, d) and covariance (B, R, d, d; denominator n - 1) of the regions of features (B, d, h, w).
+
+    The third result (B, R), without gradient, is by how much rounding may lower the covariances' eigenvalues. Those of
+    pixels are rounded relative to themselves: 0. Those of cells are sums of products of weights and features, which
+    cancel where cells differ and the region's pixels do not.
 
     Pixels are gathered into blocks of one region each. The outer products of a block are one small matrix product, so
     memory is linear in pixels x channels and no term of pixels x channels^2 exists. If the index has weights on the
@@ -57,30 +61,18 @@ def region_moments(features: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor
     region whose mean is far from the origin.
     """
     members = _cells(features, index.cells) if _fits(index.cells, features) else _pixels(features, index)
-    mean = _means(members, index)
+    mean, degrees = _means(members, index), (index.counts - 1).clamp_min(1)
     centred = members.values - of_slots(mean, members.block_slots)[:, :, None]
     weighted = members.weigh(centred)
     scatter = sum_blocks(centred.mT @ weighted, members.block_slots, index.counts.shape[1])
-    return mean, scatter / (index.counts - 1).clamp_min(1)[..., None, None]
-
-
-@torch.no_grad()
-def rounding_of_moments(features: Tensor, mean: Tensor, index: RegionIndex) -> Tensor:
-    """By how much rounding may lower the eigenvalues of `region_moments`' covariances, a Tensor (B, R).
-
-    Those of pixels are rounded relative to themselves, which other floors cover: 0. Those of cells are sums of products
-    of cells' weights and features, which cancel where cells differ and the region's pixels do not.
-    """
-    if not _fits(index.cells, features):
-        return torch.zeros_like(mean[..., 0])
-    members = _cells(features, index.cells)
-    centred = members.values - of_slots(mean, members.block_slots)[:, :, None]
-    squares = centred.square().mean(-1) * index.cells.first.to(mean.dtype).flatten(2)
-    total = sum_blocks(squares.sum(-1), members.block_slots, index.counts.shape[1])
-    # Errors of single entries are about eps of these squares; the largest eigenvalue of d x d of them is sqrt(d) times.
-    scale = torch.finfo(mean.dtype).eps * features.shape[1] ** 0.5
-    rounding: Tensor = scale * total / (index.counts - 1).clamp_min(1)
-    return rounding
+    rounding = torch.zeros_like(mean[..., 0])
+    if _fits(index.cells, features):
+        with torch.no_grad():
+            squares = centred.square().mean(-1) * index.cells.first.to(mean.dtype).flatten(2)
+            total = sum_blocks(squares.sum(-1), members.block_slots, index.counts.shape[1])
+            # Errors of entries are about eps of these squares, the largest eigenvalue of d x d of them sqrt(d) times.
+            rounding = torch.finfo(mean.dtype).eps * features.shape[1] ** 0.5 * total / degrees
+    return mean, scatter / degrees[..., None, None], rounding
 
 
 def small_region_roots(features: Tensor, mean: Tensor, index: RegionIndex) -> tuple[Tensor, Tensor] | None:

@@ -72,7 +72,7 @@ class ReleasedBank(nn.Module):
         """
         for features in (prediction_features, label_features):
             check_features(features, index)
-        sides = [region_moments(features.double(), index) for features in (prediction_features, label_features)]
+        sides = [region_moments(features.double(), index)[:2] for features in (prediction_features, label_features)]
         valid = index.valid(min_pixels)
         counts = valid.sum(1)
         everyones, own = gather_rows(counts)

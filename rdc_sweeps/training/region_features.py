@@ -104,7 +104,7 @@ def region_features(learner: Learner, spec: RunSpec, settings: Settings, image: 
     item = int((pairs.image == 0).nonzero()[0, 0])
     gaussians = []
     for maps in features:
-        mean, covariance = region_moments(maps.double(), index)
+        mean, covariance, _ = region_moments(maps.double(), index)
         gaussians.append(
             RegionGaussians(
                 maps[item].double().flatten(1).T.cpu().numpy(), mean[item].cpu().numpy(), covariance[item].cpu().numpy()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.tracking.backend import Backend
-from tests.tracking.training import RUN, STEPS_PER_EPOCH, loss, miou
+from tests.tracking.training import RUN, STEPS_PER_EPOCH, Node, loss, miou
 
 
 def assert_complete(backend: Backend, end: int) -> None:
@@ -22,6 +22,15 @@ def assert_complete(backend: Backend, end: int) -> None:
     pictures = run.series("panels/image 3")
     assert [step for step, _ in pictures] == list(ends)
     assert {picture["path"] for _, picture in pictures} <= set(run.files)
+
+
+def half_sent(backend: Backend, folder: Path, warn: Callable[[str], object], finish_timeout: float = 60.0) -> Node:
+    """A node that tracks online and has trained 15 steps, of which the server has ten or more."""
+    node = Node(folder, "online", finish_timeout=finish_timeout, warn=warn)
+    node.start()
+    node.train(0, 15)
+    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    return node
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 300.0) -> None:

@@ -8,7 +8,7 @@ from rdc_sweeps.runs.directory import RunDirectory
 from rdc_sweeps.tracking.supervisor import upload
 from tests.tracking.backend import Backend, Fault
 from tests.tracking.conftest import KEY
-from tests.tracking.observing import assert_complete, children_of, is_alive, uploaders_of, wait_for
+from tests.tracking.observing import assert_complete, children_of, half_sent, is_alive, uploaders_of, wait_for
 from tests.tracking.training import RUN, Node
 
 pytestmark = pytest.mark.slow
@@ -45,10 +45,7 @@ def test_without_a_server(environment: None, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize("fault", [Fault.HANG, Fault.DROP])
 def test_lost_in_the_middle(fault: Fault, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    node = Node(tmp_path, "online", finish_timeout=3.0, warn=warnings.append)
-    node.start()
-    node.train(0, 15)
-    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    node = half_sent(backend, tmp_path, warnings.append, finish_timeout=3.0)
     backend.fault = fault
     node.train(15, 30)
     node.finish("done")
@@ -61,10 +58,7 @@ def test_lost_in_the_middle(fault: Fault, backend: Backend, tmp_path: Path) -> N
 
 def test_a_short_outage_does_no_harm(backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    node = Node(tmp_path, "online", warn=warnings.append)
-    node.start()
-    node.train(0, 15)
-    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    node = half_sent(backend, tmp_path, warnings.append)
     backend.fault = Fault.ERROR
     before = backend.operations["file_stream"]
     node.train(15, 30)

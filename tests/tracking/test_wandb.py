@@ -21,7 +21,7 @@ from rdc_sweeps.tracking.uploader import RESULT_SECONDS
 from tests.tracking import training
 from tests.tracking.backend import Backend, Fault
 from tests.tracking.conftest import KEY
-from tests.tracking.observing import assert_complete, uploaders_of, wait_for
+from tests.tracking.observing import assert_complete, half_sent, uploaders_of, wait_for
 from tests.tracking.training import IDENTITY, RUN, Node, loss, miou, result
 
 ROOT = Path(__file__).parents[2]
@@ -189,10 +189,7 @@ def test_out_of_reach_at_the_start_and_back_before_the_end(backend: Backend, tmp
 @pytest.mark.parametrize("fault", [pytest.param(Fault.ERROR, marks=pytest.mark.slow), Fault.QUOTA])
 def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    node = Node(tmp_path, "online", finish_timeout=2.0, warn=warnings.append)
-    node.start()
-    node.train(0, 15)
-    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    node = half_sent(backend, tmp_path, warnings.append, finish_timeout=2.0)
     backend.fault = fault
     node.train(15, 30)
     node.finish("done")
@@ -216,10 +213,7 @@ def test_lost_in_the_middle_and_sent_later(fault: Fault, backend: Backend, tmp_p
 )
 def test_what_the_server_does_not_have_was_not_sent(fault: Fault, lacks: str, backend: Backend, tmp_path: Path) -> None:
     warnings: list[str] = []
-    node = Node(tmp_path, "online", warn=warnings.append)
-    node.start()
-    node.train(0, 15)
-    backend.wait_for(lambda: RUN in backend.runs and len(backend.runs[RUN].history) >= 10)
+    node = half_sent(backend, tmp_path, warnings.append)
     # To the client, all is well.
     backend.fault = fault
     node.train(15, 30)
